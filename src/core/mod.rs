@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The decisions: what the settings, the devices and the kernel's abilities add up to.
+//!
+//! Nothing here opens a socket, reads a clock or touches a file. Events and the present instant
+//! come in, effects go out, so that every behaviour can be replayed in a test without a kernel.
+
+pub mod reason;
+pub mod settings;
+pub mod status;

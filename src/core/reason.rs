@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The closed list of reasons why a mode or a device is what it is.
+//!
+//! The bus, the command line, the web page and the manual share it: each reason has a stable code
+//! for programs and a sentence for people. Details (a device, the kernel's own words) travel
+//! beside the reason, not inside it.
+
+/// Why the effective mode, or a device's state, is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It is what the configuration asks for.
+    AsConfigured,
+    /// `flowtable.global.enabled` is 0.
+    Disabled,
+    /// `firewall.@defaults[0].flow_offloading` is 0.
+    OffloadOff,
+    /// No settings could be read yet.
+    NoConfiguration,
+    /// No firewall zone has a device that exists.
+    NoDevice,
+    /// The kernel has no flowtable support.
+    NoKernelSupport,
+    /// The kernel refused for lack of CAP_NET_ADMIN.
+    NoPermission,
+    /// The kernel refused the transaction; the last good state stays.
+    Refused,
+    /// No device accepts hardware offload.
+    NoHardware,
+    /// Only some devices accept hardware offload.
+    SomeHardware,
+    /// The hardware flag was accepted, yet no live flow is in hardware.
+    NoHardwareSeen,
+    /// The device does not accept hardware offload.
+    DeviceNoHardware,
+    /// A `config device` section says so.
+    DeviceOverride,
+    /// No such network device at present.
+    DeviceAbsent,
+    /// The devices below it are covered in its place.
+    LowerCovered,
+    /// The device below it lives in another network namespace.
+    LowerElsewhere,
+}
+
+impl Reason {
+    /// Every reason, in the order of the manual.
+    pub const ALL: [Reason; 16] = [
+        Reason::AsConfigured,
+        Reason::Disabled,
+        Reason::OffloadOff,
+        Reason::NoConfiguration,
+        Reason::NoDevice,
+        Reason::NoKernelSupport,
+        Reason::NoPermission,
+        Reason::Refused,
+        Reason::NoHardware,
+        Reason::SomeHardware,
+        Reason::NoHardwareSeen,
+        Reason::DeviceNoHardware,
+        Reason::DeviceOverride,
+        Reason::DeviceAbsent,
+        Reason::LowerCovered,
+        Reason::LowerElsewhere,
+    ];
+
+    /// The stable code for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::AsConfigured => "as_configured",
+            Reason::Disabled => "disabled",
+            Reason::OffloadOff => "offload_off",
+            Reason::NoConfiguration => "no_configuration",
+            Reason::NoDevice => "no_device",
+            Reason::NoKernelSupport => "no_kernel_support",
+            Reason::NoPermission => "no_permission",
+            Reason::Refused => "refused",
+            Reason::NoHardware => "no_hardware",
+            Reason::SomeHardware => "some_hardware",
+            Reason::NoHardwareSeen => "no_hardware_seen",
+            Reason::DeviceNoHardware => "device_no_hardware",
+            Reason::DeviceOverride => "device_override",
+            Reason::DeviceAbsent => "device_absent",
+            Reason::LowerCovered => "lower_covered",
+            Reason::LowerElsewhere => "lower_elsewhere",
+        }
+    }
+
+    /// One sentence for people, without a full stop.
+    pub fn text(self) -> &'static str {
+        match self {
+            Reason::AsConfigured => "as configured",
+            Reason::Disabled => "switched off by flowtable.global.enabled",
+            Reason::OffloadOff => "firewall flow_offloading is off",
+            Reason::NoConfiguration => "no usable configuration has been read yet",
+            Reason::NoDevice => "no firewall zone has a device that exists",
+            Reason::NoKernelSupport => "the kernel has no flowtable support",
+            Reason::NoPermission => "no permission to change nf_tables (CAP_NET_ADMIN)",
+            Reason::Refused => "the kernel refused the change, the last good state stays in force",
+            Reason::NoHardware => "no device accepts hardware offload",
+            Reason::SomeHardware => "only some devices accept hardware offload",
+            Reason::NoHardwareSeen => "hardware offload was accepted but no live flow is in hardware",
+            Reason::DeviceNoHardware => "the device does not accept hardware offload",
+            Reason::DeviceOverride => "set by a device section of /etc/config/flowtable",
+            Reason::DeviceAbsent => "there is no such device at present",
+            Reason::LowerCovered => "covered by the devices below it",
+            Reason::LowerElsewhere => "the device below it is in another network namespace",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique_snake_case() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for code in codes {
+            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
+        }
+    }
+}

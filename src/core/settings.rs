@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What the user asked for, independent of the file format it was written in.
+//!
+//! The `uci` room fills these in; everything in `core` reads only these.
+
+/// How far forwarding may be accelerated. The order is the ladder: a later mode includes more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub enum Mode {
+    /// Every packet takes the kernel's ordinary forwarding path.
+    #[default]
+    Classic,
+    /// Flows are offloaded to the kernel's software flowtable.
+    Software,
+    /// Some devices offload to hardware, the others in software.
+    Mixed,
+    /// Flows are offloaded to the hardware of every device.
+    Hardware,
+}
+
+impl Mode {
+    /// The name used on the bus, by the command line and in the manual.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Classic => "classic",
+            Mode::Software => "software",
+            Mode::Mixed => "mixed",
+            Mode::Hardware => "hardware",
+        }
+    }
+}
+
+/// What one device may be used for (`config device`, `option offload`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceOffload {
+    /// As the mode and the device's own abilities allow.
+    #[default]
+    Auto,
+    /// Like `Auto`; stated so that a user can take a device out of a wider `software` glob.
+    Hardware,
+    /// Never in hardware.
+    Software,
+    /// In no flowtable at all.
+    Off,
+}
+
+/// A `config device` section: the first whose glob matches a device's name applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRule {
+    /// Shell-style pattern over the device name: `*`, `?`, `[a-z]`.
+    pub glob: String,
+    /// What the matching devices may be used for.
+    pub offload: DeviceOffload,
+}
+
+/// A firewall zone, reduced to where its traffic enters and leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Zone {
+    /// The zone's name (`lan`, `wan`).
+    pub name: String,
+    /// Names of `config interface` sections in `network`.
+    pub networks: Vec<String>,
+    /// Devices named directly (`list device`); a trailing `+` stands for any ending.
+    pub devices: Vec<String>,
+}
+
+/// A `config interface` section of `network`, reduced to its devices.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Interface {
+    /// Section name (`lan`, `wan6`).
+    pub name: String,
+    /// `option proto`; empty when it is missing.
+    pub proto: String,
+    /// Devices below it (`option device`, or `ifname` of older releases). An entry `@other` is
+    /// an alias of another interface. Empty for protocols that make their own device.
+    pub devices: Vec<String>,
+}
+
+/// Everything that the three configuration files say about offloading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `flowtable.global.enabled`.
+    pub enabled: bool,
+    /// From `firewall.@defaults[0]`: `Classic`, `Software` or `Hardware`, never `Mixed`.
+    pub requested: Mode,
+    /// `flowtable.global.counter`: the flowtable counts into conntrack's accounting.
+    pub counter: bool,
+    /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
+    pub priority: i32,
+    /// Zones of the firewall in file order.
+    pub zones: Vec<Zone>,
+    /// Interfaces of the network in file order.
+    pub interfaces: Vec<Interface>,
+    /// Overrides in file order.
+    pub device_rules: Vec<DeviceRule>,
+}
+
+impl Default for Settings {
+    /// What applies when the configuration says nothing: OpenWrt's own defaults, offload off.
+    fn default() -> Self {
+        Settings {
+            enabled: true,
+            requested: Mode::Classic,
+            counter: true,
+            priority: 0,
+            zones: Vec::new(),
+            interfaces: Vec::new(),
+            device_rules: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What the daemon tells about itself, as plain values: the answers of `status` and `devices`
+//! before they become bytes on the bus.
+
+use super::reason::Reason;
+use super::settings::Mode;
+
+/// The answer of `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// Seconds since the daemon started.
+    pub uptime_s: u64,
+    /// What the configuration asks for.
+    pub requested: Mode,
+    /// What is in force.
+    pub effective: Mode,
+    /// Why they differ, or that they do not.
+    pub reason: Option<Reason>,
+    /// The object or the kernel's words that belong to the reason; may be empty.
+    pub detail: String,
+    /// Our nf_tables tables that exist.
+    pub tables: Vec<TableStatus>,
+    /// Flowtables that other programs made, as `family table name`.
+    pub foreign_flowtables: Vec<String>,
+    /// Live flows by state; `None` while conntrack cannot be read.
+    pub flows: Option<FlowCounts>,
+    /// Packets of offloaded flows that still crossed the forward hook; `None` when unknown.
+    pub leaked_packets: Option<u64>,
+    /// What the kernel can do.
+    pub kernel: KernelAbilities,
+    /// The last error, until the condition behind it is gone.
+    pub last_error: Option<String>,
+    /// Warnings of the last configuration read, one line each.
+    pub warnings: Vec<String>,
+    /// How often the wanted state was committed since start.
+    pub commits: u64,
+}
+
+/// One of our tables.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableStatus {
+    /// Name of the nf_tables table (family inet).
+    pub name: String,
+    /// Name of its flowtable.
+    pub flowtable: String,
+    /// It carries the hardware flag.
+    pub hardware: bool,
+    /// It counts packets and bytes.
+    pub counter: bool,
+    /// Priority of its ingress hook.
+    pub priority: i32,
+    /// Devices hooked, sorted.
+    pub devices: Vec<String>,
+}
+
+/// Number of conntrack entries by the path that their packets take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FlowCounts {
+    /// Entries that are not offloaded.
+    pub classic: u32,
+    /// Entries with `[OFFLOAD]` but not `[HW_OFFLOAD]`.
+    pub software: u32,
+    /// Entries with `[HW_OFFLOAD]`.
+    pub hardware: u32,
+}
+
+/// What the running kernel can do; `None` where it could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KernelAbilities {
+    /// `uname -r`.
+    pub release: String,
+    /// nf_tables flowtables of family inet exist.
+    pub flowtable: Option<bool>,
+    /// A flowtable may name a device that does not exist yet (Linux 6.16).
+    pub named_hooks: Option<bool>,
+    /// Conntrack entries can be listed.
+    pub conntrack: Option<bool>,
+    /// Conntrack counts packets and bytes (`nf_conntrack_acct`).
+    pub accounting: Option<bool>,
+}
+
+/// State of a device, as `devices` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum DeviceState {
+    /// In no flowtable.
+    #[default]
+    Off,
+    /// In a flowtable of the software path.
+    Software,
+    /// In a flowtable with the hardware flag.
+    Hardware,
+}
+
+impl DeviceState {
+    /// The name used on the bus.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeviceState::Off => "off",
+            DeviceState::Software => "software",
+            DeviceState::Hardware => "hardware",
+        }
+    }
+}
+
+/// One line of `devices`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceStatus {
+    /// Name of the network device.
+    pub name: String,
+    /// Its index; `None` when it does not exist.
+    pub ifindex: Option<u32>,
+    /// `IFLA_INFO_KIND` (`bridge`, `vlan`, `dsa`, ...); empty for plain devices.
+    pub kind: String,
+    /// Firewall zones whose traffic it carries.
+    pub zones: Vec<String>,
+    /// The devices above it by which the zones reach it, when it is not named itself.
+    pub upper: Vec<String>,
+    /// State in force.
+    pub state: DeviceState,
+    /// Why.
+    pub reason: Reason,
+    /// The kernel's words or the name that belongs to the reason; may be empty.
+    pub detail: String,
+    /// The nf_tables table whose flowtable holds it.
+    pub table: Option<String>,
+}
