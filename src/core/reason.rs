@@ -98,7 +98,9 @@ impl Reason {
             Reason::Refused => "the kernel refused the change, the last good state stays in force",
             Reason::NoHardware => "no device accepts hardware offload",
             Reason::SomeHardware => "only some devices accept hardware offload",
-            Reason::NoHardwareSeen => "hardware offload was accepted but no live flow is in hardware",
+            Reason::NoHardwareSeen => {
+                "hardware offload was accepted but no live flow is in hardware"
+            }
             Reason::DeviceNoHardware => "the device does not accept hardware offload",
             Reason::DeviceOverride => "set by a device section of /etc/config/flowtable",
             Reason::DeviceAbsent => "there is no such device at present",
