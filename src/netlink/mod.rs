@@ -14,4 +14,4 @@ pub mod nftables;
 pub mod route;
 pub mod socket;
 
-pub use error::Error;
+pub use error::{Error, Refusal};
