@@ -6,6 +6,9 @@ use std::io;
 
 use netlink_packet_core::DecodeError;
 
+use super::ext_ack::Ack;
+use super::message::Message;
+
 /// A netlink fault, with what was being done to which object.
 #[derive(Debug)]
 pub enum Error {
@@ -60,6 +63,17 @@ impl Error {
             Error::Io { source, .. } => source.raw_os_error(),
             _ => None,
         }
+    }
+
+    /// A negative acknowledgement of a request that is about no object in particular.
+    pub(crate) fn refused(doing: &'static str, message: &Message<'_>) -> Error {
+        let ack = Ack::parse(message).unwrap_or_default();
+        Error::Refused(Refusal {
+            object: doing.into(),
+            culprit: None,
+            errno: ack.errno,
+            text: ack.text,
+        })
     }
 
     /// Wraps a decoding fault.

@@ -15,7 +15,7 @@ use netlink_sys::{Socket as KernelSocket, SocketAddr};
 use super::attribute::Writer;
 use super::ext_ack::{Ack, NLMSG_DONE, NLMSG_ERROR};
 use super::message::{self, Message, Messages};
-use super::{error::Refusal, Error};
+use super::Error;
 use crate::sys::{poll, sockopt};
 
 /// Linux never builds a dump datagram larger than this (NLMSG_GOODSIZE grows with the reader's
@@ -185,7 +185,7 @@ impl Socket {
                 match message.kind {
                     // The end of a dump carries an error code of its own, 0 or negative.
                     NLMSG_DONE | NLMSG_ERROR if failed(&message) => {
-                        return Err(refusal(doing, &message))
+                        return Err(Error::refused(doing, &message))
                     }
                     NLMSG_DONE => return Ok(consistent),
                     NLMSG_ERROR => (),
@@ -214,7 +214,7 @@ impl Socket {
             for message in Messages::new(datagram) {
                 let message = message.map_err(|error| Error::malformed("answer", &error))?;
                 match (message.sequence == sequence, message.kind) {
-                    (true, NLMSG_ERROR) => return Err(refusal(doing, &message)),
+                    (true, NLMSG_ERROR) => return Err(Error::refused(doing, &message)),
                     (true, _) => return answer(&message),
                     (false, _) => (),
                 }
@@ -231,15 +231,4 @@ impl AsRawFd for Socket {
 
 fn failed(message: &Message<'_>) -> bool {
     Ack::parse(message).is_some_and(|ack| ack.errno != 0)
-}
-
-/// A negative acknowledgement of a request that is about no object in particular.
-fn refusal(doing: &'static str, message: &Message<'_>) -> Error {
-    let ack = Ack::parse(message).unwrap_or_default();
-    Error::Refused(Refusal {
-        object: doing.into(),
-        culprit: None,
-        errno: ack.errno,
-        text: ack.text,
-    })
 }
