@@ -203,32 +203,30 @@ impl Daemon {
 
     fn on_links(&mut self) {
         for _ in 0..DATAGRAMS_PER_TURN {
-            let datagram = match self.links.receive("read device events") {
-                Ok(Some(datagram)) => datagram,
+            let events = read_events(&mut self.links, "read device events", route::parse);
+            match events {
+                Ok(Some(events)) => {
+                    events.into_iter().for_each(|event| self.feed(Event::Link(event)))
+                }
                 other => return self.ended(other.err()),
-            };
-            let events = collect(datagram, |message| route::parse(&message));
-            for event in events {
-                self.feed(Event::Link(event));
             }
         }
         self.unread.push_back(LINKS);
     }
 
     fn on_nftables(&mut self) {
+        let port = self.world.port();
+        let parse = |message: &Message<'_>| {
+            let ours = Some(message.port) == port;
+            Ok((!ours).then(|| NftEvent::parse(message).ok()).flatten())
+        };
         for _ in 0..DATAGRAMS_PER_TURN {
             let Some(socket) = &mut self.nftables else { return };
-            let datagram = match socket.receive("read nf_tables events") {
-                Ok(Some(datagram)) => datagram,
+            match read_events(socket, "read nf_tables events", parse) {
+                Ok(Some(events)) => {
+                    events.into_iter().for_each(|event| self.feed(Event::Nftables(event)));
+                }
                 other => return self.ended(other.err()),
-            };
-            let port = self.world.port();
-            let events = collect(datagram, |message| {
-                let ours = Some(message.port) == port;
-                Ok((!ours).then(|| NftEvent::parse(&message).ok()).flatten())
-            });
-            for event in events {
-                self.feed(Event::Nftables(event));
             }
         }
         self.unread.push_back(NFTABLES);
@@ -330,19 +328,22 @@ impl Daemon {
     }
 }
 
-/// The events of one datagram; a malformed one ends it, the next datagram is read on its own.
-fn collect<'a, T>(
-    datagram: &'a [u8],
-    parse: impl Fn(Message<'a>) -> Result<Option<T>, Error>,
-) -> Vec<T> {
+/// The events of the next datagram; `None` when there is none. A malformed message is told to the
+/// log and ends its datagram, the next one is read on its own.
+fn read_events<T>(
+    socket: &mut Socket,
+    doing: &'static str,
+    parse: impl Fn(&Message<'_>) -> Result<Option<T>, Error>,
+) -> Result<Option<Vec<T>>, Error> {
+    let Some(datagram) = socket.receive(doing)? else { return Ok(None) };
     let mut events = Vec::new();
     for message in Messages::new(datagram) {
-        match message.map_err(|error| Error::malformed("event", &error)).and_then(&parse) {
+        match message.map_err(|error| Error::malformed("event", &error)).and_then(|m| parse(&m)) {
             Ok(event) => events.extend(event),
             Err(error) => warn!("{error}"),
         }
     }
-    events
+    Ok(Some(events))
 }
 
 /// Logs an error on its way.
