@@ -50,6 +50,8 @@ pub enum Event {
     Kernel(KernelAbilities),
     /// Answer to [`Effect::Survey`].
     Surveyed(Result<Snapshot, Error>),
+    /// A reading for an answer to somebody; it leads to nothing else.
+    Refreshed(Snapshot),
     /// Answer to [`Effect::ProbeHardware`]: for each device nothing, or the kernel's refusal.
     HardwareProbed(Vec<(String, Option<String>)>),
     /// Answer to [`Effect::Commit`].
@@ -170,6 +172,10 @@ impl Control {
             Event::Surveyed(Ok(snapshot)) => {
                 self.snapshot = Some(snapshot);
                 self.decide(now)
+            }
+            Event::Refreshed(snapshot) => {
+                self.snapshot = Some(snapshot);
+                Vec::new()
             }
             Event::Surveyed(Err(error)) => self.failed(&error, now),
             Event::HardwareProbed(answers) => {

@@ -77,6 +77,8 @@ pub struct Daemon {
     bus: Bus,
     world: World,
     control: Control,
+    /// The last fault of the bus that the log was told, until it is back.
+    bus_error: String,
     /// Callers of `status` that wait for a count of flows.
     waiting: Vec<ReplyTo>,
     /// Sources whose budget was used up before their input.
@@ -107,6 +109,7 @@ impl Daemon {
             bus: Bus::new(&options.ubus_socket, BUS, now),
             world: World::new(options.config_dir.clone(), options.save_dir.clone()),
             control: Control::new(now),
+            bus_error: String::new(),
             waiting: Vec::new(),
             unread: VecDeque::new(),
         };
@@ -147,11 +150,8 @@ impl Daemon {
             let unread = std::mem::take(&mut self.unread);
             for token in unread.into_iter().chain(events.iter().map(|event| event.token())) {
                 match token {
-                    SIGNALS => {
-                        if self.on_signals() {
-                            return self.stop();
-                        }
-                    }
+                    SIGNALS if self.on_signals() => return self.stop(),
+                    SIGNALS => (),
                     LINKS => self.on_links(),
                     NFTABLES => self.on_nftables(),
                     CONNTRACK => self.on_conntrack(),
@@ -189,7 +189,7 @@ impl Daemon {
     /// True when the daemon is to end.
     fn on_signals(&mut self) -> bool {
         loop {
-            match self.signals.next() {
+            match self.signals.pending() {
                 Ok(Some(Signal::Terminate)) => return true,
                 Ok(Some(Signal::Reload)) => self.feed(self.world.settings()),
                 Ok(None) => return false,
@@ -290,8 +290,16 @@ impl Daemon {
                 }
             }
         }
+        if self.bus.is_registered() {
+            self.bus_error.clear();
+        }
         if let Some(error) = self.bus.take_error() {
-            warn!("ubus: {error}");
+            let line = error.to_string();
+            // A bus that stays away is told once, not at each attempt.
+            if line != self.bus_error {
+                warn!("{line}");
+                self.bus_error = line;
+            }
         }
     }
 
@@ -313,8 +321,8 @@ impl Daemon {
     fn refresh(&mut self) {
         let now = Instant::now();
         if self.world.survey_older_than(SURVEY_FRESH, now) {
-            if let Some(answer) = self.world.perform(Effect::Survey, now) {
-                self.feed(answer);
+            if let Some(Event::Surveyed(Ok(snapshot))) = self.world.perform(Effect::Survey, now) {
+                self.feed(Event::Refreshed(snapshot));
             }
         }
     }
