@@ -4,9 +4,11 @@
 //! Each test runs itself again under `unshare`, so nothing of the machine is touched and nothing
 //! is left behind. Flowtables need the lab's kernels; everything else is here.
 
-use std::collections::BTreeSet;
-use std::process::Command as Process;
+mod fixture;
 
+use std::collections::BTreeSet;
+
+use fixture::namespace::{in_namespace, run};
 use flowtabled::netlink::nftables::event::NftEvent;
 use flowtabled::netlink::nftables::{
     Chain, ChainHook, Command, CtKey, Expression, Flowtable, KeyType, MetaKey, Nftables, Rule, Set,
@@ -15,34 +17,6 @@ use flowtabled::netlink::nftables::{
 use flowtabled::netlink::route::{self, Link, NETLINK_ROUTE};
 use flowtabled::netlink::socket::Socket;
 use flowtabled::netlink::{message::Messages, Error};
-
-const INSIDE: &str = "FLOWTABLED_TEST_NAMESPACE";
-
-/// Runs `body` in a new network namespace: as a second process that runs only this test.
-fn in_namespace(test: &str, body: fn()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let exe = std::env::current_exe().expect("path of this test");
-    let output = Process::new("unshare")
-        .args(["--map-root-user", "--net", "--"])
-        .arg(exe)
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare (util-linux) is needed");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
-    assert!(text.contains("1 passed"), "{text}{errors}");
-}
-
-fn run(line: &str) {
-    let mut words = line.split_whitespace();
-    let program = words.next().expect("a program");
-    let status = Process::new(program).args(words).status().expect("it starts");
-    assert!(status.success(), "{line}");
-}
 
 fn table() -> Table {
     Table::inet("flowtabled_test")

@@ -11,12 +11,16 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+mod fixture;
+
+use fixture::broker::{Broker, Kind};
+use fixture::{eventually, PATIENCE};
 use flowtabled::cli;
 use flowtabled::cli::client::{Client, ClientError};
 use flowtabled::core::reason::Reason;
@@ -29,17 +33,8 @@ use ubus::unix::UnixUbusTransport;
 use ubus::wire::{Codec, Frame};
 use ubus::{BlobMsgTable, MsgType, UbusError};
 
-/// Longest that anything here may take before it counts as never.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Speed of the daemon's clock.
 const HURRY: u32 = 10;
-
-#[derive(Debug, Clone)]
-enum Kind {
-    Rust,
-    C(PathBuf),
-}
 
 /// Runs a test against every broker there is.
 fn each_broker(test: impl Fn(&Kind, &Path)) {
@@ -51,66 +46,6 @@ fn each_broker(test: impl Fn(&Kind, &Path)) {
         let path = std::env::temp_dir().join(name);
         test(&kind, &path);
         let _ = std::fs::remove_file(&path);
-    }
-}
-
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// A running broker; dropping it ends it and removes its socket.
-enum Broker {
-    Rust(Arc<AtomicBool>, Option<JoinHandle<()>>),
-    C(Child, PathBuf),
-}
-
-impl Broker {
-    fn start(kind: &Kind, path: &Path) -> Self {
-        let broker = match kind {
-            Kind::Rust => {
-                let stop = Arc::new(AtomicBool::new(false));
-                let stopped = stop.clone();
-                let config = ubusd::Config {
-                    socket_path: path.to_str().unwrap().into(),
-                    // Whoever runs the tests counts as root, as the daemon is on a router.
-                    peer_uid_override: Some(0),
-                    ..Default::default()
-                };
-                let thread = std::thread::spawn(move || {
-                    let mut broker = ubusd::Broker::bind(config).unwrap();
-                    while !stopped.load(Ordering::Relaxed) {
-                        broker.poll_once(5).unwrap();
-                    }
-                });
-                Broker::Rust(stop, Some(thread))
-            }
-            Kind::C(binary) => {
-                let child = Command::new(binary).arg("-s").arg(path).spawn().unwrap();
-                Broker::C(child, path.into())
-            }
-        };
-        eventually("the broker listens", || UnixStream::connect(path).is_ok());
-        broker
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        match self {
-            Broker::Rust(stop, thread) => {
-                stop.store(true, Ordering::Relaxed);
-                thread.take().unwrap().join().unwrap();
-            }
-            Broker::C(child, path) => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                let _ = std::fs::remove_file(path);
-            }
-        }
     }
 }
 

@@ -36,6 +36,8 @@ const UNSETTLED_MAX: u32 = 4;
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
+    /// The daemon starts.
+    Started,
     /// The configuration was read, or why it could not be.
     Settings(Result<(Settings, Vec<String>), String>),
     /// The list of all devices.
@@ -140,6 +142,7 @@ impl Control {
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
+            Event::Started => vec![Effect::ProbeKernel, Effect::ListLinks],
             Event::Settings(result) => self.take_settings(result, now),
             Event::Links(links) => {
                 if self.links.replace(links) {

@@ -137,7 +137,7 @@ impl Daemon {
     /// The event queue failed; nothing was removed then.
     pub fn run(mut self) -> Result<(), StartError> {
         info!("version {VERSION} started");
-        self.feed(Event::EventsLost);
+        self.feed(Event::Started);
         self.feed(self.world.settings());
         let mut events = Events::with_capacity(SOURCES);
         loop {
