@@ -4,6 +4,9 @@
 //! Each test runs itself again under `unshare`, so nothing of the machine is touched and nothing
 //! is left behind. Flowtables need the lab's kernels; everything else is here.
 
+// The exceptions for tests do not reach their helper functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod fixture;
 
 use std::collections::BTreeSet;
