@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::devices::{Coverage, Device};
+use super::reason::Reason;
 use super::settings::{Mode, Settings};
 use crate::netlink::nftables::expression::{
     CT_STATE_ESTABLISHED, CT_STATUS_ASSURED, CT_STATUS_OFFLOAD,
@@ -32,6 +33,7 @@ pub const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
 const OFFLOAD_COMMENT: &str = "established both ways and accepted";
 const SET_PROTOCOLS: &str = "protocols";
 const SET_DEVICES: &str = "hw_devices";
+const SET_OFF: &str = "off_devices";
 
 /// Behind priority 0, where firewalls filter: only packets that every filter has accepted reach
 /// it, so blocked traffic is never offloaded.
@@ -86,15 +88,21 @@ pub fn wanted(
     };
     let (hardware, software): (Vec<&Device>, Vec<&Device>) =
         covered.iter().partition(|device| in_hardware(device));
+    let off: Vec<&Device> = devices
+        .iter()
+        .filter(|device| matches!(device.coverage, Coverage::Off(Reason::DeviceOverride, _)))
+        .collect();
+    // Kernels before 6.19 offload one direction of a flow when only one of its devices is listed.
+    let off = only_above(&off, &covered);
     if software.is_empty() {
-        return vec![class(settings, true, &hardware, None)];
+        return vec![class(settings, true, &hardware, &off, None)];
     }
     let mut classes = Vec::new();
     if !hardware.is_empty() {
         let forwarding = only_above(&hardware, &software);
-        classes.push(class(settings, true, &hardware, Some(forwarding)));
+        classes.push(class(settings, true, &hardware, &off, Some(forwarding)));
     }
-    classes.push(class(settings, false, &covered, None));
+    classes.push(class(settings, false, &covered, &off, None));
     classes
 }
 
@@ -117,12 +125,19 @@ fn class(
     settings: &Settings,
     hardware: bool,
     devices: &[&Device],
+    off: &BTreeSet<String>,
     between: Option<BTreeSet<String>>,
 ) -> Class {
     let table = Table::inet(if hardware { TABLE_HARDWARE } else { TABLE_SOFTWARE });
     let priority = if hardware { PRIORITY_HARDWARE } else { PRIORITY_SOFTWARE };
     let mut names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
     names.sort();
+    let names_set = |name: &str, names: &BTreeSet<String>| Set {
+        table: table.clone(),
+        name: name.into(),
+        key_type: KeyType::Ifname,
+        elements: names.iter().map(|name| ifname_key(name)).collect(),
+    };
     let mut sets = vec![Set {
         table: table.clone(),
         name: SET_PROTOCOLS.into(),
@@ -134,13 +149,13 @@ fn class(
     offload.extend(Expression::ct_has(CtKey::State, CT_STATE_ESTABLISHED));
     offload.extend(Expression::ct_has(CtKey::Status, CT_STATUS_ASSURED));
     offload.extend(Expression::meta_in(MetaKey::L4Proto, SET_PROTOCOLS));
+    if !off.is_empty() {
+        sets.push(names_set(SET_OFF, off));
+        offload.extend(Expression::meta_not_in(MetaKey::InputName, SET_OFF));
+        offload.extend(Expression::meta_not_in(MetaKey::OutputName, SET_OFF));
+    }
     if let Some(forwarding) = &between {
-        sets.push(Set {
-            table: table.clone(),
-            name: SET_DEVICES.into(),
-            key_type: KeyType::Ifname,
-            elements: forwarding.iter().map(|name| ifname_key(name)).collect(),
-        });
+        sets.push(names_set(SET_DEVICES, forwarding));
         offload.extend(Expression::meta_in(MetaKey::InputName, SET_DEVICES));
         offload.extend(Expression::meta_in(MetaKey::OutputName, SET_DEVICES));
     }
@@ -281,6 +296,30 @@ pub(super) mod tests {
         let none = BTreeSet::new();
         let classes = wanted(&asking_for(Mode::Hardware), &devices, &none, &none);
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
+    }
+
+    #[test]
+    fn devices_switched_off_are_left_out_of_both_directions() {
+        let off = |name: &str, upper: &[&str]| Device {
+            coverage: Coverage::Off(Reason::DeviceOverride, name.into()),
+            ..device(name, upper, true)
+        };
+        let devices = [
+            device("lan1", &["br-lan"], true),
+            off("lan2", &["br-lan"]),
+            off("wg0", &[]),
+            off("guest1", &["br-guest"]),
+        ];
+        let none = BTreeSet::new();
+        let classes = wanted(&asking_for(Mode::Software), &devices, &none, &none);
+        assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan1")]);
+        let expected: BTreeSet<Vec<u8>> =
+            ["br-guest", "guest1", "lan2", "wg0"].iter().map(|n| ifname_key(n)).collect();
+        assert_eq!(classes[0].sets[1].elements, expected, "br-lan has a covered port");
+        let lookups = |expression: &&Expression| {
+            matches!(expression, Expression::Lookup { inverted: true, .. })
+        };
+        assert_eq!(classes[0].rules[1].expressions.iter().filter(lookups).count(), 2);
     }
 
     #[test]

@@ -208,6 +208,11 @@ impl Expression {
         [Expression::Meta(key), Expression::Lookup { set: set.to_owned(), inverted: false }]
     }
 
+    /// Two steps: load metadata and go on when it is no key of `set`.
+    pub fn meta_not_in(key: MetaKey, set: &str) -> [Expression; 2] {
+        [Expression::Meta(key), Expression::Lookup { set: set.to_owned(), inverted: true }]
+    }
+
     /// The same expression as another, whatever has been counted meanwhile.
     pub fn same_as(&self, other: &Expression) -> bool {
         match (self, other) {
