@@ -8,7 +8,7 @@ use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
-use crate::scenario::{Action, Line, Operand, Relation, Scenario, Step, Value};
+use crate::scenario::{Line, Operand, Relation, Scenario, Step, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -109,7 +109,7 @@ impl Driver {
             Step::Edit { file, old, new } => files::edit_config(file, old, new),
             Step::Nft { ruleset } => nft(ruleset),
             Step::Ubusd(action) => self.ubusd.act(*action),
-            Step::Daemon(action) => self.daemon_act(*action),
+            Step::Daemon(action) => self.daemon.act(*action),
             Step::Flow { name, kind, from, to } => {
                 let address = self.address_of(to, kind.v6)?;
                 let flow = Flow::open(*kind, self.next_port, from, to, &address)?;
@@ -134,16 +134,17 @@ impl Driver {
                 Report::Held(format!("{} (saw {seen})", line.text)).send();
                 Ok(())
             }
+            Step::Throughout { time, value, relation, operand } => {
+                let seen = self.throughout(*time, value, *relation, operand)?;
+                Report::Held(format!("{} (saw {seen})", line.text)).send();
+                Ok(())
+            }
             Step::Needs { .. } => Ok(()),
             Step::Phase { text } => {
                 Report::Phase(text.clone()).send();
                 Ok(())
             }
         }
-    }
-
-    fn daemon_act(&mut self, action: Action) -> Result<()> {
-        self.daemon.act(action)
     }
 
     fn config(&self, file: &str, text: &str) -> Result<()> {
@@ -173,14 +174,7 @@ impl Driver {
         relation: Relation,
         operand: &Operand,
     ) -> Result<Json> {
-        let wanted = match operand {
-            Operand::Literal(json) => json.clone(),
-            Operand::Remembered(name) => self
-                .remembered
-                .get(name)
-                .cloned()
-                .context(format!("nothing remembered as {name}"))?,
-        };
+        let wanted = self.wanted(operand)?;
         let begun = Instant::now();
         loop {
             let seen = self.value(value);
@@ -192,6 +186,37 @@ impl Driver {
                 Ok(seen) => return Err(Error::new(format!("saw {seen}"))),
                 Err(e) => return Err(Error::new(e.to_string())),
             }
+        }
+    }
+
+    fn wanted(&self, operand: &Operand) -> Result<Json> {
+        match operand {
+            Operand::Literal(json) => Ok(json.clone()),
+            Operand::Remembered(name) => {
+                self.remembered.get(name).cloned().context(format!("nothing remembered as {name}"))
+            }
+        }
+    }
+
+    /// Looks again and again for the whole time; returns what was seen last.
+    fn throughout(
+        &mut self,
+        time: Duration,
+        value: &Value,
+        relation: Relation,
+        operand: &Operand,
+    ) -> Result<Json> {
+        let wanted = self.wanted(operand)?;
+        let begun = Instant::now();
+        loop {
+            let seen = self.value(value)?;
+            if !relation.holds(&seen, &wanted) {
+                return Err(Error::new(format!("saw {seen} after {:?}", begun.elapsed())));
+            }
+            if begun.elapsed() > time {
+                return Ok(seen);
+            }
+            thread::sleep(POLL);
         }
     }
 

@@ -68,8 +68,12 @@ impl Source {
         let package = view.dependency(self.package, "linux-image-")?;
         let release = package.strip_prefix("linux-image-").unwrap_or(&package).to_string();
         let work = paths::cache("kernels")?.join(format!("{}.new", self.name));
-        let file = view.download(&package, &work.join("download"))?;
-        progress::step(&format!("unpacking {package}"), || unpack(&file, &work, &release))?;
+        let _ = fs::remove_dir_all(&work);
+        let mut files = Vec::new();
+        for part in parts(&view, &package) {
+            files.push(view.download(&part, &work.join("download").join(&part))?);
+        }
+        progress::step(&format!("unpacking {package}"), || unpack(&files, &work, &release))?;
         let _ = fs::remove_dir_all(&dir);
         fs::rename(&work, &dir).context("keeping the kernel")?;
         // Written last: without it the folder does not count.
@@ -87,15 +91,30 @@ impl Source {
     }
 }
 
-fn unpack(file: &Path, work: &Path, release: &str) -> Result<()> {
+/// The packages that hold image and modules: one of old, two since Debian 14.
+fn parts(view: &apt::View, package: &str) -> Vec<String> {
+    let split = ["linux-binary-", "linux-modules-"];
+    let found: Vec<String> =
+        split.iter().filter_map(|prefix| view.dependency(package, prefix).ok()).collect();
+    if found.is_empty() {
+        return vec![package.to_string()];
+    }
+    found
+}
+
+fn unpack(files: &[PathBuf], work: &Path, release: &str) -> Result<()> {
     let root = work.join("root");
     fs::create_dir_all(&root).context("unpacking")?;
     let excludes: String =
         LEFT_OUT.iter().map(|part| format!(" --exclude='*/kernel/*{part}/*'")).collect();
     let script = format!("dpkg-deb --fsys-tarfile \"$1\" | tar -x -C \"$2\"{excludes}");
-    run(Command::new("sh").args(["-ec", &script, "sh"]).arg(file).arg(&root))?;
-    fs::copy(root.join("boot").join(format!("vmlinuz-{release}")), work.join("vmlinuz"))
-        .context("the kernel image")?;
+    for file in files {
+        run(Command::new("sh").args(["-ec", &script, "sh"]).arg(file).arg(&root))?;
+    }
+    let images = [format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")];
+    let image = images.iter().map(|name| root.join(name)).find(|path| path.is_file());
+    let image = image.context(format!("the package holds no image of {release}"))?;
+    fs::copy(image, work.join("vmlinuz")).context("the kernel image")?;
     if !root.join("lib").exists() {
         std::os::unix::fs::symlink("usr/lib", root.join("lib")).context("unpacking")?;
     }

@@ -23,7 +23,7 @@ pub fn qemu(kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
     command.args(["--pdeathsig", "TERM", "qemu-system-x86_64"]);
     // QEMU 7.2's emulation of cmpxchg16b is what `-cx16` keeps newer kernels away from.
     command.args(["-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-M", "q35"]);
-    command.args(["-m", "1024", "-smp", "2", "-nodefaults", "-nographic", "-no-reboot"]);
+    command.args(["-m", "1024", "-smp", "1", "-nodefaults", "-nographic", "-no-reboot"]);
     command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
     let line = format!("console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off lab.mode={mode}");
     command.args(["-append", &line]);

@@ -141,6 +141,17 @@ pub enum Step {
         /// With what.
         operand: Operand,
     },
+    /// Requires that a comparison holds the whole time: for things that must not happen.
+    Throughout {
+        /// How long.
+        time: Duration,
+        /// What to look at.
+        value: Value,
+        /// How to compare.
+        relation: Relation,
+        /// With what.
+        operand: Operand,
+    },
     /// The steps that follow need this kernel release or later; else the scenario is skipped.
     Needs {
         /// Major and minor number.

@@ -119,8 +119,18 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         ["remember", name, value @ ..] => {
             Step::Remember { name: owned(name), value: self::value(value)? }
         }
-        ["expect", ..] => check(line, words, 1, None)?,
-        ["eventually", within, ..] => check(line, words, 2, Some(seconds(within)?))?,
+        ["expect", ..] => {
+            let (value, relation, operand) = comparison(line, words, 1)?;
+            Step::Check { patience: None, value, relation, operand }
+        }
+        ["eventually", within, ..] => {
+            let (value, relation, operand) = comparison(line, words, 2)?;
+            Step::Check { patience: Some(seconds(within)?), value, relation, operand }
+        }
+        ["throughout", time, ..] => {
+            let (value, relation, operand) = comparison(line, words, 2)?;
+            Step::Throughout { time: seconds(time)?, value, relation, operand }
+        }
         ["needs", "kernel", release] => Step::Needs { release: self::release(release)? },
         ["phase", ..] => Step::Phase { text: owned(rest_of(line, words, 1)) },
         _ => return Err(Error::new(format!("not a step: {line}"))),
@@ -204,7 +214,7 @@ fn relation(word: &Word) -> Option<Relation> {
 }
 
 /// `VALUE RELATION OPERAND`, from the word `from` on.
-fn check(line: &str, words: &[Word], from: usize, patience: Option<Duration>) -> Result<Step> {
+fn comparison(line: &str, words: &[Word], from: usize) -> Result<(Value, Relation, Operand)> {
     let found = words.iter().enumerate().skip(from).find_map(|(i, w)| Some((i, relation(w)?)));
     let (at, relation) = found.context("no comparison (==, !=, <=, >=, contains, lacks)")?;
     let texts: Vec<&str> =
@@ -216,7 +226,7 @@ fn check(line: &str, words: &[Word], from: usize, patience: Option<Duration>) ->
             serde_json::from_str(right).context(format!("not JSON and not $name: {right}"))?,
         ),
     };
-    Ok(Step::Check { patience, value: value(&texts)?, relation, operand })
+    Ok((value(&texts)?, relation, operand))
 }
 
 fn value(words: &[&str]) -> Result<Value> {
