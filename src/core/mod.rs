@@ -4,6 +4,13 @@
 //! Nothing here opens a socket, reads a clock or touches a file. Events and the present instant
 //! come in, effects go out, so that every behaviour can be replayed in a test without a kernel.
 
+pub mod control;
+pub mod devices;
+pub mod diff;
+pub mod glob;
+pub mod links;
+pub mod plan;
 pub mod reason;
+pub mod report;
 pub mod settings;
 pub mod status;

@@ -1,2 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The event loop: waits, decodes, asks `core`, performs its effects.
+
+pub mod check;
+pub mod effects;
+mod event_loop;
+pub mod flow_count;
+pub mod kernel;
+pub mod logging;
+pub mod options;
+
+pub use event_loop::{Daemon, StartError};

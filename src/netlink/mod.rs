@@ -1,2 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Bytes on netlink sockets and back.
+//! Bytes on netlink sockets and back: nf_tables, conntrack and links.
+//!
+//! Built on the framing and the attribute iterator of `netlink-packet-core`. Every codec has the
+//! same order: constants in the kernel's spelling, value type, parse, emit, printing, tests.
+//! Unknown attributes and values are skipped, never an error.
+
+pub mod attribute;
+pub mod conntrack;
+mod error;
+pub mod ext_ack;
+pub mod message;
+pub mod nftables;
+pub mod route;
+pub mod socket;
+
+pub use error::{Error, Refusal};

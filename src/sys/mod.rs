@@ -1,2 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The only unsafe code: sockets, signals, clock.
+//! The only unsafe code of the daemon: what neither the standard library nor a crate offers.
+
+pub mod poll;
+pub mod signal;
+pub mod sockopt;

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A blocking caller of the daemon's object, with one deadline over everything it does.
+//!
+//! The crate's own client keeps queues for events and for many outstanding calls; one call after
+//! another needs none of that, and shares the framing with the daemon's side.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ubus::envelope::{self, UbusAttr};
+use ubus::msg::OutboundMsg;
+use ubus::wire::{Frame, Header, ObjId};
+use ubus::{BlobMsgTable, MsgType};
+
+use crate::ubus::inbox::{Fill, FramingError, Inbox, Message};
+use crate::ubus::json::JsonError;
+use crate::ubus::{StatusCode, OBJECT};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum ClientError {
+    /// The broker's socket cannot be connected to; the last one that was tried.
+    NoBus(PathBuf, io::Error),
+    /// The connection to the broker ended or made no sense.
+    Lost(String),
+    /// The daemon's object is not on the bus.
+    NoDaemon,
+    /// The call failed with this code; the words are the daemon's own, when it had some.
+    Status(StatusCode, Option<String>),
+    /// The reply cannot be shown.
+    Reply(JsonError),
+    /// No answer in time.
+    Timeout,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::NoBus(path, error) => {
+                write!(f, "no bus: connecting to {}: {error}", path.display())
+            }
+            ClientError::Lost(what) => write!(f, "bus connection lost: {what}"),
+            ClientError::NoDaemon => f.write_str("flowtabled is not on the bus; is it running?"),
+            ClientError::Status(code, None) => f.write_str(code.text()),
+            ClientError::Status(code, Some(words)) => write!(f, "{}: {words}", code.text()),
+            ClientError::Reply(error) => error.fmt(f),
+            ClientError::Timeout => f.write_str("no answer in time"),
+        }
+    }
+}
+
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => ClientError::Timeout,
+            _ => ClientError::Lost(error.to_string()),
+        }
+    }
+}
+
+impl From<FramingError> for ClientError {
+    fn from(error: FramingError) -> Self {
+        ClientError::Lost(error.to_string())
+    }
+}
+
+/// A connection to the broker that has found the daemon's object.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    inbox: Inbox,
+    object: ObjId,
+    seq: u16,
+    deadline: Instant,
+}
+
+impl Client {
+    /// Connects to the first of `sockets` that accepts, and looks the object up. All that this
+    /// client does ends at `deadline`.
+    pub fn connect(sockets: &[PathBuf], deadline: Instant) -> Result<Client, ClientError> {
+        let stream = open(sockets)?;
+        // Replaced by the looked-up id below; the bus's own objects come first.
+        let object = ObjId::new(1).ok_or(ClientError::NoDaemon)?;
+        let mut client = Client { stream, inbox: Inbox::new(), object, seq: 0, deadline };
+        while client.receive()?.0.ty != MsgType::Hello {}
+        client.object = client.lookup()?;
+        Ok(client)
+    }
+
+    /// Calls a method; returns the contents of the reply's table, empty if there is none.
+    pub fn call(&mut self, method: &str, args: &BlobMsgTable) -> Result<Vec<u8>, ClientError> {
+        let obj_id = self.object;
+        let mut reply = Vec::new();
+        self.request(OutboundMsg::Invoke { obj_id, method, args }, |payload| {
+            if let Some(data) = envelope::find(payload, UbusAttr::Data) {
+                reply = data.payload.to_vec();
+            }
+        })?;
+        Ok(reply)
+    }
+
+    fn lookup(&mut self) -> Result<ObjId, ClientError> {
+        let mut id = None;
+        let found = self.request(OutboundMsg::Lookup { obj_path: OBJECT }, |payload| {
+            id = envelope::find(payload, UbusAttr::ObjId).and_then(|attr| attr.as_u32());
+        });
+        match found {
+            Err(ClientError::Status(StatusCode::NotFound, _)) => Err(ClientError::NoDaemon),
+            Err(error) => Err(error),
+            // The broker finds objects none of whose methods we may call, but does not show them.
+            Ok(()) => id
+                .and_then(ObjId::new)
+                .ok_or(ClientError::Status(StatusCode::PermissionDenied, None)),
+        }
+    }
+
+    /// Sends a request and hands each data message of the answer to `on_data`.
+    fn request(
+        &mut self,
+        message: OutboundMsg<'_>,
+        mut on_data: impl FnMut(&[u8]),
+    ) -> Result<(), ClientError> {
+        self.seq = self.seq.wrapping_add(1);
+        self.send(&message.into_frame(self.seq))?;
+        loop {
+            let (header, payload) = self.receive()?;
+            if header.seq != self.seq {
+                continue;
+            }
+            match header.ty {
+                MsgType::Data => on_data(&payload),
+                MsgType::Status => {
+                    return match envelope::read_status(&payload) {
+                        Ok(0) => Ok(()),
+                        Ok(code) => Err(ClientError::Status(StatusCode::from_wire(code), None)),
+                        Err(_) => Err(ClientError::Lost("status without a code".to_owned())),
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn send(&mut self, frame: &Frame) -> Result<(), ClientError> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write_all(&frame.hdr.encode())?;
+        Ok(self.stream.write_all(&frame.payload)?)
+    }
+
+    fn receive(&mut self) -> Result<(Header, Vec<u8>), ClientError> {
+        loop {
+            match self.inbox.pop()? {
+                Some(Message::Whole(header, payload)) => return Ok((header, payload)),
+                // The daemon sends none, and other messages are not for us.
+                Some(Message::TooLong(_)) => {}
+                None => {
+                    self.stream.set_read_timeout(Some(self.left()?))?;
+                    if self.inbox.fill(&mut self.stream)? == Fill::Closed {
+                        return Err(ClientError::Lost("closed by ubusd".to_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Time until the deadline, never zero, which would mean "wait for ever".
+    fn left(&self) -> Result<Duration, ClientError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ClientError::Timeout);
+        }
+        // The kernel counts in ticks; less than one would become none.
+        Ok(left.max(Duration::from_millis(1)))
+    }
+}
+
+fn open(sockets: &[PathBuf]) -> Result<UnixStream, ClientError> {
+    let mut failure = None;
+    for path in sockets {
+        match UnixStream::connect(path) {
+            Ok(stream) => return Ok(stream),
+            // Of several failures the one that is not "no such file" tells most.
+            Err(error) if error.kind() == ErrorKind::NotFound && failure.is_some() => {}
+            Err(error) => failure = Some((path, error)),
+        }
+    }
+    let (path, error) = failure.map_or_else(
+        || (Path::new("").into(), ErrorKind::NotFound.into()),
+        |(p, e)| (p.clone(), e),
+    );
+    Err(ClientError::NoBus(path, error))
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Replies of the daemon as text for people.
+//!
+//! An absent key is a value that cannot be known and becomes a dash; a list that is known to be
+//! empty becomes "none". Control characters, which device names and error texts may hold, are
+//! shown as `?` so that they cannot steer the terminal.
+
+use ubus::blobmsg::{lookup, BlobIter};
+use ubus::{BlobRef, BlobValue};
+
+/// What stands for a value that cannot be known.
+const UNKNOWN: &str = "-";
+
+/// Width of the labels of `status`, the longest with its colon and one space.
+const LABEL: usize = 12;
+
+/// The reply of `status`, a label and a value a line.
+pub fn status(reply: &[u8]) -> String {
+    let mut out = String::new();
+    line(&mut out, "version", &text(reply, "version"));
+    line(&mut out, "uptime", &integer(reply, "uptime_s").map_or_else(unknown, duration));
+    line(&mut out, "requested", &text(reply, "requested"));
+    line(&mut out, "effective", &text(reply, "effective"));
+    line(&mut out, "reason", &reason(reply));
+    line(&mut out, "flows", &flows(reply));
+    let leaked = integer(reply, "leaked_packets");
+    line(&mut out, "leaked", &leaked.map_or_else(unknown, |n| format!("{n} packets")));
+    lines(&mut out, "tables", tables(reply));
+    lines(&mut out, "foreign", strings(reply, "foreign_flowtables"));
+    line(&mut out, "kernel", &kernel(reply));
+    line(&mut out, "commits", &integer(reply, "commits").map_or_else(unknown, |n| n.to_string()));
+    let error = lookup(reply, "last_error").map(|_| text(reply, "last_error"));
+    line(&mut out, "last error", error.as_deref().unwrap_or("none"));
+    lines(&mut out, "warnings", strings(reply, "warnings"));
+    if flag(reply, "truncated") == Some(true) {
+        out.push_str("(lists cut short: too long for one reply)\n");
+    }
+    out
+}
+
+/// The reply of `devices`, a table with a heading.
+pub fn devices(reply: &[u8]) -> String {
+    let heading = ["DEVICE", "STATE", "ZONES", "KIND", "UPPER", "TABLE", "REASON"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    for device in entries(reply, "devices").unwrap_or_default() {
+        rows.push([
+            text(device, "name"),
+            text(device, "state"),
+            joined(device, "zones"),
+            text(device, "kind"),
+            joined(device, "upper"),
+            text(device, "table"),
+            reason(device),
+        ]);
+    }
+    let mut out = String::new();
+    for row in &rows {
+        let mut written = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let widest = rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
+            pad(&mut written, cell, widest.unwrap_or_default() + 2);
+        }
+        out.push_str(written.trim_end());
+        out.push('\n');
+    }
+    if let Some(total) = integer(reply, "total") {
+        out.push_str(&format!("({} of {total} devices: too long for one reply)\n", rows.len() - 1));
+    }
+    out
+}
+
+/// `text` without characters that could steer a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+fn line(out: &mut String, label: &str, value: &str) {
+    let label = if label.is_empty() { String::new() } else { format!("{label}:") };
+    pad(out, &label, LABEL);
+    out.push_str(value);
+    out.push('\n');
+}
+
+fn lines(out: &mut String, label: &str, values: Option<Vec<String>>) {
+    match values.as_deref() {
+        None => line(out, label, UNKNOWN),
+        Some([]) => line(out, label, "none"),
+        Some([first, rest @ ..]) => {
+            line(out, label, first);
+            rest.iter().for_each(|value| line(out, "", value));
+        }
+    }
+}
+
+fn pad(out: &mut String, cell: &str, width: usize) {
+    out.push_str(cell);
+    let missing = width.saturating_sub(cell.chars().count());
+    out.extend(std::iter::repeat_n(' ', missing));
+}
+
+fn reason(table: &[u8]) -> String {
+    match lookup(table, "detail") {
+        Some(_) => format!("{} ({})", text(table, "reason_text"), text(table, "detail")),
+        None => text(table, "reason_text"),
+    }
+}
+
+fn flows(reply: &[u8]) -> String {
+    let Some(flows) = table(reply, "flows") else {
+        return unknown();
+    };
+    let count = |key| integer(flows, key).map_or_else(unknown, |n| n.to_string());
+    format!(
+        "{} hardware, {} software, {} classic",
+        count("hardware"),
+        count("software"),
+        count("classic")
+    )
+}
+
+fn tables(reply: &[u8]) -> Option<Vec<String>> {
+    let tables = entries(reply, "tables")?;
+    Some(tables.into_iter().map(one_table).collect())
+}
+
+fn one_table(table: &[u8]) -> String {
+    let path = match flag(table, "hardware") {
+        Some(true) => "hardware",
+        Some(false) => "software",
+        None => UNKNOWN,
+    };
+    let counter = match flag(table, "counter") {
+        Some(true) => "counting",
+        Some(false) => "not counting",
+        None => UNKNOWN,
+    };
+    let priority = integer(table, "priority").map_or_else(unknown, |n| n.to_string());
+    format!(
+        "{} {} ({path}, {counter}, priority {priority}): {}",
+        text(table, "name"),
+        text(table, "flowtable"),
+        match strings(table, "devices") {
+            None => unknown(),
+            Some(devices) if devices.is_empty() => "none".to_owned(),
+            Some(devices) => devices.join(" "),
+        }
+    )
+}
+
+fn kernel(reply: &[u8]) -> String {
+    let kernel = table(reply, "kernel").unwrap_or_default();
+    let ability = |key| match flag(kernel, key) {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => UNKNOWN,
+    };
+    format!(
+        "{} (flowtable {}, named hooks {}, conntrack {}, accounting {})",
+        text(kernel, "release"),
+        ability("flowtable"),
+        ability("named_hooks"),
+        ability("conntrack"),
+        ability("accounting")
+    )
+}
+
+/// Days, hours, minutes and seconds, without leading zeros.
+fn duration(seconds: i64) -> String {
+    let mut out = String::new();
+    for (unit, length, size) in
+        [('d', 86_400, i64::MAX), ('h', 3600, 24), ('m', 60, 60), ('s', 1, 60)]
+    {
+        let n = seconds.max(0) / length % size;
+        if n > 0 || !out.is_empty() || unit == 's' {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(&n.to_string());
+            out.push(unit);
+        }
+    }
+    out
+}
+
+fn unknown() -> String {
+    UNKNOWN.to_owned()
+}
+
+/// A string; a dash when it is absent or empty.
+fn text(table: &[u8], key: &str) -> String {
+    let value = lookup(table, key).and_then(|a| a.as_str()).filter(|s| !s.is_empty());
+    value.map_or_else(unknown, printable)
+}
+
+fn flag(table: &[u8], key: &str) -> Option<bool> {
+    lookup(table, key)?.as_bool()
+}
+
+fn integer(table: &[u8], key: &str) -> Option<i64> {
+    match lookup(table, key)?.value().ok()? {
+        BlobValue::Int32(n) => Some(n.into()),
+        BlobValue::Int64(n) => Some(n),
+        _ => None,
+    }
+}
+
+fn table<'a>(table: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    contents(&lookup(table, key)?)
+}
+
+fn contents<'a>(attribute: &BlobRef<'a>) -> Option<&'a [u8]> {
+    match attribute.value().ok()? {
+        BlobValue::Table(body) | BlobValue::Array(body) => Some(body),
+        _ => None,
+    }
+}
+
+/// The tables of an array.
+fn entries<'a>(reply: &'a [u8], key: &str) -> Option<Vec<&'a [u8]>> {
+    Some(BlobIter::new(table(reply, key)?).filter_map(|a| contents(&a)).collect())
+}
+
+/// The strings of an array.
+fn strings(reply: &[u8], key: &str) -> Option<Vec<String>> {
+    let list = BlobIter::new(table(reply, key)?);
+    Some(list.filter_map(|a| a.as_str().map(printable)).collect())
+}
+
+fn joined(table: &[u8], key: &str) -> String {
+    strings(table, key).filter(|list| !list.is_empty()).map_or_else(unknown, |list| list.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::status::Status;
+    use crate::ubus::{devices as devices_method, status as status_method};
+    use proptest::prelude::*;
+    use ubus::BlobMsgTable;
+
+    #[test]
+    fn a_full_status() {
+        let reply = status_method::encode(&status_method::tests::full());
+        assert_eq!(
+            status(reply.contents()),
+            "\
+version:    0.1.0
+uptime:     57870d 8h 53m 20s
+requested:  hardware
+effective:  mixed
+reason:     only some devices accept hardware offload (lan3)
+flows:      88 hardware, 340 software, 12 classic
+leaked:     17 packets
+tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
+            flowtabled_sw ft (software, not counting, priority 0): none
+foreign:    inet fw4 ft
+kernel:     6.12.55 (flowtable yes, named hooks no, conntrack yes, accounting -)
+commits:    4
+last error: nf_tables: table flowtabled_sw: device busy
+warnings:   flowtable:12: unknown option 'enabeld'
+"
+            .replace("0.1.0", crate::VERSION)
+        );
+    }
+
+    #[test]
+    fn a_status_that_knows_little() {
+        let reply = status_method::encode(&Status::default());
+        assert_eq!(
+            status(reply.contents()),
+            "\
+version:    0.1.0
+uptime:     0s
+requested:  classic
+effective:  classic
+reason:     -
+flows:      -
+leaked:     -
+tables:     none
+foreign:    none
+kernel:     - (flowtable -, named hooks -, conntrack -, accounting -)
+commits:    0
+last error: none
+warnings:   none
+"
+            .replace("0.1.0", crate::VERSION)
+        );
+    }
+
+    #[test]
+    fn a_device_table() {
+        let reply = devices_method::encode(&devices_method::tests::two(), None).unwrap();
+        assert_eq!(
+            devices(reply.contents()),
+            "\
+DEVICE     STATE     ZONES      KIND  UPPER   TABLE          REASON
+lan1       software  lan,guest  dsa   br-lan  flowtabled_sw  \
+the device does not accept hardware offload (Operation not supported)
+pppoe-wan  off       wan        -     -       -              \
+there is no such device at present
+"
+        );
+        assert_eq!(devices(&[]), "DEVICE  STATE  ZONES  KIND  UPPER  TABLE  REASON\n");
+    }
+
+    #[test]
+    fn a_cut_list_says_so() {
+        let many = vec![devices_method::tests::two().remove(1); 2000];
+        let reply = devices_method::encode(&many, None).unwrap();
+        let text = devices(reply.contents());
+        assert!(text.ends_with(" of 2000 devices: too long for one reply)\n"), "{text}");
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        let mut device = devices_method::tests::two().remove(0);
+        device.name = "lan\x1b[2J1".into();
+        device.zones = vec!["a\nb".into()];
+        let reply = devices_method::encode(&[device], None).unwrap();
+        let text = devices(reply.contents());
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains("lan?[2J1") && text.contains("a?b"), "{text}");
+    }
+
+    #[test]
+    fn durations() {
+        for (seconds, wanted) in
+            [(0, "0s"), (59, "59s"), (60, "1m 0s"), (3661, "1h 1m 1s"), (86_400, "1d 0h 0m 0s")]
+        {
+            assert_eq!(duration(seconds), wanted);
+        }
+        assert_eq!(duration(-5), "0s");
+    }
+
+    #[test]
+    fn wrong_types_are_unknown() {
+        let reply = BlobMsgTable::build(|b| {
+            b.put_i32(Some("version"), 1);
+            b.put_str(Some("uptime_s"), "x");
+            b.put_str(Some("tables"), "x");
+        });
+        let text = status(reply.contents());
+        assert!(text.starts_with("version:    -\nuptime:     -\n"), "{text}");
+        assert!(text.contains("tables:     -\n"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = status(&bytes);
+            let _ = devices(&bytes);
+        }
+    }
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The control loop against a kernel that keeps exactly what it is told, in a time of its own.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::core::links::tests::link;
+use crate::core::settings::{Interface, Zone};
+use crate::core::status::{DeviceState, FlowCounts};
+use crate::netlink::nftables::Table;
+use crate::netlink::Refusal;
+
+/// A kernel in memory.
+struct World {
+    control: Control,
+    now: Instant,
+    links: Vec<Link>,
+    kernel: Snapshot,
+    /// Devices that offload to hardware.
+    capable: BTreeSet<&'static str>,
+    /// Devices that no flowtable takes.
+    unhookable: BTreeSet<&'static str>,
+    /// Error number of every commit while set.
+    refuse_all: Option<i32>,
+    abilities: KernelAbilities,
+    commits: Vec<Vec<String>>,
+    surveys: usize,
+    log: Vec<(Level, String)>,
+}
+
+fn settings(mode: Mode) -> Settings {
+    let zone =
+        |name: &str| Zone { name: name.into(), networks: vec![name.into()], devices: Vec::new() };
+    let interface = |name: &str| Interface {
+        name: name.into(),
+        proto: "static".into(),
+        devices: vec![format!("{name}0")],
+    };
+    Settings {
+        requested: mode,
+        zones: vec![zone("lan"), zone("wan")],
+        interfaces: vec![interface("lan"), interface("wan")],
+        ..Settings::default()
+    }
+}
+
+impl World {
+    fn new() -> World {
+        let now = Instant::now();
+        World {
+            control: Control::new(now),
+            now,
+            links: vec![link(2, "lan0"), link(3, "wan0")],
+            kernel: Snapshot { generation: 1, ..Snapshot::default() },
+            capable: BTreeSet::new(),
+            unhookable: BTreeSet::new(),
+            refuse_all: None,
+            abilities: KernelAbilities { flowtable: Some(true), ..KernelAbilities::default() },
+            commits: Vec::new(),
+            surveys: 0,
+            log: Vec::new(),
+        }
+    }
+
+    /// A world in which the daemon has started with these settings and come to rest.
+    fn started(mode: Mode) -> World {
+        let mut world = World::new();
+        world.start(mode);
+        world
+    }
+
+    fn start(&mut self, mode: Mode) {
+        let links = self.links.clone();
+        self.event(Event::Links(links));
+        self.event(Event::Settings(Ok((settings(mode), Vec::new()))));
+        self.rest();
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut effects = std::collections::VecDeque::from(self.control.handle(event, self.now));
+        while let Some(effect) = effects.pop_front() {
+            let answer = match effect {
+                Effect::Log(level, line) => {
+                    self.log.push((level, line));
+                    continue;
+                }
+                Effect::ProbeKernel => Event::Kernel(self.abilities.clone()),
+                Effect::ListLinks => Event::Links(self.links.clone()),
+                Effect::Survey => {
+                    self.surveys += 1;
+                    Event::Surveyed(Ok(self.kernel.clone()))
+                }
+                Effect::ProbeHardware(names) => {
+                    let answer = |name: String| {
+                        let refusal = (!self.capable.contains(name.as_str()))
+                            .then(|| "Operation not supported".to_owned());
+                        (name, refusal)
+                    };
+                    Event::HardwareProbed(names.into_iter().map(answer).collect())
+                }
+                Effect::Commit(commands, generation) => {
+                    assert_eq!(generation, self.kernel.generation);
+                    Event::Committed(self.commit(commands))
+                }
+            };
+            effects.extend(self.control.handle(answer, self.now));
+        }
+    }
+
+    /// Lets time pass until no timer is left that is due within `span`.
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(due) = self.control.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.event(Event::Timer);
+        }
+        self.now = end;
+    }
+
+    fn rest(&mut self) {
+        self.pass(DEBOUNCE);
+    }
+
+    fn commit(&mut self, commands: Vec<Command>) -> Result<(), Error> {
+        let refusal = |command: &Command, culprit: Option<&str>, errno| {
+            Err(Error::Refused(Refusal {
+                object: command.to_string(),
+                culprit: culprit.map(str::to_owned),
+                errno,
+                text: None,
+            }))
+        };
+        if let (Some(errno), Some(first)) = (self.refuse_all, commands.first()) {
+            return refusal(first, None, errno);
+        }
+        let mut next = self.kernel.clone();
+        for command in &commands {
+            if let Command::AddFlowtable(flowtable) = command {
+                let here = |name: &String| self.links.iter().any(|link| link.name == *name);
+                let bad = |name: &&String| self.unhookable.contains(name.as_str()) || !here(name);
+                if let Some(name) = flowtable.devices.iter().find(bad) {
+                    return refusal(command, Some(name), libc::ENOENT);
+                }
+            }
+            apply(&mut next, command);
+        }
+        next.generation += 1;
+        self.kernel = next;
+        self.commits.push(commands.iter().map(ToString::to_string).collect());
+        Ok(())
+    }
+
+    fn hooked(&self, table: &str) -> Vec<String> {
+        let table = Table::inet(table);
+        let of_table = self.kernel.flowtables.iter().filter(|entry| entry.table == table);
+        of_table.flat_map(|flowtable| flowtable.devices.clone()).collect()
+    }
+
+    fn mode(&self) -> (Mode, Reason) {
+        let status = self.control.status(None, self.now);
+        (status.effective, status.reason.unwrap())
+    }
+}
+
+fn apply(kernel: &mut Snapshot, command: &Command) {
+    match command {
+        Command::AddTable(table) => kernel.tables.push(table.clone()),
+        Command::DeleteTable(table) => {
+            kernel.tables.retain(|entry| entry != table);
+            kernel.flowtables.retain(|entry| entry.table != *table);
+            kernel.chains.retain(|entry| entry.table != *table);
+            kernel.sets.retain(|entry| entry.table != *table);
+            kernel.rules.retain(|entry| entry.table != *table);
+        }
+        Command::AddFlowtable(new) => {
+            let same = |entry: &&mut crate::netlink::nftables::Flowtable| {
+                entry.table == new.table && entry.name == new.name
+            };
+            match kernel.flowtables.iter_mut().find(same) {
+                Some(old) => {
+                    old.counter = new.counter;
+                    old.devices.extend(new.devices.clone());
+                    old.devices.sort();
+                }
+                None => kernel.flowtables.push(new.clone()),
+            }
+        }
+        Command::RemoveDevices(gone) => {
+            for entry in kernel.flowtables.iter_mut().filter(|entry| entry.table == gone.table) {
+                entry.devices.retain(|name| !gone.devices.contains(name));
+            }
+        }
+        Command::AddChain(chain) => kernel.chains.push(chain.clone()),
+        Command::FlushChain(chain) => kernel.rules.retain(|rule| rule.table != chain.table),
+        Command::AddSet(set) => kernel.sets.push(set.clone()),
+        Command::DeleteSet(set) => kernel.sets.retain(|entry| entry.name != set.name),
+        Command::AddRule(rule) => kernel.rules.push(rule.clone()),
+        other => panic!("not expected here: {other}"),
+    }
+}
+
+#[test]
+fn one_transaction_then_silence() {
+    let mut world = World::started(Mode::Software);
+    assert_eq!(world.commits.len(), 1);
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    assert_eq!(world.control.deadline(), None);
+
+    world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
+    world.rest();
+    assert_eq!(world.commits.len(), 1, "a second run sends nothing");
+}
+
+#[test]
+fn a_new_daemon_adopts_what_it_finds() {
+    let mut world = World::started(Mode::Software);
+    world.control = Control::new(world.now);
+    world.start(Mode::Software);
+    assert_eq!(world.commits.len(), 1);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+}
+
+#[test]
+fn the_switch_goes_off_and_on() {
+    let mut world = World::started(Mode::Software);
+    world.event(Event::Settings(Ok((settings(Mode::Classic), Vec::new()))));
+    world.rest();
+    assert_eq!(world.commits[1], ["delete table inet flowtabled"]);
+    assert_eq!(world.mode(), (Mode::Classic, Reason::OffloadOff));
+    world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
+    world.rest();
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+}
+
+#[test]
+fn hardware_falls_back_with_its_reason() {
+    let world = World::started(Mode::Hardware);
+    assert_eq!(world.mode(), (Mode::Software, Reason::NoHardware));
+    let devices = world.control.device_list();
+    assert!(devices.iter().all(|device| device.reason == Reason::DeviceNoHardware));
+    assert!(devices.iter().all(|device| device.detail == "Operation not supported"));
+}
+
+#[test]
+fn mixed_when_one_device_can_and_hardware_only_when_flows_are_there() {
+    let mut world = World::new();
+    world.capable = ["lan0"].into();
+    world.start(Mode::Hardware);
+    assert_eq!(world.mode(), (Mode::Mixed, Reason::SomeHardware));
+    let states: Vec<DeviceState> =
+        world.control.device_list().iter().map(|device| device.state).collect();
+    assert_eq!(states, [DeviceState::Hardware, DeviceState::Software]);
+
+    world.capable = ["lan0", "wan0"].into();
+    world.event(Event::Settings(Ok((settings(Mode::Hardware), Vec::new()))));
+    world.rest();
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
+    let none_in_hardware = FlowCounts { classic: 0, software: 5, hardware: 0 };
+    let status = world.control.status(Some(none_in_hardware), world.now);
+    assert_eq!((status.effective, status.reason), (Mode::Software, Some(Reason::NoHardwareSeen)));
+}
+
+#[test]
+fn a_deleted_table_comes_back_within_one_debounce() {
+    let mut world = World::started(Mode::Software);
+    let table = Table::inet(plan::TABLE_SOFTWARE);
+    apply(&mut world.kernel, &Command::DeleteTable(table.clone()));
+    world.kernel.generation += 1;
+    world.event(Event::Nftables(NftEvent::Table(table.name)));
+    world.event(Event::Nftables(NftEvent::Table("fw4".into())));
+    world.rest();
+    assert_eq!(world.commits.len(), 2);
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+}
+
+#[test]
+fn changes_elsewhere_cost_nothing() {
+    let mut world = World::started(Mode::Software);
+    let surveys = world.surveys;
+    world.event(Event::Nftables(NftEvent::Table("fw4".into())));
+    world.event(Event::Link(LinkEvent::New(link(3, "wan0"))));
+    assert_eq!(world.control.deadline(), None);
+    world.rest();
+    assert_eq!(world.surveys, surveys);
+}
+
+#[test]
+fn devices_are_joined_when_they_appear() {
+    let mut world = World::new();
+    world.links.pop();
+    world.start(Mode::Software);
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
+    world.links.push(link(9, "wan0"));
+    world.event(Event::Link(LinkEvent::New(link(9, "wan0"))));
+    world.rest();
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+    assert_eq!(world.commits[1].len(), 1, "{:?}", world.commits[1]);
+}
+
+#[test]
+fn a_refusing_device_does_not_take_the_others_down() {
+    let mut world = World::new();
+    world.unhookable = ["wan0"].into();
+    world.start(Mode::Software);
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
+    let wan = world.control.device_list().into_iter().find(|d| d.name == "wan0").unwrap();
+    assert_eq!((wan.state, wan.reason), (DeviceState::Off, Reason::Refused));
+    assert!(wan.detail.contains("at wan0"), "{}", wan.detail);
+    world.unhookable.clear();
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+    assert_eq!(world.control.deadline(), None);
+}
+
+#[test]
+fn a_device_that_vanishes_during_the_commit_is_dropped() {
+    let mut world = World::started(Mode::Software);
+    world.links.pop();
+    world.kernel.flowtables[0].devices.pop();
+    let table = Table::inet(plan::TABLE_SOFTWARE);
+    world.event(Event::Nftables(NftEvent::Table(table.name)));
+    world.rest();
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
+    let wan = world.control.device_list().into_iter().find(|d| d.name == "wan0").unwrap();
+    assert_eq!(wan.reason, Reason::DeviceAbsent);
+}
+
+#[test]
+fn a_refused_transaction_is_told_once_and_tried_again() {
+    let mut world = World::new();
+    world.refuse_all = Some(libc::EPERM);
+    world.start(Mode::Software);
+    assert_eq!(world.mode(), (Mode::Classic, Reason::NoPermission));
+    let errors = |world: &World| world.log.iter().filter(|(l, _)| *l == Level::Error).count();
+    assert_eq!(errors(&world), 1);
+    world.pass(Duration::from_secs(200));
+    assert_eq!(errors(&world), 1);
+    assert!(world.surveys < 14, "{} surveys in 200 s", world.surveys);
+    world.refuse_all = None;
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    assert_eq!(world.control.deadline(), None);
+    assert_eq!(world.control.status(None, world.now).last_error, None);
+}
+
+#[test]
+fn a_kernel_without_flowtables_is_left_alone() {
+    let mut world = World::new();
+    world.abilities.flowtable = Some(false);
+    world.start(Mode::Hardware);
+    assert!(world.commits.is_empty());
+    assert_eq!(world.mode(), (Mode::Classic, Reason::NoKernelSupport));
+    world.abilities.flowtable = Some(true);
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.mode(), (Mode::Software, Reason::NoHardware));
+}
+
+#[test]
+fn a_bad_configuration_keeps_the_last_good_one() {
+    let mut world = World::started(Mode::Software);
+    world.event(Event::Settings(Err("/etc/config/firewall:3: bad value".into())));
+    world.rest();
+    assert_eq!(world.commits.len(), 1);
+    let status = world.control.status(None, world.now);
+    assert_eq!(status.effective, Mode::Software);
+    assert_eq!(status.last_error.as_deref(), Some("/etc/config/firewall:3: bad value"));
+    world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
+    world.rest();
+    assert_eq!(world.control.status(None, world.now).last_error, None);
+}
+
+#[test]
+fn without_a_configuration_nothing_is_touched() {
+    let mut world = World::started(Mode::Software);
+    world.control = Control::new(world.now);
+    let links = world.links.clone();
+    world.event(Event::Links(links));
+    world.event(Event::Settings(Err("no file".into())));
+    world.rest();
+    assert_eq!(world.commits.len(), 1);
+    assert_eq!(world.mode(), (Mode::Software, Reason::NoConfiguration));
+}
+
+#[test]
+fn lost_events_are_made_up_for() {
+    let mut world = World::started(Mode::Software);
+    world.links.push(link(4, "lan1"));
+    world.links.remove(0);
+    world.links[1].name = "lan0".into();
+    world.kernel.flowtables[0].devices.clear();
+    world.event(Event::EventsLost);
+    world.rest();
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+}
+
+#[test]
+fn a_kernel_that_keeps_something_else_ends_in_a_fault() {
+    let mut world = World::started(Mode::Software);
+    // A rule that always reads back different.
+    world.kernel.rules[0].comment = "other".into();
+    for _ in 0..10 {
+        world.control.handle(Event::EventsLost, world.now);
+        let kernel = world.kernel.clone();
+        let mut effects = world.control.handle(Event::Surveyed(Ok(kernel.clone())), world.now);
+        while effects.iter().any(|effect| matches!(effect, Effect::Commit(..))) {
+            world.control.handle(Event::Committed(Ok(())), world.now);
+            effects = world.control.handle(Event::Surveyed(Ok(kernel.clone())), world.now);
+        }
+    }
+    assert_eq!(world.mode().1, Reason::Refused);
+    assert!(world.control.commits <= 5, "{}", world.control.commits);
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which network devices carry forwarded traffic, and which of them a flowtable must hook.
+//!
+//! From the zones of the firewall through the interfaces of the network down to the lowest real
+//! devices: the ports of a bridge, the device below a VLAN. Naming the lowest devices is the only
+//! choice that offloads on every kernel: since Linux 6.19 a flow is refused unless the real device
+//! of both directions is listed, and a bridge listed by name offloads nothing.
+
+use std::collections::BTreeMap;
+
+use super::glob;
+use super::links::Links;
+use super::reason::Reason;
+use super::settings::{DeviceOffload, Interface, Settings};
+use crate::netlink::route::Link;
+
+/// Devices stand on one another at most this deep; deeper chains can only be a mistake.
+const DEPTH_MAX: usize = 8;
+
+/// What is to become of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Coverage {
+    /// A flowtable must hook it.
+    Covered {
+        /// The user lets it offload to hardware.
+        hardware: bool,
+    },
+    /// No flowtable hooks it, for this reason; the detail belongs to it and may be empty.
+    Off(Reason, String),
+}
+
+/// A device that the zones lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Its index; `None` when it does not exist.
+    pub ifindex: Option<u32>,
+    /// IFLA_INFO_KIND; empty for physical devices.
+    pub kind: String,
+    /// Zones that lead to it, sorted.
+    pub zones: Vec<String>,
+    /// Devices above it by which they lead to it, sorted; empty when a zone names it itself.
+    pub upper: Vec<String>,
+    /// What is to become of it.
+    pub coverage: Coverage,
+}
+
+/// The devices that the zones lead to, by name.
+pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
+    let mut resolver = Resolver { settings, links, found: BTreeMap::new() };
+    for zone in &settings.zones {
+        for pattern in &zone.devices {
+            match pattern.strip_suffix('+') {
+                Some(prefix) => {
+                    for link in links.iter().filter(|link| link.name.starts_with(prefix)) {
+                        resolver.descend(link, &zone.name, &mut Vec::new());
+                    }
+                }
+                None => resolver.start(pattern, &zone.name),
+            }
+        }
+        for network in &zone.networks {
+            for name in interface_devices(settings, network, 0) {
+                resolver.start(&name, &zone.name);
+            }
+            resolver.add_session(network, &zone.name);
+        }
+    }
+    resolver.found.into_values().collect()
+}
+
+/// The devices of an interface: those that it names, or the one that its protocol makes.
+fn interface_devices(settings: &Settings, network: &str, depth: usize) -> Vec<String> {
+    let Some(interface) = settings.interfaces.iter().find(|entry| entry.name == network) else {
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for device in &interface.devices {
+        match device.strip_prefix('@') {
+            Some(other) if depth < DEPTH_MAX => {
+                names.extend(interface_devices(settings, other, depth + 1));
+            }
+            Some(_) => (),
+            // Modems name their control node (/dev/cdc-wdm0), which is no network device.
+            None if device.contains('/') => (),
+            None => names.push(device.clone()),
+        }
+    }
+    if interface.devices.is_empty() {
+        names.extend(own_device(interface));
+    }
+    names
+}
+
+/// The name of the device that the protocol itself makes, by netifd's conventions.
+fn own_device(interface: &Interface) -> Option<String> {
+    match interface.proto.as_str() {
+        "" | "none" | "static" | "dhcp" | "dhcpv6" => None,
+        "wireguard" | "openvpn" | "vti" | "xfrm" => Some(interface.name.clone()),
+        proto => Some(format!("{proto}-{}", interface.name)),
+    }
+}
+
+struct Resolver<'a> {
+    settings: &'a Settings,
+    links: &'a Links,
+    found: BTreeMap<String, Device>,
+}
+
+impl Resolver<'_> {
+    fn start(&mut self, name: &str, zone: &str) {
+        match self.links.named(name) {
+            Some(link) => {
+                self.descend(link, zone, &mut Vec::new());
+            }
+            None => {
+                let absent = Coverage::Off(Reason::DeviceAbsent, String::new());
+                self.add(name, None, zone, &[], absent);
+            }
+        }
+    }
+
+    /// Adds `link` and what it stands on; returns the names of the lowest devices.
+    fn descend(&mut self, link: &Link, zone: &str, path: &mut Vec<String>) -> Vec<String> {
+        if link.loopback || path.len() >= DEPTH_MAX || path.contains(&link.name) {
+            return Vec::new();
+        }
+        let below: Vec<&Link> = match link.kind.as_str() {
+            "bridge" => self.links.ports_of(link.index).collect(),
+            "vlan" if !link.lower_elsewhere => {
+                link.lower.and_then(|lower| self.links.indexed(lower)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        path.push(link.name.clone());
+        let mut lowest = Vec::new();
+        for lower in below {
+            lowest.extend(self.descend(lower, zone, path));
+        }
+        path.pop();
+        let coverage = match link.kind.as_str() {
+            "vlan" if link.lower_elsewhere => Coverage::Off(Reason::LowerElsewhere, String::new()),
+            "bridge" | "vlan" => Coverage::Off(Reason::LowerCovered, lowest.join(" ")),
+            _ => {
+                lowest.push(link.name.clone());
+                self.allowed(&link.name, path)
+            }
+        };
+        self.add(&link.name, Some(link), zone, path, coverage);
+        lowest
+    }
+
+    /// What the user allows for a lowest device: the first section that matches its own name, else
+    /// the first that matches a device above it, the nearest first.
+    fn allowed(&self, name: &str, path: &[String]) -> Coverage {
+        let names = std::iter::once(name).chain(path.iter().rev().map(String::as_str));
+        let rule = names.into_iter().find_map(|name| {
+            self.settings.device_rules.iter().find(|rule| glob::matches(&rule.glob, name))
+        });
+        match rule {
+            None => Coverage::Covered { hardware: true },
+            Some(rule) => match rule.offload {
+                DeviceOffload::Auto | DeviceOffload::Hardware => {
+                    Coverage::Covered { hardware: true }
+                }
+                DeviceOffload::Software => Coverage::Covered { hardware: false },
+                DeviceOffload::Off => Coverage::Off(Reason::DeviceOverride, rule.glob.clone()),
+            },
+        }
+    }
+
+    /// A PPPoE session has no link to its Ethernet device in rtnetlink; netifd names it after the
+    /// interface.
+    fn add_session(&mut self, network: &str, zone: &str) {
+        let session = |entry: &&Interface| entry.name == network && entry.proto == "pppoe";
+        let Some(interface) = self.settings.interfaces.iter().find(session) else { return };
+        let name = format!("pppoe-{network}");
+        let Some(link) = self.links.named(&name) else { return };
+        let mut lowest = Vec::new();
+        for device in interface_devices(self.settings, &interface.name, 0) {
+            if let Some(lower) = self.links.named(&device) {
+                lowest.extend(self.descend(lower, zone, &mut vec![name.clone()]));
+            }
+        }
+        let coverage = if lowest.is_empty() {
+            self.allowed(&name, &[])
+        } else {
+            Coverage::Off(Reason::LowerCovered, lowest.join(" "))
+        };
+        self.add(&name, Some(link), zone, &[], coverage);
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        link: Option<&Link>,
+        zone: &str,
+        path: &[String],
+        coverage: Coverage,
+    ) {
+        let device = self.found.entry(name.to_owned()).or_insert_with(|| Device {
+            name: name.to_owned(),
+            ifindex: link.map(|link| link.index),
+            kind: link.map(|link| link.kind.clone()).unwrap_or_default(),
+            zones: Vec::new(),
+            upper: Vec::new(),
+            coverage: coverage.clone(),
+        });
+        insert_sorted(&mut device.zones, zone);
+        for upper in path {
+            insert_sorted(&mut device.upper, upper);
+        }
+        // A device reached by two ways carries the traffic of both: the more permissive way wins.
+        match (&device.coverage, &coverage) {
+            (Coverage::Off(..), Coverage::Covered { .. })
+            | (Coverage::Covered { hardware: false }, Coverage::Covered { hardware: true }) => {
+                device.coverage = coverage;
+            }
+            _ => (),
+        }
+    }
+}
+
+fn insert_sorted(list: &mut Vec<String>, item: &str) {
+    if let Err(position) = list.binary_search_by(|entry| entry.as_str().cmp(item)) {
+        list.insert(position, item.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::links::tests::link;
+    use crate::core::settings::{DeviceRule, Zone};
+
+    fn settings(zones: &[(&str, &[&str])], interfaces: &[(&str, &str, &[&str])]) -> Settings {
+        let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Settings {
+            zones: zones
+                .iter()
+                .map(|(name, networks)| Zone {
+                    name: (*name).into(),
+                    networks: strings(networks),
+                    devices: Vec::new(),
+                })
+                .collect(),
+            interfaces: interfaces
+                .iter()
+                .map(|(name, proto, devices)| Interface {
+                    name: (*name).into(),
+                    proto: (*proto).into(),
+                    devices: strings(devices),
+                })
+                .collect(),
+            ..Settings::default()
+        }
+    }
+
+    fn kind(index: u32, name: &str, kind: &str, lower: Option<u32>) -> Link {
+        Link { kind: kind.into(), lower, ..link(index, name) }
+    }
+
+    fn port(index: u32, name: &str, master: u32) -> Link {
+        Link { master: Some(master), ..link(index, name) }
+    }
+
+    fn covered(devices: &[Device]) -> Vec<&str> {
+        let hooked = |device: &&Device| matches!(device.coverage, Coverage::Covered { .. });
+        devices.iter().filter(hooked).map(|device| device.name.as_str()).collect()
+    }
+
+    fn find<'a>(devices: &'a [Device], name: &str) -> &'a Device {
+        devices.iter().find(|device| device.name == name).unwrap()
+    }
+
+    fn links(list: Vec<Link>) -> Links {
+        let mut links = Links::default();
+        links.replace(list);
+        links
+    }
+
+    fn two_zones() -> Settings {
+        settings(
+            &[("lan", &["lan"]), ("wan", &["wan", "wan6"])],
+            &[
+                ("lan", "static", &["br-lan"]),
+                ("wan", "dhcp", &["wan0"]),
+                ("wan6", "dhcpv6", &["@wan"]),
+            ],
+        )
+    }
+
+    #[test]
+    fn bridge_ports_stand_in_for_the_bridge() {
+        let links = links(vec![
+            kind(2, "br-lan", "bridge", None),
+            port(3, "lan1", 2),
+            port(4, "lan2", 2),
+            link(5, "wan0"),
+            link(6, "other"),
+        ]);
+        let devices = resolve(&two_zones(), &links);
+        assert_eq!(covered(&devices), ["lan1", "lan2", "wan0"]);
+        let bridge = find(&devices, "br-lan");
+        assert_eq!(bridge.coverage, Coverage::Off(Reason::LowerCovered, "lan1 lan2".into()));
+        assert_eq!(find(&devices, "lan1").upper, ["br-lan"]);
+        assert_eq!(find(&devices, "wan0").zones, ["wan"]);
+    }
+
+    #[test]
+    fn vlans_lead_to_the_device_below_on_ports_and_bridges() {
+        let links = links(vec![
+            kind(2, "br-lan", "bridge", None),
+            Link { master: Some(2), ..kind(3, "eth0.10", "vlan", Some(4)) },
+            link(4, "eth0"),
+            kind(5, "wan0", "vlan", Some(6)),
+            link(6, "eth1"),
+        ]);
+        let devices = resolve(&two_zones(), &links);
+        assert_eq!(covered(&devices), ["eth0", "eth1"]);
+        assert_eq!(find(&devices, "eth0").upper, ["br-lan", "eth0.10"]);
+    }
+
+    #[test]
+    fn absent_devices_are_named() {
+        let devices = resolve(&two_zones(), &links(vec![link(5, "wan0")]));
+        assert_eq!(covered(&devices), ["wan0"]);
+        let bridge = find(&devices, "br-lan");
+        assert_eq!(bridge.ifindex, None);
+        assert_eq!(bridge.coverage, Coverage::Off(Reason::DeviceAbsent, String::new()));
+    }
+
+    #[test]
+    fn overrides_reach_devices_through_their_bridge() {
+        let links = links(vec![
+            kind(2, "br-lan", "bridge", None),
+            port(3, "lan1", 2),
+            port(4, "lan2", 2),
+            link(5, "wan0"),
+        ]);
+        let rule = |glob: &str, offload| DeviceRule { glob: glob.into(), offload };
+        let mut settings = two_zones();
+        settings.device_rules =
+            vec![rule("lan1", DeviceOffload::Software), rule("br-*", DeviceOffload::Off)];
+        let devices = resolve(&settings, &links);
+        assert_eq!(covered(&devices), ["lan1", "wan0"]);
+        assert_eq!(find(&devices, "lan1").coverage, Coverage::Covered { hardware: false });
+        let off = Coverage::Off(Reason::DeviceOverride, "br-*".into());
+        assert_eq!(find(&devices, "lan2").coverage, off);
+    }
+
+    #[test]
+    fn pppoe_leads_to_its_ethernet_device() {
+        let settings = settings(&[("wan", &["wan"])], &[("wan", "pppoe", &["eth1.7"])]);
+        let links = links(vec![
+            kind(2, "eth1.7", "vlan", Some(3)),
+            link(3, "eth1"),
+            kind(4, "pppoe-wan", "ppp", None),
+        ]);
+        let devices = resolve(&settings, &links);
+        assert_eq!(covered(&devices), ["eth1"]);
+        assert_eq!(find(&devices, "eth1").upper, ["eth1.7", "pppoe-wan"]);
+        let session = &find(&devices, "pppoe-wan").coverage;
+        assert_eq!(*session, Coverage::Off(Reason::LowerCovered, "eth1".into()));
+    }
+
+    #[test]
+    fn tunnels_cover_themselves_and_modems_have_no_device() {
+        let settings = settings(
+            &[("vpn", &["wg0", "gone", "modem"])],
+            &[("wg0", "wireguard", &[]), ("modem", "qmi", &["/dev/cdc-wdm0"])],
+        );
+        let devices = resolve(&settings, &links(vec![kind(7, "wg0", "wireguard", None)]));
+        assert_eq!(covered(&devices), ["wg0"]);
+        assert_eq!(devices.len(), 1);
+    }
+
+    #[test]
+    fn zone_devices_with_a_plus_match_by_prefix() {
+        let mut settings = Settings::default();
+        settings.zones.push(Zone {
+            name: "vpn".into(),
+            networks: Vec::new(),
+            devices: vec!["tun+".into(), "eth9".into()],
+        });
+        let devices = resolve(&settings, &links(vec![link(2, "tun0"), link(3, "tun1")]));
+        assert_eq!(covered(&devices), ["tun0", "tun1"]);
+        assert_eq!(find(&devices, "eth9").ifindex, None);
+    }
+
+    #[test]
+    fn loops_end() {
+        let settings = settings(
+            &[("lan", &["a"])],
+            &[("a", "static", &["@b", "x"]), ("b", "static", &["@a"])],
+        );
+        let links = links(vec![kind(2, "x", "vlan", Some(3)), kind(3, "y", "vlan", Some(2))]);
+        assert_eq!(covered(&resolve(&settings, &links)), Vec::<&str>::new());
+    }
+}

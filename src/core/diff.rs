@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The difference between what exists and what should: the commands of one transaction, none when
+//! they agree.
+//!
+//! What can be changed in place is, so that running flows stay offloaded; only what the kernel
+//! cannot change (the hardware flag, a hook) replaces a whole table.
+
+use std::collections::BTreeSet;
+
+use super::plan::{our_tables, Class};
+use crate::netlink::nftables::query::Snapshot;
+use crate::netlink::nftables::{Command, Flowtable, Rule, Set};
+
+/// The kernel takes at most this many devices in one message (NFT_FLOWTABLE_DEVICE_MAX is 256).
+const DEVICES_PER_MESSAGE: usize = 255;
+
+/// Commands that turn `actual` into `wanted`.
+pub fn difference(actual: &Snapshot, wanted: &[Class]) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for table in our_tables() {
+        let exists = actual.tables.contains(&table);
+        match wanted.iter().find(|class| class.flowtable.table == table) {
+            None if exists => commands.push(Command::DeleteTable(table)),
+            None => (),
+            Some(class) if !exists => create(class, &mut commands),
+            Some(class) => update(actual, class, &mut commands),
+        }
+    }
+    commands
+}
+
+/// Commands that remove everything of ours and nothing else.
+pub fn removal(actual: &Snapshot) -> Vec<Command> {
+    difference(actual, &[])
+}
+
+fn create(class: &Class, commands: &mut Vec<Command>) {
+    commands.push(Command::AddTable(class.flowtable.table.clone()));
+    add_devices(&class.flowtable, class.flowtable.devices.clone(), commands);
+    commands.extend(class.sets.iter().cloned().map(Command::AddSet));
+    commands.push(Command::AddChain(class.chain.clone()));
+    commands.extend(class.rules.iter().cloned().map(Command::AddRule));
+}
+
+fn add_devices(flowtable: &Flowtable, devices: Vec<String>, commands: &mut Vec<Command>) {
+    let with = |devices: &[String]| {
+        Command::AddFlowtable(Flowtable { devices: devices.to_vec(), ..flowtable.clone() })
+    };
+    if devices.is_empty() {
+        commands.push(with(&[]));
+    }
+    commands.extend(devices.chunks(DEVICES_PER_MESSAGE).map(with));
+}
+
+fn update(actual: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
+    let table = &class.flowtable.table;
+    match replaceable(actual, class) {
+        Some(flowtable) => {
+            update_flowtable(flowtable, &class.flowtable, commands);
+            update_rules(actual, class, commands);
+        }
+        None => {
+            commands.push(Command::DeleteTable(table.clone()));
+            create(class, commands);
+        }
+    }
+}
+
+/// The existing flowtable, when everything that cannot be changed in place is as wanted.
+fn replaceable<'a>(actual: &'a Snapshot, class: &Class) -> Option<&'a Flowtable> {
+    let table = &class.flowtable.table;
+    let mut flowtables = actual.flowtables.iter().filter(|entry| entry.table == *table);
+    let mut chains = actual.chains.iter().filter(|chain| chain.table == *table);
+    let (flowtable, chain) = (flowtables.next()?, chains.next()?);
+    let alone = flowtables.next().is_none() && chains.next().is_none();
+    let same = flowtable.name == class.flowtable.name
+        && flowtable.hardware == class.flowtable.hardware
+        && flowtable.priority == class.flowtable.priority
+        && *chain == class.chain;
+    (alone && same).then_some(flowtable)
+}
+
+fn update_flowtable(actual: &Flowtable, wanted: &Flowtable, commands: &mut Vec<Command>) {
+    let only_in = |these: &Flowtable, those: &Flowtable| -> Vec<String> {
+        these.devices.iter().filter(|name| !those.devices.contains(name)).cloned().collect()
+    };
+    for devices in only_in(actual, wanted).chunks(DEVICES_PER_MESSAGE) {
+        let surplus = Flowtable { devices: devices.to_vec(), ..wanted.clone() };
+        commands.push(Command::RemoveDevices(surplus));
+    }
+    let missing = only_in(wanted, actual);
+    if !missing.is_empty() || actual.counter != wanted.counter {
+        add_devices(wanted, missing, commands);
+    }
+}
+
+fn update_rules(actual: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
+    let table = &class.flowtable.table;
+    let rules: Vec<&Rule> = actual.rules.iter().filter(|rule| rule.table == *table).collect();
+    let sets: Vec<&Set> = actual.sets.iter().filter(|set| set.table == *table).collect();
+    let same_rules = rules.len() == class.rules.len()
+        && rules.iter().zip(&class.rules).all(|(rule, wanted)| rule.same_as(wanted));
+    let same_sets = class.sets.iter().all(|wanted| sets.iter().any(|set| same_kind(set, wanted)));
+    if same_rules && same_sets {
+        for set in sets {
+            match class.sets.iter().find(|wanted| wanted.name == set.name) {
+                Some(wanted) => update_elements(set, wanted, commands),
+                None => commands.push(Command::DeleteSet((*set).clone())),
+            }
+        }
+        return;
+    }
+    // Rules refer to sets, so they go first and come last. The flowtable keeps its flows.
+    commands.push(Command::FlushChain(class.chain.clone()));
+    commands.extend(sets.into_iter().cloned().map(Command::DeleteSet));
+    commands.extend(class.sets.iter().cloned().map(Command::AddSet));
+    commands.extend(class.rules.iter().cloned().map(Command::AddRule));
+}
+
+fn same_kind(set: &Set, wanted: &Set) -> bool {
+    set.name == wanted.name && set.key_type == wanted.key_type
+}
+
+fn update_elements(actual: &Set, wanted: &Set, commands: &mut Vec<Command>) {
+    let with = |elements: BTreeSet<Vec<u8>>| Set { elements, ..wanted.clone() };
+    let surplus: BTreeSet<_> = actual.elements.difference(&wanted.elements).cloned().collect();
+    let missing: BTreeSet<_> = wanted.elements.difference(&actual.elements).cloned().collect();
+    if !surplus.is_empty() {
+        commands.push(Command::RemoveElements(with(surplus)));
+    }
+    if !missing.is_empty() {
+        commands.push(Command::AddElements(with(missing)));
+    }
+}
+
+/// What a kernel holds that did exactly what it was told.
+#[cfg(test)]
+pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
+    let tables = wanted.iter().map(|class| class.flowtable.table.clone()).collect();
+    Snapshot {
+        generation: 1,
+        tables,
+        flowtables: wanted.iter().map(|class| class.flowtable.clone()).collect(),
+        chains: wanted.iter().map(|class| class.chain.clone()).collect(),
+        sets: wanted.iter().flat_map(|class| class.sets.clone()).collect(),
+        rules: wanted.iter().flat_map(|class| class.rules.clone()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::plan::tests::{asking_for, device};
+    use crate::core::plan::{wanted, TABLE_HARDWARE, TABLE_SOFTWARE};
+    use crate::core::settings::Mode;
+    use crate::netlink::nftables::Expression;
+
+    fn software(devices: &[&str]) -> Vec<Class> {
+        let devices: Vec<_> = devices.iter().map(|name| device(name, &[], true)).collect();
+        wanted(&asking_for(Mode::Software), &devices, &BTreeSet::new(), &BTreeSet::new())
+    }
+
+    fn hardware(devices: &[&str]) -> Vec<Class> {
+        let list: Vec<_> = devices.iter().map(|name| device(name, &[], true)).collect();
+        let capable = devices.iter().map(|name| (*name).to_owned()).collect();
+        wanted(&asking_for(Mode::Hardware), &list, &capable, &BTreeSet::new())
+    }
+
+    fn lines(commands: &[Command]) -> Vec<String> {
+        commands.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_empty_kernel_gets_everything_and_then_nothing() {
+        let wanted = software(&["lan0", "wan0"]);
+        let commands = difference(&Snapshot::default(), &wanted);
+        assert_eq!(commands.len(), 6, "{:?}", lines(&commands));
+        assert_eq!(difference(&snapshot_of(&wanted), &wanted), []);
+    }
+
+    #[test]
+    fn counted_packets_make_no_difference() {
+        let wanted = software(&["lan0"]);
+        let mut actual = snapshot_of(&wanted);
+        let counter = actual.rules[0].expressions.last_mut().unwrap();
+        *counter = Expression::Counter { packets: 5, bytes: 320 };
+        assert_eq!(difference(&actual, &wanted), []);
+    }
+
+    #[test]
+    fn devices_come_and_go_in_place() {
+        let actual = snapshot_of(&software(&["lan0", "wan0"]));
+        let commands = difference(&actual, &software(&["lan1", "wan0"]));
+        assert_eq!(
+            lines(&commands),
+            [
+                "take devices { lan0 } out of flowtable ft of table inet flowtabled",
+                "add flowtable ft of table inet flowtabled devices { lan1 }",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_counter_flag_is_changed_in_place() {
+        let mut actual = snapshot_of(&software(&["lan0"]));
+        actual.flowtables[0].counter = false;
+        let commands = difference(&actual, &software(&["lan0"]));
+        assert!(matches!(&commands[..], [Command::AddFlowtable(ft)] if ft.devices.is_empty()));
+    }
+
+    #[test]
+    fn the_hardware_flag_moves_flows_to_the_other_table() {
+        let actual = snapshot_of(&software(&["lan0"]));
+        let commands = difference(&actual, &hardware(&["lan0"]));
+        assert!(matches!(&commands[0], Command::AddTable(table) if table.name == TABLE_HARDWARE));
+        let last = commands.last().unwrap();
+        assert!(matches!(last, Command::DeleteTable(table) if table.name == TABLE_SOFTWARE));
+    }
+
+    #[test]
+    fn foreign_rules_in_our_chain_are_swept_without_losing_flows() {
+        let wanted = software(&["lan0"]);
+        let mut actual = snapshot_of(&wanted);
+        let extra = Rule { comment: "someone's".into(), ..actual.rules[0].clone() };
+        actual.rules.push(extra);
+        let commands = difference(&actual, &wanted);
+        assert!(matches!(commands[0], Command::FlushChain(_)));
+        let keeps_flows = |command: &Command| !matches!(command, Command::DeleteTable(_));
+        assert!(commands.iter().all(keeps_flows), "{:?}", lines(&commands));
+    }
+
+    #[test]
+    fn a_moved_hook_replaces_the_table_in_one_transaction() {
+        let wanted = software(&["lan0"]);
+        let mut actual = snapshot_of(&wanted);
+        actual.chains[0].hook = None;
+        let commands = difference(&actual, &wanted);
+        assert!(matches!(commands[0], Command::DeleteTable(_)));
+        assert_eq!(commands.len(), 7);
+    }
+
+    #[test]
+    fn removal_takes_only_what_is_there() {
+        assert_eq!(removal(&Snapshot::default()), []);
+        let commands = removal(&snapshot_of(&software(&["lan0"])));
+        assert_eq!(lines(&commands), ["delete table inet flowtabled"]);
+    }
+
+    #[test]
+    fn many_devices_are_split() {
+        let names: Vec<String> = (0..300).map(|n| format!("d{n:03}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let commands = difference(&Snapshot::default(), &software(&names));
+        let counts: Vec<usize> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::AddFlowtable(flowtable) => Some(flowtable.devices.len()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(counts, [255, 45]);
+    }
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The nf_tables objects that should exist, from the settings, the devices and what the kernel
+//! and the hardware are able to do.
+//!
+//! Each class of flows that may have to be handed back on its own is a table of its own with its
+//! own flowtable: deleting that table returns exactly that class to the classic path.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::devices::{Coverage, Device};
+use super::settings::{Mode, Settings};
+use crate::netlink::nftables::expression::{
+    CT_STATE_ESTABLISHED, CT_STATUS_ASSURED, CT_STATUS_OFFLOAD,
+};
+use crate::netlink::nftables::set::ifname_key;
+use crate::netlink::nftables::{
+    Chain, ChainHook, CtKey, Expression, Flowtable, KeyType, MetaKey, Rule, Set, Table,
+};
+
+/// Table of the flows that the kernel forwards in software.
+pub const TABLE_SOFTWARE: &str = "flowtabled";
+/// Table of the flows that may go to hardware.
+pub const TABLE_HARDWARE: &str = "flowtabled_hw";
+/// Name of the flowtable in each table.
+pub const FLOWTABLE: &str = "ft";
+/// Name of the chain in each table.
+pub const CHAIN: &str = "offload";
+/// Comment of the rule that counts packets of offloaded flows on the classic path.
+pub const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
+
+const OFFLOAD_COMMENT: &str = "established both ways and accepted";
+const SET_PROTOCOLS: &str = "protocols";
+const SET_DEVICES: &str = "hw_devices";
+
+/// Behind priority 0, where firewalls filter: only packets that every filter has accepted reach
+/// it, so blocked traffic is never offloaded.
+const PRIORITY_SOFTWARE: i32 = 10;
+/// Before the software table: a connection goes into the first flowtable that takes it.
+const PRIORITY_HARDWARE: i32 = 9;
+
+const IPPROTO_TCP: u8 = 6;
+const IPPROTO_UDP: u8 = 17;
+
+/// One of our tables with everything in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// Its flowtable, which also names the table.
+    pub flowtable: Flowtable,
+    /// Its chain on the forward hook.
+    pub chain: Chain,
+    /// Its sets.
+    pub sets: Vec<Set>,
+    /// The rules of the chain, in order.
+    pub rules: Vec<Rule>,
+}
+
+/// The tables that are ours by name, whether they exist or not.
+pub fn our_tables() -> [Table; 2] {
+    [Table::inet(TABLE_HARDWARE), Table::inet(TABLE_SOFTWARE)]
+}
+
+/// The classes that should exist. `capable` are the devices that accept hardware offload,
+/// `refused` those that the kernel does not let into any flowtable at present.
+pub fn wanted(
+    settings: &Settings,
+    devices: &[Device],
+    capable: &BTreeSet<String>,
+    refused: &BTreeSet<String>,
+) -> Vec<Class> {
+    if !settings.enabled || settings.requested == Mode::Classic {
+        return Vec::new();
+    }
+    let covered: Vec<&Device> = devices
+        .iter()
+        .filter(|device| matches!(device.coverage, Coverage::Covered { .. }))
+        .filter(|device| !refused.contains(&device.name))
+        .collect();
+    if covered.is_empty() {
+        return Vec::new();
+    }
+    let in_hardware = |device: &Device| {
+        settings.requested >= Mode::Hardware
+            && may_offload(device)
+            && capable.contains(&device.name)
+    };
+    let (hardware, software): (Vec<&Device>, Vec<&Device>) =
+        covered.iter().partition(|device| in_hardware(device));
+    if software.is_empty() {
+        return vec![class(settings, true, &hardware, None)];
+    }
+    let mut classes = Vec::new();
+    if !hardware.is_empty() {
+        let forwarding = only_above(&hardware, &software);
+        classes.push(class(settings, true, &hardware, Some(forwarding)));
+    }
+    classes.push(class(settings, false, &covered, None));
+    classes
+}
+
+/// True when the user lets the device offload to hardware.
+pub fn may_offload(device: &Device) -> bool {
+    device.coverage == Coverage::Covered { hardware: true }
+}
+
+/// The names by which the forward hook sees packets of `some` devices and of no `others`: a bridge
+/// with one port of each kind belongs to neither.
+fn only_above(some: &[&Device], others: &[&Device]) -> BTreeSet<String> {
+    let names = |device: &&Device| {
+        std::iter::once(device.name.clone()).chain(device.upper.iter().cloned()).collect::<Vec<_>>()
+    };
+    let excluded: BTreeSet<String> = others.iter().flat_map(names).collect();
+    some.iter().flat_map(names).filter(|name| !excluded.contains(name)).collect()
+}
+
+fn class(
+    settings: &Settings,
+    hardware: bool,
+    devices: &[&Device],
+    between: Option<BTreeSet<String>>,
+) -> Class {
+    let table = Table::inet(if hardware { TABLE_HARDWARE } else { TABLE_SOFTWARE });
+    let priority = if hardware { PRIORITY_HARDWARE } else { PRIORITY_SOFTWARE };
+    let mut names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
+    names.sort();
+    let mut sets = vec![Set {
+        table: table.clone(),
+        name: SET_PROTOCOLS.into(),
+        key_type: KeyType::InetProto,
+        elements: [vec![IPPROTO_TCP], vec![IPPROTO_UDP]].into(),
+    }];
+    // Cheapest refusals first: most packets that come here belong to new or short connections.
+    let mut offload = Vec::new();
+    offload.extend(Expression::ct_has(CtKey::State, CT_STATE_ESTABLISHED));
+    offload.extend(Expression::ct_has(CtKey::Status, CT_STATUS_ASSURED));
+    offload.extend(Expression::meta_in(MetaKey::L4Proto, SET_PROTOCOLS));
+    if let Some(forwarding) = &between {
+        sets.push(Set {
+            table: table.clone(),
+            name: SET_DEVICES.into(),
+            key_type: KeyType::Ifname,
+            elements: forwarding.iter().map(|name| ifname_key(name)).collect(),
+        });
+        offload.extend(Expression::meta_in(MetaKey::InputName, SET_DEVICES));
+        offload.extend(Expression::meta_in(MetaKey::OutputName, SET_DEVICES));
+    }
+    offload.push(Expression::FlowOffload { flowtable: FLOWTABLE.into() });
+    let rule = |expressions, comment: &str| Rule {
+        table: table.clone(),
+        chain: CHAIN.into(),
+        expressions,
+        comment: comment.into(),
+        handle: 0,
+    };
+    let mut rules = Vec::new();
+    // In the table that sees every packet, so that nothing is counted twice.
+    if between.is_none() {
+        let mut leak = Expression::ct_has(CtKey::Status, CT_STATUS_OFFLOAD).to_vec();
+        leak.push(Expression::counter());
+        rules.push(rule(leak, LEAK_COMMENT));
+    }
+    rules.push(rule(offload, OFFLOAD_COMMENT));
+    Class {
+        flowtable: Flowtable {
+            table: table.clone(),
+            name: FLOWTABLE.into(),
+            priority: settings.priority,
+            devices: names,
+            hardware,
+            counter: settings.counter,
+            handle: 0,
+        },
+        chain: Chain {
+            table: table.clone(),
+            name: CHAIN.into(),
+            hook: Some(ChainHook::forward(priority)),
+            accepts: true,
+        },
+        sets,
+        rules,
+    }
+}
+
+impl fmt::Display for Class {
+    /// In the words of `nft list table`, for people who check what would be made.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flowtable = &self.flowtable;
+        writeln!(f, "{} {{", flowtable.table)?;
+        writeln!(f, "\tflowtable {} {{", flowtable.name)?;
+        writeln!(f, "\t\thook ingress priority {}", flowtable.priority)?;
+        writeln!(f, "\t\tdevices = {{ {} }}", flowtable.devices.join(", "))?;
+        if flowtable.hardware {
+            writeln!(f, "\t\tflags offload")?;
+        }
+        if flowtable.counter {
+            writeln!(f, "\t\tcounter")?;
+        }
+        writeln!(f, "\t}}")?;
+        writeln!(f, "\tchain {} {{", self.chain.name)?;
+        if let Some(hook) = self.chain.hook {
+            writeln!(f, "\t\ttype filter hook forward priority {}; policy accept;", hook.priority)?;
+        }
+        for rule in &self.rules {
+            writeln!(f, "\t\t# {}", rule.comment)?;
+        }
+        writeln!(f, "\t}}")?;
+        write!(f, "}}")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A covered device directly in a zone.
+    pub fn device(name: &str, upper: &[&str], hardware: bool) -> Device {
+        Device {
+            name: name.into(),
+            ifindex: Some(1),
+            kind: String::new(),
+            zones: vec!["lan".into()],
+            upper: upper.iter().map(|name| (*name).into()).collect(),
+            coverage: Coverage::Covered { hardware },
+        }
+    }
+
+    /// Settings that ask for `mode`.
+    pub fn asking_for(mode: Mode) -> Settings {
+        Settings { requested: mode, ..Settings::default() }
+    }
+
+    fn names(list: &[&str]) -> BTreeSet<String> {
+        list.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn hooked(classes: &[Class]) -> Vec<(String, String)> {
+        let line =
+            |class: &Class| (class.flowtable.table.name.clone(), class.flowtable.devices.join(" "));
+        classes.iter().map(line).collect()
+    }
+
+    fn pair(table: &str, devices: &str) -> (String, String) {
+        (table.into(), devices.into())
+    }
+
+    #[test]
+    fn nothing_when_off_disabled_or_without_devices() {
+        let devices = [device("lan0", &[], true)];
+        let none = BTreeSet::new();
+        assert!(wanted(&asking_for(Mode::Classic), &devices, &none, &none).is_empty());
+        assert!(wanted(&asking_for(Mode::Software), &[], &none, &none).is_empty());
+        let disabled = Settings { enabled: false, ..asking_for(Mode::Software) };
+        assert!(wanted(&disabled, &devices, &none, &none).is_empty());
+        let refused = names(&["lan0"]);
+        assert!(wanted(&asking_for(Mode::Software), &devices, &none, &refused).is_empty());
+    }
+
+    #[test]
+    fn software_is_one_table_with_all_devices() {
+        let devices = [device("wan0", &[], true), device("lan0", &[], false)];
+        let classes =
+            wanted(&asking_for(Mode::Software), &devices, &names(&["wan0"]), &BTreeSet::new());
+        assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
+        assert_eq!(classes[0].rules.len(), 2);
+        assert!(!classes[0].flowtable.hardware);
+    }
+
+    #[test]
+    fn hardware_is_one_table_when_every_device_can() {
+        let devices = [device("wan0", &[], true), device("lan0", &[], true)];
+        let capable = names(&["wan0", "lan0"]);
+        let classes = wanted(&asking_for(Mode::Hardware), &devices, &capable, &BTreeSet::new());
+        assert_eq!(hooked(&classes), [pair(TABLE_HARDWARE, "lan0 wan0")]);
+        assert!(classes[0].flowtable.hardware);
+        assert_eq!(classes[0].sets.len(), 1);
+    }
+
+    #[test]
+    fn hardware_falls_back_to_software_when_none_can() {
+        let devices = [device("wan0", &[], true), device("lan0", &[], true)];
+        let none = BTreeSet::new();
+        let classes = wanted(&asking_for(Mode::Hardware), &devices, &none, &none);
+        assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
+    }
+
+    #[test]
+    fn mixed_chooses_by_the_names_that_the_forward_hook_sees() {
+        let devices = [
+            device("lan1", &["br-lan"], true),
+            device("lan2", &["br-lan"], true),
+            device("wan0", &[], true),
+            device("wlan0", &["br-guest"], true),
+            device("swp1", &["br-guest"], true),
+            device("forced", &[], false),
+        ];
+        let capable = names(&["lan1", "lan2", "wan0", "swp1", "forced"]);
+        let classes = wanted(&asking_for(Mode::Hardware), &devices, &capable, &BTreeSet::new());
+        assert_eq!(
+            hooked(&classes),
+            [
+                pair(TABLE_HARDWARE, "lan1 lan2 swp1 wan0"),
+                pair(TABLE_SOFTWARE, "forced lan1 lan2 swp1 wan0 wlan0"),
+            ]
+        );
+        let chosen = &classes[0].sets[1].elements;
+        let expected: BTreeSet<Vec<u8>> =
+            ["br-lan", "lan1", "lan2", "swp1", "wan0"].iter().map(|n| ifname_key(n)).collect();
+        assert_eq!(*chosen, expected);
+        assert_eq!(classes[0].rules.len(), 1, "only the software table counts leaks");
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What the control loop tells about itself: mode, reason, tables and devices.
+//!
+//! The state shown is the state read from the kernel, never the state intended.
+
+use std::time::Instant;
+
+use super::control::Control;
+use super::devices::{Coverage, Device};
+use super::plan::{our_tables, LEAK_COMMENT};
+use super::reason::Reason;
+use super::settings::Mode;
+use super::status::{DeviceState, DeviceStatus, FlowCounts, Status, TableStatus};
+use crate::netlink::nftables::{Expression, Flowtable};
+
+impl Control {
+    /// The answer of `status`; `flows` are counted by the caller.
+    pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
+        let (effective, reason, detail) = self.mode(flows);
+        let last_error = self.config_error.clone();
+        let fault = self.fault.as_ref().map(|fault| fault.line.clone());
+        Status {
+            uptime_s: now.saturating_duration_since(self.started).as_secs(),
+            requested: self.requested(),
+            effective,
+            reason: Some(reason),
+            detail,
+            tables: self.flowtables(true).map(table_status).collect(),
+            foreign_flowtables: self
+                .flowtables(false)
+                .map(|flowtable| {
+                    let table = &flowtable.table;
+                    format!("{} {} {}", table.family, table.name, flowtable.name)
+                })
+                .collect(),
+            flows,
+            leaked_packets: self.leaked_packets(),
+            kernel: self.kernel.clone(),
+            last_error: last_error.or(fault).or_else(|| self.refused.values().next().cloned()),
+            warnings: self.warnings.clone(),
+            commits: self.commits,
+        }
+    }
+
+    /// The answer of `devices`, by name.
+    pub fn device_list(&self) -> Vec<DeviceStatus> {
+        self.devices.iter().map(|device| self.device(device)).collect()
+    }
+
+    /// One line for the log about what is in force.
+    pub(super) fn summary(&self) -> String {
+        let (effective, reason, detail) = self.mode(None);
+        let mut names: Vec<&str> = self
+            .flowtables(true)
+            .flat_map(|flowtable| flowtable.devices.iter().map(String::as_str))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut line = format!("{} path", effective.name());
+        if !names.is_empty() {
+            line += &format!(" on {}", names.join(", "));
+        }
+        line += &format!(": {}", reason.text());
+        if !detail.is_empty() {
+            line += &format!(" ({detail})");
+        }
+        line
+    }
+
+    fn requested(&self) -> Mode {
+        self.settings.as_ref().map_or(Mode::Classic, |settings| settings.requested)
+    }
+
+    fn flowtables(&self, ours: bool) -> impl Iterator<Item = &Flowtable> {
+        let list = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
+        list.filter(move |flowtable| our_tables().contains(&flowtable.table) == ours)
+    }
+
+    /// Mode in force, why, and what belongs to the reason.
+    fn mode(&self, flows: Option<FlowCounts>) -> (Mode, Reason, String) {
+        let hardware = self.flowtables(true).any(|flowtable| flowtable.hardware);
+        let software = self.flowtables(true).any(|flowtable| !flowtable.hardware);
+        let built = match (hardware, software) {
+            (true, true) => Mode::Mixed,
+            (true, false) => Mode::Hardware,
+            (false, true) => Mode::Software,
+            (false, false) => Mode::Classic,
+        };
+        let nothing = String::new();
+        let Some(settings) = &self.settings else {
+            return (built, Reason::NoConfiguration, nothing);
+        };
+        if let Some(fault) = &self.fault {
+            return (built, fault.reason, fault.line.clone());
+        }
+        if !settings.enabled {
+            return (built, Reason::Disabled, nothing);
+        }
+        if settings.requested == Mode::Classic {
+            return (built, Reason::OffloadOff, nothing);
+        }
+        // Some drivers and all of OpenWrt's kernels accept the flag without offloading anything.
+        if hardware && flows.is_some_and(|flows| flows.software > 0 && flows.hardware == 0) {
+            return (Mode::Software, Reason::NoHardwareSeen, nothing);
+        }
+        match built {
+            Mode::Classic => (built, Reason::NoDevice, nothing),
+            Mode::Software if settings.requested == Mode::Hardware => {
+                let refusal = self.probes.values().flatten().next();
+                (built, Reason::NoHardware, refusal.cloned().unwrap_or_default())
+            }
+            Mode::Mixed => (built, Reason::SomeHardware, nothing),
+            Mode::Software | Mode::Hardware => (built, Reason::AsConfigured, nothing),
+        }
+    }
+
+    /// Packets counted by our rule for offloaded flows on the classic path.
+    fn leaked_packets(&self) -> Option<u64> {
+        let rules = self.snapshot.iter().flat_map(|snapshot| &snapshot.rules);
+        let mut leaks = rules.filter(|rule| rule.comment == LEAK_COMMENT);
+        leaks.next()?.expressions.iter().find_map(|expression| match expression {
+            Expression::Counter { packets, .. } => Some(*packets),
+            _ => None,
+        })
+    }
+
+    fn device(&self, device: &Device) -> DeviceStatus {
+        let holder = |hardware: bool| {
+            self.flowtables(true).find(|flowtable| {
+                flowtable.hardware == hardware && flowtable.devices.contains(&device.name)
+            })
+        };
+        let (state, table) = match (holder(true), holder(false)) {
+            (Some(flowtable), _) => (DeviceState::Hardware, Some(flowtable.table.name.clone())),
+            (None, Some(flowtable)) => (DeviceState::Software, Some(flowtable.table.name.clone())),
+            (None, None) => (DeviceState::Off, None),
+        };
+        let (reason, detail) = self.device_reason(device, state);
+        DeviceStatus {
+            name: device.name.clone(),
+            ifindex: device.ifindex,
+            kind: device.kind.clone(),
+            zones: device.zones.clone(),
+            upper: device.upper.clone(),
+            state,
+            reason,
+            detail,
+            table,
+        }
+    }
+
+    fn device_reason(&self, device: &Device, state: DeviceState) -> (Reason, String) {
+        let hardware_allowed = match &device.coverage {
+            Coverage::Off(reason, detail) => return (*reason, detail.clone()),
+            Coverage::Covered { hardware } => *hardware,
+        };
+        if let Some(line) = self.refused.get(&device.name) {
+            return (Reason::Refused, line.clone());
+        }
+        if state == DeviceState::Off {
+            let (_, reason, detail) = self.mode(None);
+            return (reason, detail);
+        }
+        if state == DeviceState::Software && self.requested() == Mode::Hardware {
+            return match self.probes.get(&device.name) {
+                _ if !hardware_allowed => (Reason::DeviceOverride, String::new()),
+                Some(Some(refusal)) => (Reason::DeviceNoHardware, refusal.clone()),
+                _ => (Reason::AsConfigured, String::new()),
+            };
+        }
+        (Reason::AsConfigured, String::new())
+    }
+}
+
+fn table_status(flowtable: &Flowtable) -> TableStatus {
+    TableStatus {
+        name: flowtable.table.name.clone(),
+        flowtable: flowtable.name.clone(),
+        hardware: flowtable.hardware,
+        counter: flowtable.counter,
+        priority: flowtable.priority,
+        devices: flowtable.devices.clone(),
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Performing what `core` decides: the request sockets and the configuration directory.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::kernel;
+use crate::core::control::{Effect, Event};
+use crate::core::diff::removal;
+use crate::core::plan::our_tables;
+use crate::netlink::nftables::Nftables;
+use crate::netlink::route::{self, NETLINK_ROUTE};
+use crate::netlink::socket::Socket;
+use crate::netlink::Error;
+use crate::uci;
+
+/// Other programs' commits may come between our look and our removal this often.
+const REMOVE_TRIES: u32 = 8;
+
+/// The world outside the control loop.
+#[derive(Debug)]
+pub struct World {
+    config_dir: PathBuf,
+    save_dir: PathBuf,
+    nftables: Option<Nftables>,
+    route: Option<Socket>,
+    surveyed: Option<Instant>,
+}
+
+impl World {
+    /// A world that opens its sockets when they are needed.
+    pub fn new(config_dir: PathBuf, save_dir: PathBuf) -> World {
+        World { config_dir, save_dir, nftables: None, route: None, surveyed: None }
+    }
+
+    /// Netlink port of our transactions, once there was one.
+    pub fn port(&self) -> Option<u32> {
+        self.nftables.as_ref().map(Nftables::port)
+    }
+
+    /// True when nf_tables has not been read within `age`.
+    pub fn survey_older_than(&self, age: Duration, now: Instant) -> bool {
+        self.surveyed.is_none_or(|instant| now.saturating_duration_since(instant) > age)
+    }
+
+    /// Reads the configuration.
+    pub fn settings(&self) -> Event {
+        let loaded = uci::load(&self.config_dir, Some(&self.save_dir));
+        Event::Settings(
+            loaded
+                .map(|loaded| (loaded.settings, loaded.warnings))
+                .map_err(|error| error.to_string()),
+        )
+    }
+
+    /// Performs one effect; the answer goes back to the control loop.
+    pub fn perform(&mut self, effect: Effect, now: Instant) -> Option<Event> {
+        Some(match effect {
+            Effect::Log(level, line) => {
+                log::log!(level, "{line}");
+                return None;
+            }
+            Effect::ProbeKernel => Event::Kernel(kernel::abilities(self.nftables().ok())),
+            Effect::ListLinks => match self.links() {
+                Ok(event) => event,
+                Err(error) => {
+                    log::error!("{error}");
+                    return None;
+                }
+            },
+            Effect::Survey => {
+                self.surveyed = Some(now);
+                let wanted = our_tables();
+                Event::Surveyed(self.nftables().and_then(|nftables| nftables.snapshot(&wanted)))
+            }
+            Effect::ProbeHardware(devices) => Event::HardwareProbed(
+                devices.into_iter().map(|device| self.probe_hardware(device)).collect(),
+            ),
+            Effect::Commit(commands, generation) => Event::Committed(
+                self.nftables().and_then(|nftables| nftables.commit(commands, generation)),
+            ),
+        })
+    }
+
+    /// Removes everything of ours.
+    ///
+    /// # Errors
+    /// The kernel refused, or other programs never paused.
+    pub fn remove_all(&mut self) -> Result<(), Error> {
+        for _ in 0..REMOVE_TRIES {
+            let nftables = self.nftables()?;
+            let snapshot = nftables.snapshot(&our_tables())?;
+            match nftables.commit(removal(&snapshot), snapshot.generation) {
+                Err(error) if error.errno() == Some(libc::ERESTART) => (),
+                result => return result,
+            }
+        }
+        Err(Error::Interrupted { doing: "removing our tables" })
+    }
+
+    fn links(&mut self) -> Result<Event, Error> {
+        let socket = match &mut self.route {
+            Some(socket) => socket,
+            empty => empty.insert(Socket::open(NETLINK_ROUTE, &[], "open the rtnetlink socket")?),
+        };
+        route::links(socket).map(Event::Links)
+    }
+
+    fn probe_hardware(&mut self, device: String) -> (String, Option<String>) {
+        let refusal = match self.nftables() {
+            Ok(nftables) => kernel::hardware_refusal(nftables, &device),
+            Err(error) => Some(error.to_string()),
+        };
+        (device, refusal)
+    }
+
+    fn nftables(&mut self) -> Result<&mut Nftables, Error> {
+        match &mut self.nftables {
+            Some(nftables) => Ok(nftables),
+            empty => Ok(empty.insert(Nftables::open()?)),
+        }
+    }
+}

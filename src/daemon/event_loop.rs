@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The one loop of the daemon: a table of tokens, one `match`, and the timers.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use super::effects::World;
+use super::flow_count::{FlowCounter, Progress};
+use super::options::Options;
+use crate::core::control::{Control, Effect, Event};
+use crate::core::status::FlowCounts;
+use crate::netlink::message::{Message, Messages};
+use crate::netlink::nftables::event::NftEvent;
+use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
+use crate::netlink::route::{self, NETLINK_ROUTE, RTNLGRP_LINK};
+use crate::netlink::socket::Socket;
+use crate::netlink::Error;
+use crate::sys::signal::{Signal, SignalFd};
+use crate::ubus::{devices, reload, status, Bus, Call, ReplyTo, Request};
+use crate::VERSION;
+
+const SIGNALS: Token = Token(0);
+const LINKS: Token = Token(1);
+const NFTABLES: Token = Token(2);
+const CONNTRACK: Token = Token(3);
+const BUS: Token = Token(4);
+/// Tokens in use.
+const SOURCES: usize = 5;
+
+/// Datagrams of events read in one turn.
+const DATAGRAMS_PER_TURN: u32 = 64;
+/// `status` reads nf_tables again when the last reading is older.
+const SURVEY_FRESH: Duration = Duration::from_secs(1);
+
+/// Why the daemon could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A call of the operating system failed.
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Its error.
+        source: io::Error,
+    },
+    /// A netlink socket could not be opened.
+    Netlink(Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::System { doing, source } => write!(f, "cannot {doing}: {source}"),
+            StartError::Netlink(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Everything that the loop owns.
+#[derive(Debug)]
+pub struct Daemon {
+    poll: Poll,
+    signals: SignalFd,
+    links: Socket,
+    /// `None` where the kernel has no nf_tables; surveys then report it.
+    nftables: Option<Socket>,
+    /// `None` where conntrack cannot be listed; counts are then unknown.
+    flows: Option<FlowCounter>,
+    bus: Bus,
+    world: World,
+    control: Control,
+    /// Callers of `status` that wait for a count of flows.
+    waiting: Vec<ReplyTo>,
+    /// Sources whose budget was used up before their input.
+    unread: VecDeque<Token>,
+}
+
+impl Daemon {
+    /// Opens every source of events. Signals are blocked from here on.
+    ///
+    /// # Errors
+    /// What the loop cannot do without: polling, signals, and rtnetlink.
+    pub fn open(options: &Options) -> Result<Daemon, StartError> {
+        let now = Instant::now();
+        let system = |doing| move |source| StartError::System { doing, source };
+        let poll = Poll::new().map_err(system("open the event queue"))?;
+        let signals = SignalFd::new().map_err(system("watch signals"))?;
+        let links = Socket::open(NETLINK_ROUTE, &[RTNLGRP_LINK], "watch network devices")
+            .map_err(StartError::Netlink)?;
+        let groups = [NFNLGRP_NFTABLES];
+        let nftables = Socket::open(NETLINK_NETFILTER, &groups, "watch nf_tables").map_err(told);
+        let flows = FlowCounter::open(now).map_err(told);
+        let daemon = Daemon {
+            poll,
+            signals,
+            links,
+            nftables: nftables.ok(),
+            flows: flows.ok(),
+            bus: Bus::new(&options.ubus_socket, BUS, now),
+            world: World::new(options.config_dir.clone(), options.save_dir.clone()),
+            control: Control::new(now),
+            waiting: Vec::new(),
+            unread: VecDeque::new(),
+        };
+        let sources = [
+            (Some(daemon.signals.as_raw_fd()), SIGNALS),
+            (Some(daemon.links.as_raw_fd()), LINKS),
+            (daemon.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES),
+            (daemon.flows.as_ref().map(AsRawFd::as_raw_fd), CONNTRACK),
+        ];
+        for (fd, token) in sources {
+            daemon.watch(fd, token).map_err(system("watch a socket"))?;
+        }
+        Ok(daemon)
+    }
+
+    fn watch(&self, fd: Option<RawFd>, token: Token) -> io::Result<()> {
+        fd.map_or(Ok(()), |fd| {
+            self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)
+        })
+    }
+
+    /// Runs until SIGTERM or SIGINT, then removes what is ours.
+    ///
+    /// # Errors
+    /// The event queue failed; nothing was removed then.
+    pub fn run(mut self) -> Result<(), StartError> {
+        info!("version {VERSION} started");
+        self.feed(Event::EventsLost);
+        self.feed(self.world.settings());
+        let mut events = Events::with_capacity(SOURCES);
+        loop {
+            let timeout = self.timeout(Instant::now());
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(StartError::System { doing: "wait for events", source }),
+                Ok(()) => (),
+            }
+            let unread = std::mem::take(&mut self.unread);
+            for token in unread.into_iter().chain(events.iter().map(|event| event.token())) {
+                match token {
+                    SIGNALS => {
+                        if self.on_signals() {
+                            return self.stop();
+                        }
+                    }
+                    LINKS => self.on_links(),
+                    NFTABLES => self.on_nftables(),
+                    CONNTRACK => self.on_conntrack(),
+                    // The bus is served once, below, whether it or its timer is ready.
+                    _ => (),
+                }
+            }
+            self.on_timers();
+            self.on_bus();
+        }
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        if !self.unread.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let flows = self.flows.as_ref().and_then(FlowCounter::deadline);
+        let deadlines = [self.control.deadline(), self.bus.deadline(), flows];
+        let next = deadlines.into_iter().flatten().min()?;
+        // Rounded up: epoll counts milliseconds, and waking early would spin.
+        Some(next.saturating_duration_since(now) + Duration::from_millis(1))
+    }
+
+    /// Gives an event to the control loop and performs what follows from it.
+    fn feed(&mut self, event: Event) {
+        let now = Instant::now();
+        let mut effects: VecDeque<Effect> = self.control.handle(event, now).into();
+        while let Some(effect) = effects.pop_front() {
+            if let Some(answer) = self.world.perform(effect, now) {
+                effects.extend(self.control.handle(answer, now));
+            }
+        }
+    }
+
+    /// True when the daemon is to end.
+    fn on_signals(&mut self) -> bool {
+        loop {
+            match self.signals.next() {
+                Ok(Some(Signal::Terminate)) => return true,
+                Ok(Some(Signal::Reload)) => self.feed(self.world.settings()),
+                Ok(None) => return false,
+                Err(error) => {
+                    error!("cannot read signals: {error}");
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn on_links(&mut self) {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let datagram = match self.links.receive("read device events") {
+                Ok(Some(datagram)) => datagram,
+                other => return self.ended(other.err()),
+            };
+            let events = collect(datagram, |message| route::parse(&message));
+            for event in events {
+                self.feed(Event::Link(event));
+            }
+        }
+        self.unread.push_back(LINKS);
+    }
+
+    fn on_nftables(&mut self) {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let Some(socket) = &mut self.nftables else { return };
+            let datagram = match socket.receive("read nf_tables events") {
+                Ok(Some(datagram)) => datagram,
+                other => return self.ended(other.err()),
+            };
+            let port = self.world.port();
+            let events = collect(datagram, |message| {
+                let ours = Some(message.port) == port;
+                Ok((!ours).then(|| NftEvent::parse(&message).ok()).flatten())
+            });
+            for event in events {
+                self.feed(Event::Nftables(event));
+            }
+        }
+        self.unread.push_back(NFTABLES);
+    }
+
+    /// The end of a source's input: nothing more to read, lost events, or a broken socket.
+    fn ended(&mut self, error: Option<Error>) {
+        match error {
+            None => (),
+            Some(Error::Overrun) => self.feed(Event::EventsLost),
+            Some(error) => {
+                error!("{error}");
+                self.feed(Event::EventsLost);
+            }
+        }
+    }
+
+    fn on_conntrack(&mut self) {
+        let Some(flows) = &mut self.flows else { return };
+        match flows.on_readable(Instant::now()) {
+            Progress::Waiting => (),
+            Progress::More => self.unread.push_back(CONNTRACK),
+            Progress::Done(result) => self.counted(result),
+        }
+    }
+
+    fn counted(&mut self, result: Result<FlowCounts, Error>) {
+        let counts = result.map_err(told).ok();
+        let status = self.control.status(counts, Instant::now());
+        for reply_to in std::mem::take(&mut self.waiting) {
+            self.bus.reply(reply_to, Ok(status::encode(&status)));
+        }
+    }
+
+    fn on_timers(&mut self) {
+        let now = Instant::now();
+        if self.control.deadline().is_some_and(|due| due <= now) {
+            self.feed(Event::Timer);
+        }
+        if let Some(Progress::Done(result)) = self.flows.as_mut().map(|flows| flows.on_timer(now)) {
+            self.counted(result);
+        }
+    }
+
+    fn on_bus(&mut self) {
+        let calls = self.bus.turn(self.poll.registry(), Instant::now());
+        for Call { request, reply_to } in calls {
+            match request {
+                Request::Status => self.on_status(reply_to),
+                Request::Devices { name } => {
+                    self.refresh();
+                    let devices = self.control.device_list();
+                    self.bus.reply(reply_to, devices::encode(&devices, name.as_deref()));
+                }
+                Request::Reload => {
+                    let settings = self.world.settings();
+                    let read = matches!(settings, Event::Settings(Ok(_)));
+                    self.feed(settings);
+                    self.on_timers();
+                    self.bus.reply(reply_to, reload::encode(read));
+                }
+            }
+        }
+        if let Some(error) = self.bus.take_error() {
+            warn!("ubus: {error}");
+        }
+    }
+
+    fn on_status(&mut self, reply_to: ReplyTo) {
+        self.refresh();
+        let now = Instant::now();
+        let fresh = self.flows.as_ref().and_then(|flows| flows.fresh(now));
+        if fresh.is_none() {
+            if let Some(Ok(())) = self.flows.as_mut().map(|flows| flows.start(now)) {
+                self.waiting.push(reply_to);
+                return;
+            }
+        }
+        let status = self.control.status(fresh, now);
+        self.bus.reply(reply_to, Ok(status::encode(&status)));
+    }
+
+    /// Reads nf_tables again, unless that was just done, so that answers are about the present.
+    fn refresh(&mut self) {
+        let now = Instant::now();
+        if self.world.survey_older_than(SURVEY_FRESH, now) {
+            if let Some(answer) = self.world.perform(Effect::Survey, now) {
+                self.feed(answer);
+            }
+        }
+    }
+
+    fn stop(mut self) -> Result<(), StartError> {
+        match self.world.remove_all() {
+            Ok(()) => info!("stopped, our tables are removed"),
+            Err(error) => error!("stopped, but our tables may remain: {error}"),
+        }
+        Ok(())
+    }
+}
+
+/// The events of one datagram; a malformed one ends it, the next datagram is read on its own.
+fn collect<'a, T>(
+    datagram: &'a [u8],
+    parse: impl Fn(Message<'a>) -> Result<Option<T>, Error>,
+) -> Vec<T> {
+    let mut events = Vec::new();
+    for message in Messages::new(datagram) {
+        match message.map_err(|error| Error::malformed("event", &error)).and_then(&parse) {
+            Ok(event) => events.extend(event),
+            Err(error) => warn!("{error}"),
+        }
+    }
+    events
+}
+
+/// Logs an error on its way.
+fn told(error: Error) -> Error {
+    warn!("{error}");
+    error
+}

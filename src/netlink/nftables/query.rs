@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Reading and changing nf_tables over a socket of our own.
+
+use super::generation::{Generation, NFT_MSG_GETGEN};
+use super::{chain, flowtable, kind, rule, set, table};
+use super::{write_header, Batch, Chain, Command, Family, Flowtable, Rule, Set, Table};
+use super::{NETLINK_NETFILTER, NFPROTO_UNSPEC};
+use crate::netlink::ext_ack::{Ack, NLMSG_ERROR};
+use crate::netlink::message::Messages;
+use crate::netlink::socket::Socket;
+use crate::netlink::Error;
+use netlink_packet_core::DecodeError;
+
+/// Everything that exists in some tables, read at one generation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// The generation it belongs to; a transaction built on it names it.
+    pub generation: u32,
+    /// Those of the tables asked for that exist.
+    pub tables: Vec<Table>,
+    /// Every flowtable of every table.
+    pub flowtables: Vec<Flowtable>,
+    /// Chains of the tables asked for.
+    pub chains: Vec<Chain>,
+    /// Sets of the tables asked for, with their elements.
+    pub sets: Vec<Set>,
+    /// Rules of the tables asked for, in order.
+    pub rules: Vec<Rule>,
+}
+
+/// A snapshot that other writers keep spoiling is read again this often.
+const SNAPSHOT_TRIES: u32 = 8;
+
+/// The request socket of nf_tables.
+#[derive(Debug)]
+pub struct Nftables {
+    socket: Socket,
+}
+
+impl Nftables {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// The kernel has no nfnetlink, or the process may not open it.
+    pub fn open() -> Result<Nftables, Error> {
+        let socket = Socket::open(NETLINK_NETFILTER, &[], "open the nf_tables socket")?;
+        Ok(Nftables { socket })
+    }
+
+    /// The netlink port: events that carry it are our own doing.
+    pub fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
+    /// The present generation.
+    ///
+    /// # Errors
+    /// A refusal, a time-out or a malformed answer.
+    pub fn generation(&mut self) -> Result<u32, Error> {
+        let header = |writer: &mut _| write_header(writer, NFPROTO_UNSPEC, 0);
+        self.socket.get("read the nf_tables generation", kind(NFT_MSG_GETGEN), header, |message| {
+            parsed("generation", Generation::parse(message)).map(|generation| generation.id)
+        })
+    }
+
+    /// Reads the tables named `wanted` of family inet, and all flowtables, at one generation.
+    ///
+    /// # Errors
+    /// A refusal, a time-out, a malformed answer, or other writers that never pause.
+    pub fn snapshot(&mut self, wanted: &[Table]) -> Result<Snapshot, Error> {
+        for _ in 0..SNAPSHOT_TRIES {
+            let generation = self.generation()?;
+            let snapshot = match self.read(generation, wanted) {
+                // An object that vanished between two lists; the generation has moved on.
+                Err(error) if error.errno() == Some(libc::ENOENT) => continue,
+                other => other?,
+            };
+            if self.generation()? == generation {
+                return Ok(snapshot);
+            }
+        }
+        Err(Error::Interrupted { doing: "reading nf_tables" })
+    }
+
+    fn read(&mut self, generation: u32, wanted: &[Table]) -> Result<Snapshot, Error> {
+        let tables = self.tables()?.into_iter().filter(|table| wanted.contains(table));
+        let mut snapshot = Snapshot { generation, tables: tables.collect(), ..Snapshot::default() };
+        snapshot.flowtables = self.flowtables()?;
+        if snapshot.tables.is_empty() {
+            return Ok(snapshot);
+        }
+        let chains = self.chains()?.into_iter();
+        snapshot.chains = chains.filter(|chain| snapshot.tables.contains(&chain.table)).collect();
+        for chain in &snapshot.chains {
+            snapshot.rules.extend(self.rules(&chain.table, &chain.name)?);
+        }
+        for table in &snapshot.tables {
+            snapshot.sets.extend(self.sets(table)?);
+        }
+        Ok(snapshot)
+    }
+
+    fn tables(&mut self) -> Result<Vec<Table>, Error> {
+        let header = |writer: &mut _| write_header(writer, Family::Inet.number(), 0);
+        self.socket.dump("list tables", kind(table::NFT_MSG_GETTABLE), header, |list, message| {
+            list.push(parsed("table", Table::parse(message))?);
+            Ok(())
+        })
+    }
+
+    /// All flowtables of all families.
+    fn flowtables(&mut self) -> Result<Vec<Flowtable>, Error> {
+        let header = |writer: &mut _| write_header(writer, NFPROTO_UNSPEC, 0);
+        let number = kind(flowtable::NFT_MSG_GETFLOWTABLE);
+        self.socket.dump("list flowtables", number, header, |list, message| {
+            list.push(parsed("flowtable", Flowtable::parse(message))?);
+            Ok(())
+        })
+    }
+
+    fn chains(&mut self) -> Result<Vec<Chain>, Error> {
+        let header = |writer: &mut _| write_header(writer, Family::Inet.number(), 0);
+        self.socket.dump("list chains", kind(chain::NFT_MSG_GETCHAIN), header, |list, message| {
+            list.push(parsed("chain", Chain::parse(message))?);
+            Ok(())
+        })
+    }
+
+    /// The rules of one chain, in order.
+    ///
+    /// # Errors
+    /// As [`Nftables::snapshot`]; ENOENT when the table does not exist.
+    pub fn rules(&mut self, table: &Table, chain: &str) -> Result<Vec<Rule>, Error> {
+        let fill = |writer: &mut _| rule::emit_chain(writer, table, chain);
+        self.socket.dump("list rules", kind(rule::NFT_MSG_GETRULE), fill, |list, message| {
+            let rule = parsed("rule", Rule::parse(message))?;
+            // Kernels differ in whether they honour the filter.
+            if rule.table == *table && rule.chain == chain {
+                list.push(rule);
+            }
+            Ok(())
+        })
+    }
+
+    fn sets(&mut self, table: &Table) -> Result<Vec<Set>, Error> {
+        let fill = |writer: &mut _| table.emit_name(writer);
+        let listed =
+            self.socket.dump("list sets", kind(set::NFT_MSG_GETSET), fill, |list, message| {
+                list.push(parsed("set", Set::parse(message))?);
+                Ok(())
+            })?;
+        let mut sets: Vec<Set> = listed.into_iter().filter(|set| set.table == *table).collect();
+        for set in &mut sets {
+            let name = set.clone();
+            let fill = |writer: &mut _| name.emit_name(writer);
+            let number = kind(set::NFT_MSG_GETSETELEM);
+            let elements =
+                self.socket.dump("list set elements", number, fill, |list, message| {
+                    let mut part = name.clone();
+                    parsed("set element", part.parse_elements(message))?;
+                    list.extend(part.elements);
+                    Ok(())
+                })?;
+            set.elements.extend(elements);
+        }
+        Ok(sets)
+    }
+
+    /// Applies the commands as one transaction, provided that nothing has changed since
+    /// `generation`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] names the first command that failed; nothing was applied then. With
+    /// [`Error::Timeout`] and [`Error::Overrun`] it is unknown whether they were applied: read a
+    /// new snapshot.
+    pub fn commit(&mut self, commands: Vec<Command>, generation: u32) -> Result<(), Error> {
+        self.transact(commands, Some(generation), true, "change nf_tables")
+    }
+
+    /// Lets the kernel check the commands without applying them.
+    ///
+    /// # Errors
+    /// As [`Nftables::commit`].
+    pub fn check(&mut self, commands: Vec<Command>) -> Result<(), Error> {
+        self.transact(commands, None, false, "check an nf_tables change")
+    }
+
+    fn transact(
+        &mut self,
+        commands: Vec<Command>,
+        generation: Option<u32>,
+        commit: bool,
+        doing: &'static str,
+    ) -> Result<(), Error> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch::new(commands);
+        let first = self.socket.reserve_sequences(batch.sequences());
+        let batch = batch.finish(first, generation, commit);
+        self.socket.discard_stale();
+        self.socket.send(batch.bytes(), doing)?;
+        let mut refusal = None;
+        loop {
+            let datagram = self.socket.receive_within(doing)?;
+            for message in Messages::new(datagram) {
+                let message = message.map_err(|error| Error::malformed("answer", &error))?;
+                let ours = (first..=batch.last_sequence()).contains(&message.sequence);
+                if !ours || message.kind != NLMSG_ERROR {
+                    continue;
+                }
+                let Some(ack) = Ack::parse(&message) else { continue };
+                if ack.errno != 0 && refusal.is_none() {
+                    refusal = Some(batch.refusal(message.sequence, &ack));
+                }
+                let batch_refused = message.sequence == first && ack.errno != 0;
+                if message.sequence == batch.last_sequence() || batch_refused {
+                    return refusal.map_or(Ok(()), |refusal| Err(Error::Refused(refusal)));
+                }
+            }
+        }
+    }
+}
+
+fn parsed<T>(reading: &'static str, result: Result<T, DecodeError>) -> Result<T, Error> {
+    result.map_err(|error| Error::malformed(reading, &error))
+}

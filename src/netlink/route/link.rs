@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Network devices.
+
+use netlink_packet_core::DecodeError;
+
+use crate::netlink::attribute::{self, Writer};
+use crate::netlink::message::Message;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+pub(super) const RTM_GETLINK: u16 = 18;
+
+/// `struct ifinfomsg`: family, padding, type, index, flags, change mask.
+const IFINFOMSG_LEN: usize = 16;
+const AF_UNSPEC: u8 = 0;
+
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_EXT_MASK: u16 = 29;
+const IFLA_LINK_NETNSID: u16 = 37;
+
+const IFLA_INFO_KIND: u16 = 1;
+
+/// Leaves the statistics out, which are most of a device's message.
+const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+const ARPHRD_LOOPBACK: u16 = 772;
+
+/// One network device, as far as flow offload cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Index, unique and never 0.
+    pub index: u32,
+    /// Name; may contain U+FFFD where the kernel's bytes are not UTF-8.
+    pub name: String,
+    /// IFLA_INFO_KIND (`bridge`, `vlan`, `dsa`, ...); empty for physical devices.
+    pub kind: String,
+    /// The loopback device.
+    pub loopback: bool,
+    /// Index of the bridge or bond that it is a port of.
+    pub master: Option<u32>,
+    /// Index of the device that it stands on.
+    pub lower: Option<u32>,
+    /// `lower` is an index of another network namespace.
+    pub lower_elsewhere: bool,
+}
+
+/// A message about one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// It is new or has changed.
+    New(Link),
+    /// The device of this index is gone.
+    Gone(u32),
+}
+
+impl LinkEvent {
+    /// Reads one rtnetlink message. `None` for other kinds and for the bridge's own view of its
+    /// ports (family AF_BRIDGE), whose deletion does not mean that the device is gone.
+    pub(super) fn parse(message: &Message<'_>) -> Result<Option<LinkEvent>, DecodeError> {
+        let gone = match message.kind {
+            RTM_NEWLINK => false,
+            RTM_DELLINK => true,
+            _ => return Ok(None),
+        };
+        let short = || DecodeError::buffer_too_small(message.payload.len(), IFINFOMSG_LEN);
+        let (header, attributes) =
+            message.payload.split_at_checked(IFINFOMSG_LEN).ok_or_else(short)?;
+        let [family, _, type0, type1, index @ .., _, _, _, _, _, _, _, _] = header else {
+            return Err(short());
+        };
+        if *family != AF_UNSPEC {
+            return Ok(None);
+        }
+        let index = attribute::u32_host(index)?;
+        if gone {
+            return Ok(Some(LinkEvent::Gone(index)));
+        }
+        let mut link = Link {
+            index,
+            name: String::new(),
+            kind: String::new(),
+            loopback: u16::from_ne_bytes([*type0, *type1]) == ARPHRD_LOOPBACK,
+            master: None,
+            lower: None,
+            lower_elsewhere: false,
+        };
+        attribute::for_each(attributes, |kind, value| link.read(kind, value))?;
+        // A device without a lower one names itself, or 0 (tunnels).
+        link.lower =
+            link.lower.filter(|&lower| lower != 0 && (lower != index || link.lower_elsewhere));
+        Ok(Some(LinkEvent::New(link)))
+    }
+}
+
+impl Link {
+    fn read(&mut self, kind: u16, value: &[u8]) -> Result<(), DecodeError> {
+        match kind {
+            IFLA_IFNAME => self.name = attribute::string(value),
+            IFLA_LINK => self.lower = Some(attribute::u32_host(value)?),
+            IFLA_MASTER => self.master = Some(attribute::u32_host(value)?),
+            IFLA_LINK_NETNSID => self.lower_elsewhere = true,
+            IFLA_LINKINFO => attribute::for_each(value, |kind, value| {
+                if kind == IFLA_INFO_KIND {
+                    self.kind = attribute::string(value);
+                }
+                Ok(())
+            })?,
+            _ => (),
+        }
+        Ok(())
+    }
+}
+
+/// The body of a request for all devices.
+pub(super) fn write_dump(writer: &mut Writer) {
+    writer.raw(&[0; IFINFOMSG_LEN]);
+    writer.u32_host(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A netlink socket: large buffers, extended acknowledgements, sequence numbers.
+//!
+//! Requests that the kernel answers at once (transactions, short lists) are made with
+//! [`Socket::dump`] and [`Socket::receive_within`]; long lists and events are drained by the event
+//! loop with [`Socket::receive`].
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST};
+use netlink_sys::{Socket as KernelSocket, SocketAddr};
+
+use super::attribute::Writer;
+use super::ext_ack::{Ack, NLMSG_DONE, NLMSG_ERROR};
+use super::message::{self, Message, Messages};
+use super::Error;
+use crate::sys::{poll, sockopt};
+
+/// Linux never builds a dump datagram larger than this (NLMSG_GOODSIZE grows with the reader's
+/// buffer up to 32 KiB; net/netlink/af_netlink.c, netlink_dump).
+const DATAGRAM_LEN: usize = 32 * 1024;
+/// Room for the events of some thousand changes while the loop is busy; the kernel charges it only
+/// while messages wait.
+const RECEIVE_BUFFER: u32 = 1 << 20;
+/// Room for one transaction; 255 devices and a few thousand set elements fit.
+const SEND_BUFFER: u32 = 512 * 1024;
+/// The kernel answers within the send call; this is for a machine that stalls.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A dump that keeps being interrupted by other writers is repeated this often.
+const DUMP_TRIES: u32 = 8;
+
+/// One netlink socket bound to a port of its own, non-blocking.
+#[derive(Debug)]
+pub struct Socket {
+    socket: KernelSocket,
+    port: u32,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens a socket of a netlink family (NETLINK_ROUTE, NETLINK_NETFILTER) and joins the
+    /// multicast `groups`.
+    ///
+    /// # Errors
+    /// The socket cannot be made, or joining a group is not allowed.
+    pub fn open(protocol: isize, groups: &[u32], doing: &'static str) -> Result<Socket, Error> {
+        let wrap = |source: io::Error| Error::Io { doing, source };
+        let mut socket = KernelSocket::new(protocol).map_err(wrap)?;
+        let port = socket.bind_auto().map_err(wrap)?.port_number();
+        socket.set_non_blocking(true).map_err(wrap)?;
+        // Kernels before 4.12 lack these two; acknowledgements are then read without them.
+        let _ = socket.set_ext_ack(true);
+        let _ = socket.set_cap_ack(true);
+        sockopt::receive_buffer(socket.as_fd(), RECEIVE_BUFFER).map_err(wrap)?;
+        sockopt::send_buffer(socket.as_fd(), SEND_BUFFER).map_err(wrap)?;
+        for &group in groups {
+            socket.add_membership(group).map_err(wrap)?;
+        }
+        Ok(Socket { socket, port, sequence: 0, buffer: Vec::new() })
+    }
+
+    /// The netlink port of this socket: events that carry it were caused by its own requests.
+    pub fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// The next unused sequence number; 0 is left to events.
+    pub fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        self.sequence
+    }
+
+    /// Reserves `count` consecutive sequence numbers and returns the first.
+    pub fn reserve_sequences(&mut self, count: u32) -> u32 {
+        if self.sequence.checked_add(count).is_none() {
+            self.sequence = 0;
+        }
+        let first = self.sequence + 1;
+        self.sequence += count;
+        first
+    }
+
+    /// Sends one datagram to the kernel.
+    ///
+    /// # Errors
+    /// The send call failed.
+    pub fn send(&self, datagram: &[u8], doing: &'static str) -> Result<(), Error> {
+        let kernel = SocketAddr::new(0, 0);
+        match self.socket.send_to(datagram, &kernel, 0) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(Error::Io { doing, source }),
+        }
+    }
+
+    /// Receives one datagram of the kernel; `None` when none is waiting. Datagrams of other
+    /// processes are dropped.
+    ///
+    /// # Errors
+    /// [`Error::Overrun`] when messages were lost, otherwise what the receive call reports.
+    pub fn receive(&mut self, doing: &'static str) -> Result<Option<&[u8]>, Error> {
+        self.buffer.resize(DATAGRAM_LEN, 0);
+        loop {
+            let mut room = self.buffer.as_mut_slice();
+            match self.socket.recv_from(&mut room, 0) {
+                Ok((_, sender)) if sender.port_number() != 0 => continue,
+                Ok((length, _)) => return Ok(self.buffer.get(..length)),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EAGAIN) => return Ok(None),
+                    Some(libc::EINTR) => continue,
+                    Some(libc::ENOBUFS) => return Err(Error::Overrun),
+                    _ => return Err(Error::Io { doing, source: error }),
+                },
+            }
+        }
+    }
+
+    /// Like [`Socket::receive`], but waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Socket::receive`], and [`Error::Timeout`].
+    pub fn receive_within(&mut self, doing: &'static str) -> Result<&[u8], Error> {
+        let waited = poll::readable(self.socket.as_fd(), ANSWER_TIMEOUT);
+        if !waited.map_err(|source| Error::Io { doing, source })? {
+            return Err(Error::Timeout { doing });
+        }
+        match self.receive(doing)? {
+            Some(datagram) => Ok(datagram),
+            None => Err(Error::Timeout { doing }),
+        }
+    }
+
+    /// Throws away everything that waits, so that a late answer cannot be taken for a new one.
+    pub fn discard_stale(&mut self) {
+        while matches!(self.receive("discard stale answers"), Ok(Some(_)) | Err(Error::Overrun)) {}
+    }
+
+    /// Lists objects: sends the request of type `kind` whose body `fill` writes, and calls `each`
+    /// with the list so far and every answer. A list that changed while it was read is read again
+    /// from the start.
+    ///
+    /// # Errors
+    /// A refusal by the kernel, [`Error::Interrupted`], or the first error of `each`.
+    pub fn dump<T>(
+        &mut self,
+        doing: &'static str,
+        kind: u16,
+        fill: impl Fn(&mut Writer),
+        mut each: impl FnMut(&mut Vec<T>, &Message<'_>) -> Result<(), Error>,
+    ) -> Result<Vec<T>, Error> {
+        for _ in 0..DUMP_TRIES {
+            self.discard_stale();
+            let sequence = self.next_sequence();
+            let request = message::request(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, &fill);
+            self.send(&request, doing)?;
+            let mut items = Vec::new();
+            if self.collect(doing, sequence, |message| each(&mut items, message))? {
+                return Ok(items);
+            }
+        }
+        Err(Error::Interrupted { doing })
+    }
+
+    /// Reads answers until the end of the dump; `Ok(false)` when it was interrupted.
+    fn collect(
+        &mut self,
+        doing: &'static str,
+        sequence: u32,
+        mut each: impl FnMut(&Message<'_>) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let mut consistent = true;
+        loop {
+            let datagram = match self.receive_within(doing) {
+                Err(Error::Overrun) => return Ok(false),
+                other => other?,
+            };
+            for message in Messages::new(datagram) {
+                let message = message.map_err(|error| Error::malformed("answer", &error))?;
+                if message.sequence != sequence {
+                    continue;
+                }
+                consistent &= message.flags & NLM_F_DUMP_INTR == 0;
+                match message.kind {
+                    // The end of a dump carries an error code of its own, 0 or negative.
+                    NLMSG_DONE | NLMSG_ERROR if failed(&message) => {
+                        return Err(Error::refused(doing, &message))
+                    }
+                    NLMSG_DONE => return Ok(consistent),
+                    NLMSG_ERROR => (),
+                    _ => each(&message)?,
+                }
+            }
+        }
+    }
+
+    /// Asks for one object: sends the request and calls `answer` with the first message back.
+    ///
+    /// # Errors
+    /// A refusal by the kernel, a time-out, or the error of `answer`.
+    pub fn get<T>(
+        &mut self,
+        doing: &'static str,
+        kind: u16,
+        fill: impl FnOnce(&mut Writer),
+        answer: impl Fn(&Message<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.discard_stale();
+        let sequence = self.next_sequence();
+        self.send(&message::request(kind, NLM_F_REQUEST, sequence, fill), doing)?;
+        loop {
+            let datagram = self.receive_within(doing)?;
+            for message in Messages::new(datagram) {
+                let message = message.map_err(|error| Error::malformed("answer", &error))?;
+                match (message.sequence == sequence, message.kind) {
+                    (true, NLMSG_ERROR) => return Err(Error::refused(doing, &message)),
+                    (true, _) => return answer(&message),
+                    (false, _) => (),
+                }
+            }
+        }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn failed(message: &Message<'_>) -> bool {
+    Ack::parse(message).is_some_and(|ack| ack.errno != 0)
+}

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The state machine against a broker played by the test, byte by byte. Local sockets deliver
+//! at once, so a turn after a write sees what was written and no test waits.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream as StdStream};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mio::Poll;
+use proptest::prelude::*;
+use ubus::envelope::EnvBuilder;
+use ubus::wire::Frame;
+
+use super::*;
+use crate::ubus::outbox::MAX_OUTBOX;
+use crate::ubus::request::Request;
+
+/// The captured start of a connection to the C broker: HELLO to the client, then data and status
+/// that answer ADD_OBJECT.
+const HELLO: [u8; 12] = [0, 0, 0, 0, 0x4f, 0xfa, 0x24, 0x86, 0, 0, 0, 4];
+#[rustfmt::skip]
+const ADDED: [u8; 28] = [
+    0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 20,
+    3, 0, 0, 8, 0x56, 0xa0, 0x37, 0xb2, 5, 0, 0, 8, 0x9e, 0x54, 0xb1, 0x77,
+];
+const STATUS_OK: [u8; 20] = [0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 12, 1, 0, 0, 8, 0, 0, 0, 0];
+const OBJECT_ID: u32 = 0x56a0_37b2;
+
+struct World {
+    path: PathBuf,
+    poll: Poll,
+    bus: Bus,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("flowtabled-bus-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let now = Instant::now();
+        let bus = Bus::new(&path, Token(0), now);
+        World { path, poll: Poll::new().unwrap(), bus, now }
+    }
+
+    fn turn(&mut self) -> Vec<Call> {
+        self.bus.turn(self.poll.registry(), self.now)
+    }
+
+    fn listen(&self) -> UnixListener {
+        let _ = std::fs::remove_file(&self.path);
+        UnixListener::bind(&self.path).unwrap()
+    }
+
+    /// Moves on to the deadline and takes a turn.
+    fn wait(&mut self) -> Vec<Call> {
+        self.now = self.bus.deadline().unwrap();
+        self.turn()
+    }
+
+    /// A registered bus and the broker's end of its connection.
+    fn registered() -> (Self, StdStream) {
+        let mut world = World::new();
+        let listener = world.listen();
+        world.turn();
+        let (broker, _) = listener.accept().unwrap();
+        world.greet(&broker);
+        (world, broker)
+    }
+
+    fn greet(&mut self, mut broker: &StdStream) {
+        broker.write_all(&HELLO).unwrap();
+        self.turn();
+        assert_eq!(receive(broker).hdr.ty, MsgType::AddObject);
+        broker.write_all(&ADDED).unwrap();
+        broker.write_all(&STATUS_OK).unwrap();
+        assert!(self.turn().is_empty());
+        assert!(self.bus.is_registered());
+        assert_eq!(self.bus.deadline(), None);
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn receive(mut broker: &StdStream) -> Frame {
+    let mut head = [0; 12];
+    broker.read_exact(&mut head).unwrap();
+    let hdr = Header::decode(&head).unwrap();
+    let length = u32::from_be_bytes([0, head[9], head[10], head[11]]) as usize;
+    let mut payload = head[8..].to_vec();
+    payload.resize(length, 0);
+    broker.read_exact(&mut payload[4..]).unwrap();
+    Frame { hdr, payload }
+}
+
+fn send(mut broker: &StdStream, ty: MsgType, seq: u16, peer: u32, env: EnvBuilder) {
+    let frame = Frame::to_peer(ty, seq, peer, env.finish());
+    broker.write_all(&frame.hdr.encode()).unwrap();
+    broker.write_all(&frame.payload).unwrap();
+}
+
+fn invoke(broker: &StdStream, seq: u16, peer: u32, method: &str) {
+    let mut env = EnvBuilder::new();
+    env.push_u32(UbusAttr::ObjId, OBJECT_ID);
+    env.push_str(UbusAttr::Method, method);
+    env.push_data(&[]);
+    send(broker, MsgType::Invoke, seq, peer, env);
+}
+
+/// Receives a status; returns sequence number, peer and code.
+fn status(broker: &StdStream) -> (u16, u32, i32) {
+    let frame = receive(broker);
+    assert_eq!(frame.hdr.ty, MsgType::Status);
+    let object = envelope::find(&frame.payload, UbusAttr::ObjId).unwrap().as_u32();
+    assert_eq!(object, Some(OBJECT_ID));
+    (frame.hdr.seq, frame.hdr.peer, envelope::read_status(&frame.payload).unwrap())
+}
+
+/// Nothing more is waiting for the broker.
+fn quiet(broker: &StdStream) -> bool {
+    broker.set_nonblocking(true).unwrap();
+    let quiet =
+        matches!((&*broker).read(&mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::WouldBlock);
+    broker.set_nonblocking(false).unwrap();
+    quiet
+}
+
+fn table(text: &str) -> BlobMsgTable {
+    BlobMsgTable::build(|b| b.put_str(Some("text"), text))
+}
+
+#[test]
+fn add_object_has_the_bytes_of_libubus() {
+    let mut world = World::new();
+    let listener = world.listen();
+    world.turn();
+    let (mut broker, _) = listener.accept().unwrap();
+    assert!(quiet(&broker), "nothing is sent before HELLO");
+    broker.write_all(&HELLO).unwrap();
+    world.turn();
+    let frame = receive(&broker);
+    let mut wanted = vec![0, 0, 0, 88, 2, 0, 0, 14];
+    wanted.extend_from_slice(b"flowtable\0\0\0");
+    wanted.extend_from_slice(&[6, 0, 0, 68]);
+    wanted.extend_from_slice(&policy::signature());
+    assert_eq!(frame.payload, wanted);
+    assert_eq!((frame.hdr.seq, frame.hdr.peer), (1, 0));
+    assert!(!world.bus.is_registered());
+}
+
+#[test]
+fn without_a_broker_the_delay_doubles_to_its_bound() {
+    let mut world = World::new();
+    assert_eq!(world.bus.deadline(), Some(world.now));
+    let mut delays = Vec::new();
+    for _ in 0..8 {
+        world.wait();
+        assert!(matches!(world.bus.take_error(), Some(BusError::Connect(_))));
+        assert!(world.bus.take_error().is_none());
+        delays.push(world.bus.deadline().unwrap().duration_since(world.now).as_secs());
+    }
+    assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30, 30]);
+    let failures = world.bus.counters().failures;
+    world.now += Duration::from_secs(29);
+    world.turn();
+    assert_eq!(world.bus.counters().failures, failures, "an attempt before its time");
+}
+
+#[test]
+fn a_broker_that_comes_late_or_again_gets_the_object() {
+    let mut world = World::new();
+    world.turn();
+    world.wait();
+    for round in 1..=3 {
+        let listener = world.listen();
+        world.wait();
+        let (broker, _) = listener.accept().unwrap();
+        world.greet(&broker);
+        assert_eq!(world.bus.counters().registrations, round);
+        drop((listener, broker));
+        world.turn();
+        assert!(!world.bus.is_registered());
+        assert!(matches!(world.bus.take_error(), Some(BusError::Closed)));
+        let delay = world.bus.deadline().unwrap().duration_since(world.now);
+        assert_eq!(delay, RETRY_FIRST, "success resets the delay");
+    }
+}
+
+#[test]
+fn a_silent_broker_times_out() {
+    for greeting in [&[][..], &HELLO, &HELLO[..7]] {
+        let mut world = World::new();
+        let listener = world.listen();
+        world.turn();
+        let (mut broker, _) = listener.accept().unwrap();
+        broker.write_all(greeting).unwrap();
+        world.turn();
+        assert_eq!(world.bus.deadline(), Some(world.now + HANDSHAKE_TIMEOUT));
+        world.wait();
+        assert!(matches!(world.bus.take_error(), Some(BusError::Timeout)));
+    }
+}
+
+#[test]
+fn a_refusal_and_a_strange_handshake_end_the_connection() {
+    let refused = [0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 12, 1, 0, 0, 8, 0, 0, 0, 2];
+    let mut reserved = HELLO;
+    reserved[4..8].copy_from_slice(&[0, 0, 0, 1]);
+    let cases: [(&[&[u8]], &str); 5] = [
+        (&[&HELLO, &refused], "ubus: the broker refused object flowtable: invalid argument"),
+        (&[&HELLO, &STATUS_OK], "ubus: unexpected message in the handshake"),
+        (&[&reserved], "ubus: unexpected message in the handshake"),
+        (&[&STATUS_OK], "ubus: unexpected message in the handshake"),
+        (&[&HELLO, &[7; 12]], "ubus: message of unknown version 7"),
+    ];
+    for (messages, wanted) in cases {
+        let mut world = World::new();
+        let listener = world.listen();
+        world.turn();
+        let (mut broker, _) = listener.accept().unwrap();
+        for message in messages {
+            broker.write_all(message).unwrap();
+        }
+        world.turn();
+        assert_eq!(world.bus.take_error().unwrap().to_string(), wanted);
+        assert_eq!(world.bus.deadline(), Some(world.now + RETRY_FIRST));
+    }
+}
+
+#[test]
+fn replies_in_any_order() {
+    let (mut world, broker) = World::registered();
+    invoke(&broker, 7, 100, "status");
+    invoke(&broker, 7, 200, "devices");
+    invoke(&broker, 8, 100, "reload");
+    let mut calls = world.turn();
+    let requests: Vec<_> = calls.iter().map(|c| c.request.clone()).collect();
+    assert_eq!(requests, [Request::Status, Request::Devices { name: None }, Request::Reload]);
+    assert_eq!(world.bus.waiting(), 3);
+    world.bus.reply(calls.remove(1).reply_to, Ok(table("second")));
+    world.bus.reply(calls.remove(1).reply_to, Ok(BlobMsgTable::empty()));
+    world.bus.reply(calls.remove(0).reply_to, Err(StatusCode::NotFound));
+    assert_eq!(world.bus.waiting(), 0);
+    let data = receive(&broker);
+    assert_eq!((data.hdr.ty, data.hdr.seq, data.hdr.peer), (MsgType::Data, 7, 200));
+    let body = envelope::find(&data.payload, UbusAttr::Data).unwrap().payload;
+    assert_eq!(body, table("second").contents());
+    assert_eq!(status(&broker), (7, 200, 0));
+    assert_eq!(status(&broker), (8, 100, 0));
+    assert_eq!(status(&broker), (7, 100, 4));
+    assert!(quiet(&broker));
+}
+
+#[test]
+fn refusals_have_the_codes_of_libubus() {
+    let (mut world, mut broker) = World::registered();
+    invoke(&broker, 1, 100, "nothing");
+    let mut env = EnvBuilder::new();
+    env.push_u32(UbusAttr::ObjId, 5);
+    env.push_str(UbusAttr::Method, "status");
+    send(&broker, MsgType::Invoke, 2, 100, env);
+    let mut env = EnvBuilder::new();
+    env.push_u32(UbusAttr::ObjId, OBJECT_ID);
+    env.push_str(UbusAttr::Method, "status");
+    send(&broker, MsgType::Invoke, 3, 100, env);
+    // Ignored: no object, no peer, other kinds of messages, unknown kinds.
+    send(&broker, MsgType::Invoke, 4, 100, EnvBuilder::new());
+    invoke(&broker, 5, 0, "status");
+    send(&broker, MsgType::Ping, 6, 0, EnvBuilder::new());
+    send(&broker, MsgType::Notify, 7, 0, EnvBuilder::new());
+    broker.write_all(&[0, 99, 0, 8, 0, 0, 0, 1, 0, 0, 0, 4]).unwrap();
+    broker.write_all(&STATUS_OK).unwrap();
+    assert!(world.turn().is_empty());
+    assert_eq!(status(&broker), (1, 100, 3));
+    assert_eq!(status(&broker), (2, 100, 4));
+    assert_eq!(status(&broker), (3, 100, 2));
+    assert!(quiet(&broker));
+    assert_eq!(world.bus.counters().refused, 3);
+    assert!(world.bus.is_registered());
+}
+
+#[test]
+fn a_call_too_long_to_keep_is_refused() {
+    let (mut world, broker) = World::registered();
+    let mut env = EnvBuilder::new();
+    env.push_u32(UbusAttr::ObjId, OBJECT_ID);
+    env.push_str(UbusAttr::Method, "status");
+    env.push_data(&vec![0; 100_000]);
+    send(&broker, MsgType::Invoke, 1, 100, env);
+    invoke(&broker, 2, 100, "status");
+    let mut calls = world.turn();
+    while world.bus.deadline().is_some() {
+        calls.extend(world.wait());
+    }
+    assert_eq!(status(&broker), (1, 100, 2));
+    assert_eq!(calls.len(), 1);
+}
+
+#[test]
+fn who_wants_no_reply_gets_none() {
+    let (mut world, broker) = World::registered();
+    for method in ["status", "nothing"] {
+        let mut env = EnvBuilder::new();
+        env.push_u32(UbusAttr::ObjId, OBJECT_ID);
+        env.push_str(UbusAttr::Method, method);
+        env.push_u8(UbusAttr::NoReply, 1);
+        env.push_data(&[]);
+        send(&broker, MsgType::Invoke, 1, 100, env);
+    }
+    let mut calls = world.turn();
+    assert_eq!(calls.len(), 1);
+    world.bus.reply(calls.remove(0).reply_to, Ok(table("unheard")));
+    assert!(quiet(&broker));
+    assert_eq!(world.bus.waiting(), 0);
+}
+
+#[test]
+fn a_reply_to_a_connection_that_is_gone_is_counted_and_dropped() {
+    let (mut world, broker) = World::registered();
+    invoke(&broker, 1, 100, "status");
+    let mut calls = world.turn();
+    drop(broker);
+    world.turn();
+    world.bus.reply(calls.remove(0).reply_to, Ok(table("late")));
+    assert_eq!(world.bus.counters().late, 1);
+
+    let (mut world, broker) = World::registered();
+    invoke(&broker, 1, 100, "status");
+    invoke(&broker, 2, 100, "status");
+    let mut calls = world.turn();
+    drop(broker);
+    // The loss is noticed by the write first.
+    world.bus.reply(calls.remove(0).reply_to, Ok(table("lost")));
+    assert_eq!(world.bus.deadline(), Some(world.now));
+    let listener = world.listen();
+    world.turn();
+    world.wait();
+    let (broker, _) = listener.accept().unwrap();
+    world.greet(&broker);
+    world.bus.reply(calls.remove(0).reply_to, Ok(table("late")));
+    assert!(quiet(&broker), "a reply of the old connection on the new one");
+    assert_eq!((world.bus.counters().late, world.bus.waiting()), (1, 0));
+}
+
+#[test]
+fn a_flood_is_read_in_portions_and_bounded() {
+    let (mut world, broker) = World::registered();
+    let flood = 600;
+    for seq in 0..flood {
+        invoke(&broker, seq, 100, "status");
+    }
+    let mut calls = world.turn();
+    assert_eq!(world.bus.deadline(), Some(world.now), "the rest is due at once");
+    while world.bus.deadline().is_some() {
+        calls.extend(world.wait());
+    }
+    assert_eq!(calls.len(), MAX_WAITING);
+    for seq in MAX_WAITING as u16..flood {
+        assert_eq!(status(&broker), (seq, 100, StatusCode::Timeout.code()));
+    }
+    for call in calls {
+        world.bus.reply(call.reply_to, Ok(BlobMsgTable::empty()));
+    }
+    invoke(&broker, 1000, 100, "status");
+    assert_eq!(world.turn().len(), 1);
+}
+
+#[test]
+fn a_broker_that_does_not_read_loses_whole_replies_only() {
+    let (mut world, broker) = World::registered();
+    let long = "x".repeat(50_000);
+    let mut sent = 0;
+    while world.bus.counters().dropped < 3 {
+        invoke(&broker, sent, 100, "status");
+        let mut calls = world.turn();
+        world.bus.reply(calls.remove(0).reply_to, Ok(table(&long)));
+        sent += 1;
+        assert!(sent < 100, "the outbox has no bound");
+    }
+    assert!(world.bus.link.as_ref().unwrap().outbox.pending() <= MAX_OUTBOX);
+    for seq in 0..sent - 3 {
+        // Reading makes room, which the event loop notices as writable.
+        let data = receive(&broker);
+        world.turn();
+        assert_eq!((data.hdr.ty, data.hdr.seq), (MsgType::Data, seq));
+        assert_eq!(status(&broker), (seq, 100, 0));
+    }
+    assert!(quiet(&broker));
+    invoke(&broker, 999, 100, "reload");
+    let mut calls = world.turn();
+    world.bus.reply(calls.remove(0).reply_to, reload_done());
+    assert_eq!(status(&broker), (999, 100, 0));
+}
+
+fn reload_done() -> Result<BlobMsgTable, StatusCode> {
+    crate::ubus::reload::encode(true)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_bytes_from_the_broker_panic(
+        start in 0usize..4,
+        bytes in proptest::collection::vec(
+            prop_oneof![4 => Just(0u8), 2 => 1u8..16, 1 => any::<u8>()], 0..400),
+    ) {
+        let mut world = World::new();
+        let listener = world.listen();
+        world.turn();
+        let (mut broker, _) = listener.accept().unwrap();
+        for message in [&HELLO[..], &ADDED, &STATUS_OK].iter().take(start) {
+            broker.write_all(message).unwrap();
+            world.turn();
+        }
+        for piece in bytes.chunks(37) {
+            // The bus may have hung up already.
+            let _ = broker.write_all(piece);
+            for call in world.turn() {
+                world.bus.reply(call.reply_to, Ok(table("answer")));
+            }
+        }
+        prop_assert!(world.bus.is_registered() || world.bus.deadline().is_some());
+    }
+
+    #[test]
+    fn no_damage_to_a_call_panics(at in 0usize..60, with in any::<u8>()) {
+        let (mut world, mut broker) = World::registered();
+        let mut env = EnvBuilder::new();
+        env.push_u32(UbusAttr::ObjId, OBJECT_ID);
+        env.push_str(UbusAttr::Method, "devices");
+        env.push_data(BlobMsgTable::build(|b| b.put_str(Some("name"), "lan1")).contents());
+        let frame = Frame::to_peer(MsgType::Invoke, 3, 100, env.finish());
+        let mut bytes = frame.hdr.encode().to_vec();
+        bytes.extend_from_slice(&frame.payload);
+        bytes[at] = with;
+        broker.write_all(&bytes).unwrap();
+        for call in world.turn() {
+            world.bus.reply(call.reply_to, Ok(table("answer")));
+        }
+    }
+}

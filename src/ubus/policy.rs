@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which methods the object has and which arguments they take.
+//!
+//! The same table is sent to the broker when the object is registered, so that
+//! `ubus -v list flowtable` shows it, and is held against the arguments of each call before the
+//! method runs. Attributes that a policy does not name are ignored, as libubus ignores them. A
+//! wrong type is refused, where libubus drops the attribute and calls the method without it: a
+//! filter that is silently forgotten is an answer to another question.
+
+use ubus::{BlobBuilder, BlobIter, BlobRef, BlobType};
+
+use super::status_code::StatusCode;
+use super::{devices, reload, status};
+
+/// A method of the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// State of the daemon.
+    Status,
+    /// State of each network device.
+    Devices,
+    /// Reads the configuration again.
+    Reload,
+}
+
+/// An argument: its name and its blobmsg type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argument {
+    /// Name of the attribute.
+    pub name: &'static str,
+    /// Type it must have.
+    pub ty: BlobType,
+}
+
+/// What a method takes. Every argument is optional.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// The method.
+    pub method: Method,
+    /// Its name on the bus.
+    pub name: &'static str,
+    /// Its arguments.
+    pub arguments: &'static [Argument],
+}
+
+/// All methods, in the order of the signature.
+pub const METHODS: [Policy; 3] = [status::POLICY, devices::POLICY, reload::POLICY];
+
+/// Longest run of attributes looked at in one call; a request has a handful.
+const MAX_ATTRIBUTES: usize = 64;
+
+/// Body of `UBUS_ATTR_SIGNATURE`: a table per method, an int32 per argument that holds its type.
+pub fn signature() -> Vec<u8> {
+    let mut out = BlobBuilder::new();
+    for policy in METHODS {
+        out.open_table(Some(policy.name));
+        for argument in policy.arguments {
+            out.put_i32(Some(argument.name), argument.ty as i32);
+        }
+        out.close_table();
+    }
+    out.finish()
+}
+
+/// The policy of the method called `name`.
+pub fn find(name: &str) -> Result<Policy, StatusCode> {
+    METHODS.into_iter().find(|p| p.name == name).ok_or(StatusCode::MethodNotFound)
+}
+
+/// The arguments of a call that its policy names. Of several with one name the first counts.
+#[derive(Debug, Default)]
+pub struct Arguments<'a> {
+    found: Vec<(&'static str, BlobRef<'a>)>,
+}
+
+impl<'a> Arguments<'a> {
+    /// Checks `data`, the body of `UBUS_ATTR_DATA`, against `policy`.
+    pub fn check(policy: &Policy, data: &'a [u8]) -> Result<Self, StatusCode> {
+        let mut found: Vec<(&'static str, BlobRef<'a>)> = Vec::new();
+        let mut attributes = BlobIter::new(data);
+        for _ in 0..MAX_ATTRIBUTES {
+            let attribute = attributes.try_next().map_err(|_| StatusCode::InvalidArgument)?;
+            let Some(attribute) = attribute else {
+                return Ok(Arguments { found });
+            };
+            let Some(argument) = policy.arguments.iter().find(|a| Some(a.name) == attribute.name)
+            else {
+                continue;
+            };
+            if attribute.ty != argument.ty || attribute.value().is_err() {
+                return Err(StatusCode::InvalidArgument);
+            }
+            if found.iter().all(|(name, _)| *name != argument.name) {
+                found.push((argument.name, attribute));
+            }
+        }
+        Err(StatusCode::InvalidArgument)
+    }
+
+    /// The argument `name` of type string, when it was passed.
+    pub fn string(&self, name: &str) -> Option<&'a str> {
+        self.found.iter().find(|(n, _)| *n == name).and_then(|(_, a)| a.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ubus::BlobMsgTable;
+
+    fn devices() -> Policy {
+        find("devices").unwrap()
+    }
+
+    fn table(f: impl FnOnce(&mut BlobBuilder)) -> Vec<u8> {
+        BlobMsgTable::build(f).contents().to_vec()
+    }
+
+    #[test]
+    fn signature_has_the_bytes_of_libubus() {
+        #[rustfmt::skip]
+        let wanted = [
+            0x82, 0, 0, 16, 0, 6, b's', b't', b'a', b't', b'u', b's', 0, 0, 0, 0,
+            0x82, 0, 0, 32, 0, 7, b'd', b'e', b'v', b'i', b'c', b'e', b's', 0, 0, 0,
+            0x85, 0, 0, 16, 0, 4, b'n', b'a', b'm', b'e', 0, 0, 0, 0, 0, 3,
+            0x82, 0, 0, 16, 0, 6, b'r', b'e', b'l', b'o', b'a', b'd', 0, 0, 0, 0,
+        ];
+        assert_eq!(signature(), wanted);
+    }
+
+    #[test]
+    fn methods_are_found_by_name() {
+        for policy in METHODS {
+            assert_eq!(find(policy.name), Ok(policy));
+        }
+        assert_eq!(find("statu"), Err(StatusCode::MethodNotFound));
+        assert_eq!(find(""), Err(StatusCode::MethodNotFound));
+    }
+
+    #[test]
+    fn the_first_of_several_counts_and_strangers_are_ignored() {
+        let data = table(|b| {
+            b.put_i32(Some("stranger"), 5);
+            b.put_str(Some("name"), "lan1");
+            b.put_str(Some("name"), "lan2");
+            b.put_str(None, "nameless");
+        });
+        let arguments = Arguments::check(&devices(), &data).unwrap();
+        assert_eq!(arguments.string("name"), Some("lan1"));
+        assert_eq!(arguments.string("stranger"), None);
+        assert_eq!(Arguments::check(&devices(), &[]).unwrap().string("name"), None);
+    }
+
+    #[test]
+    fn a_wrong_type_is_refused() {
+        let refused = |data: &[u8]| {
+            assert_eq!(Arguments::check(&devices(), data).unwrap_err(), StatusCode::InvalidArgument)
+        };
+        refused(&table(|b| b.put_i32(Some("name"), 1)));
+        refused(&table(|b| {
+            b.open_array(Some("name"));
+            b.close_array();
+        }));
+        // A string without its final zero byte, one that is not UTF-8, a cut attribute.
+        let good = table(|b| b.put_str(Some("name"), "abc"));
+        let mut bytes = good.clone();
+        *bytes.last_mut().unwrap() = b'd';
+        refused(&bytes);
+        let mut bytes = good.clone();
+        let at = bytes.len() - 2;
+        bytes[at] = 0xff;
+        refused(&bytes);
+        refused(&good[..good.len() - 1]);
+    }
+
+    #[test]
+    fn a_flood_of_attributes_is_refused() {
+        let data = table(|b| (0..=MAX_ATTRIBUTES).for_each(|_| b.put_bool(Some("x"), true)));
+        assert!(Arguments::check(&devices(), &data).is_err());
+    }
+}

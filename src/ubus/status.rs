@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Method `status`: what the daemon was asked for, what is in force, and why they differ.
+//!
+//! | key | type | meaning |
+//! |---|---|---|
+//! | `version` | string | version of the daemon |
+//! | `uptime_s` | int64 | seconds since it started |
+//! | `requested`, `effective` | string | `classic`, `software`, `mixed`, `hardware` |
+//! | `reason`, `reason_text` | string | why; absent before the first decision |
+//! | `detail` | string | object or kernel's words of the reason; absent when there is none |
+//! | `flows` | table | int32 `classic`, `software`, `hardware`; absent when unknown |
+//! | `leaked_packets` | int64 | absent when unknown |
+//! | `kernel` | table | `release`, booleans `flowtable`, `named_hooks`, `conntrack`, `accounting` |
+//! | `commits` | int64 | how often the wanted state was committed |
+//! | `last_error` | string | absent when there is none |
+//! | `tables` | array | tables `name`, `flowtable`, `hardware`, `counter`, `priority`, `devices` |
+//! | `foreign_flowtables` | array | strings `family table name` |
+//! | `warnings` | array | strings, of the last configuration read |
+//! | `truncated` | boolean | present when the lists did not fit |
+
+use ubus::BlobMsgTable;
+
+use super::policy::{Method, Policy};
+use super::reply::Reply;
+use crate::core::status::Status;
+
+/// The method takes no arguments.
+pub const POLICY: Policy = Policy { method: Method::Status, name: "status", arguments: &[] };
+
+/// The reply.
+pub fn encode(status: &Status) -> BlobMsgTable {
+    let mut reply = Reply::new();
+    reply.text("version", crate::VERSION);
+    reply.long_count("uptime_s", status.uptime_s);
+    reply.text("requested", status.requested.name());
+    reply.text("effective", status.effective.name());
+    if let Some(reason) = status.reason {
+        reply.text("reason", reason.code());
+        reply.text("reason_text", reason.text());
+    }
+    reply.text_unless_empty("detail", &status.detail);
+    if let Some(flows) = status.flows {
+        reply.table("flows", |r| {
+            r.count("classic", flows.classic);
+            r.count("software", flows.software);
+            r.count("hardware", flows.hardware);
+        });
+    }
+    if let Some(leaked) = status.leaked_packets {
+        reply.long_count("leaked_packets", leaked);
+    }
+    reply.table("kernel", |r| {
+        r.text_unless_empty("release", &status.kernel.release);
+        r.flag_if_known("flowtable", status.kernel.flowtable);
+        r.flag_if_known("named_hooks", status.kernel.named_hooks);
+        r.flag_if_known("conntrack", status.kernel.conntrack);
+        r.flag_if_known("accounting", status.kernel.accounting);
+    });
+    reply.long_count("commits", status.commits);
+    if let Some(error) = &status.last_error {
+        reply.text("last_error", error);
+    }
+    reply.records("tables", &status.tables, |r, table| {
+        r.text("name", &table.name);
+        r.text("flowtable", &table.flowtable);
+        r.flag("hardware", table.hardware);
+        r.flag("counter", table.counter);
+        r.number("priority", table.priority);
+        r.strings("devices", &table.devices);
+    });
+    reply.strings("foreign_flowtables", &status.foreign_flowtables);
+    reply.strings("warnings", &status.warnings);
+    reply.finish(None)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::core::reason::Reason;
+    use crate::core::settings::Mode;
+    use crate::core::status::{FlowCounts, KernelAbilities, TableStatus};
+    use crate::ubus::json;
+
+    /// A status with every key.
+    pub(crate) fn full() -> Status {
+        Status {
+            uptime_s: 5_000_000_000,
+            requested: Mode::Hardware,
+            effective: Mode::Mixed,
+            reason: Some(Reason::SomeHardware),
+            detail: "lan3".into(),
+            tables: vec![
+                TableStatus {
+                    name: "flowtabled_hw".into(),
+                    flowtable: "ft".into(),
+                    hardware: true,
+                    counter: true,
+                    priority: -5,
+                    devices: vec!["lan1".into(), "lan2".into(), "wan".into()],
+                },
+                TableStatus {
+                    name: "flowtabled_sw".into(),
+                    flowtable: "ft".into(),
+                    ..Default::default()
+                },
+            ],
+            foreign_flowtables: vec!["inet fw4 ft".into()],
+            flows: Some(FlowCounts { classic: 12, software: 340, hardware: 88 }),
+            leaked_packets: Some(17),
+            kernel: KernelAbilities {
+                release: "6.12.55".into(),
+                flowtable: Some(true),
+                named_hooks: Some(false),
+                conntrack: Some(true),
+                accounting: None,
+            },
+            last_error: Some("nf_tables: table flowtabled_sw: device busy".into()),
+            warnings: vec!["flowtable:12: unknown option 'enabeld'".into()],
+            commits: 4,
+        }
+    }
+
+    #[test]
+    fn every_key() {
+        let version = crate::VERSION;
+        assert_eq!(
+            json::render(encode(&full()).contents()).unwrap(),
+            format!(r#"{{"version":"{version}","uptime_s":5000000000,"requested":"hardware","#)
+                + r#""effective":"mixed","reason":"some_hardware","#
+                + r#""reason_text":"only some devices accept hardware offload","detail":"lan3","#
+                + r#""flows":{"classic":12,"software":340,"hardware":88},"leaked_packets":17,"#
+                + r#""kernel":{"release":"6.12.55","flowtable":true,"named_hooks":false,"#
+                + r#""conntrack":true},"commits":4,"#
+                + r#""last_error":"nf_tables: table flowtabled_sw: device busy","#
+                + r#""tables":[{"name":"flowtabled_hw","flowtable":"ft","hardware":true,"#
+                + r#""counter":true,"priority":-5,"devices":["lan1","lan2","wan"]},"#
+                + r#"{"name":"flowtabled_sw","flowtable":"ft","hardware":false,"#
+                + r#""counter":false,"priority":0,"devices":[]}],"#
+                + r#""foreign_flowtables":["inet fw4 ft"],"#
+                + r#""warnings":["flowtable:12: unknown option 'enabeld'"]}"#
+        );
+    }
+
+    #[test]
+    fn the_unknown_is_absent() {
+        let version = crate::VERSION;
+        assert_eq!(
+            json::render(encode(&Status::default()).contents()).unwrap(),
+            format!(r#"{{"version":"{version}","uptime_s":0,"requested":"classic","#)
+                + r#""effective":"classic","kernel":{},"commits":0,"tables":[],"#
+                + r#""foreign_flowtables":[],"warnings":[]}"#
+        );
+    }
+
+    #[test]
+    fn a_flood_of_warnings_is_cut() {
+        let status = Status { warnings: vec!["w".repeat(200); 10_000], ..Status::default() };
+        let reply = encode(&status);
+        assert!(reply.contents().len() < 64 * 1024);
+        assert!(reply.lookup("truncated").is_some());
+        assert!(reply.lookup("commits").is_some());
+    }
+}

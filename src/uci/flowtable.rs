@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `/etc/config/flowtable`: the daemon's own file.
+//!
+//! The file belongs to us, so what it holds beyond the known options is pointed out, with a
+//! bounded number of warnings. A missing file means the defaults.
+
+use super::error::Error;
+use super::files::Source;
+use super::view::{View, Word};
+use crate::core::settings::{DeviceOffload, DeviceRule};
+
+/// Warnings kept from one file: enough to correct it by; a wrong file altogether would have one
+/// for each line.
+pub const MAX_WARNINGS: usize = 20;
+
+/// What the daemon's own configuration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flowtable {
+    /// `enabled`.
+    pub enabled: bool,
+    /// `counter`.
+    pub counter: bool,
+    /// `priority` of the ingress hook.
+    pub priority: i32,
+    /// `config device` sections, one rule for each of their names.
+    pub device_rules: Vec<DeviceRule>,
+    /// Options and sections that are not known.
+    pub warnings: Vec<String>,
+}
+
+const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
+const GLOB: &str = "a device name or a pattern of *, ? and [a-z]";
+const OFFLOAD: &str = "auto, hardware, software or off";
+
+impl Flowtable {
+    /// Reads the file over the given defaults (those of a missing file).
+    pub fn from_source(source: &Source, defaults: Flowtable) -> Result<Self, Error> {
+        let mut flowtable = defaults;
+        let mut global_seen = false;
+        for view in View::all(source) {
+            let section = view.section;
+            match (section.kind.as_str(), section.name.as_str()) {
+                ("flowtable", "global") if !global_seen => {
+                    global_seen = true;
+                    flowtable.global(&view)?;
+                }
+                ("flowtable", _) => {
+                    let what = "only config flowtable 'global' is read, this one is passed over";
+                    flowtable.warn(&view, None, what.to_string());
+                }
+                ("device", _) => flowtable.device(&view)?,
+                (kind, _) => {
+                    let what = format!("unknown section type '{}'", kind.escape_debug());
+                    flowtable.warn(&view, None, what);
+                }
+            }
+        }
+        let more = flowtable.warnings.len().saturating_sub(MAX_WARNINGS);
+        if more > 0 {
+            flowtable.warnings.truncate(MAX_WARNINGS);
+            let path = source.config_path.display();
+            flowtable.warnings.push(format!("{path}: {more} more warnings of this kind"));
+        }
+        Ok(flowtable)
+    }
+
+    fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
+        self.unknown_options(view, &["enabled", "counter", "priority"]);
+        self.enabled = view.boolean("enabled", self.enabled)?;
+        self.counter = view.boolean("counter", self.counter)?;
+        if let Some(word) = view.single("priority", PRIORITY)? {
+            let number = word.text.parse();
+            self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
+        }
+        Ok(())
+    }
+
+    fn device(&mut self, view: &View<'_>) -> Result<(), Error> {
+        self.unknown_options(view, &["name", "offload"]);
+        let offload = match view.single("offload", OFFLOAD)? {
+            None => DeviceOffload::Auto,
+            Some(word) => match word.text.as_str() {
+                "auto" => DeviceOffload::Auto,
+                "hardware" => DeviceOffload::Hardware,
+                "software" => DeviceOffload::Software,
+                "off" => DeviceOffload::Off,
+                _ => return Err(view.refuse("offload", &word, OFFLOAD)),
+            },
+        };
+        let names = view.words("name");
+        if names.is_empty() {
+            return Err(view.missing("name"));
+        }
+        for Word { text, place } in names {
+            if !is_glob(&text) {
+                return Err(view.refuse("name", &Word { text, place }, GLOB));
+            }
+            self.device_rules.push(DeviceRule { glob: text, offload });
+        }
+        Ok(())
+    }
+
+    fn unknown_options(&mut self, view: &View<'_>, known: &[&str]) {
+        for option in &view.section.options {
+            if !known.contains(&option.name.as_str()) {
+                let what =
+                    format!("unknown option '{}' in config {}", option.name, view.section.kind);
+                self.warn(view, Some(option.place), what);
+            }
+        }
+    }
+
+    fn warn(&mut self, view: &View<'_>, place: Option<super::package::Place>, what: String) {
+        self.warnings.push(view.warn(place.unwrap_or(view.section.place), &what));
+    }
+}
+
+/// Can this match a device name? Brackets must be closed and not empty; blanks and `/` are in no
+/// device's name.
+fn is_glob(glob: &str) -> bool {
+    let mut rest = glob;
+    while let Some((_, set)) = rest.split_once('[') {
+        // A `]` right after the bracket (or its `!`) is a member of the set.
+        let set = set.strip_prefix('!').unwrap_or(set);
+        let mut members = set.chars();
+        if members.next().is_none() {
+            return false;
+        }
+        match members.as_str().split_once(']') {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    !glob.is_empty() && glob.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::tests::source;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn defaults() -> Flowtable {
+        Flowtable {
+            enabled: true,
+            counter: true,
+            priority: 0,
+            device_rules: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn read(text: &str) -> Result<Flowtable, Error> {
+        Flowtable::from_source(&source("flowtable", text), defaults())
+    }
+
+    fn error(text: &str) -> String {
+        read(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(read("").unwrap(), defaults());
+    }
+
+    #[test]
+    fn the_global_section_is_read() {
+        let flowtable = read(
+            "config flowtable 'global'\noption enabled '0'\noption counter off\n\
+             option priority -10\n",
+        )
+        .unwrap();
+        let expected = Flowtable { enabled: false, counter: false, priority: -10, ..defaults() };
+        assert_eq!(flowtable, expected);
+    }
+
+    #[test]
+    fn devices_make_one_rule_for_each_name() {
+        let flowtable = read(
+            "config device\noption name eth0\noption offload off\n\
+             config device\nlist name 'lan*'\nlist name 'wl[0-9]'\noption offload software\n\
+             config device\noption name '*'\n",
+        )
+        .unwrap();
+        let rules: Vec<_> =
+            flowtable.device_rules.iter().map(|r| (r.glob.as_str(), r.offload)).collect();
+        assert_eq!(
+            rules,
+            [
+                ("eth0", DeviceOffload::Off),
+                ("lan*", DeviceOffload::Software),
+                ("wl[0-9]", DeviceOffload::Software),
+                ("*", DeviceOffload::Auto),
+            ]
+        );
+    }
+
+    #[test]
+    fn bad_values_say_what_is_accepted() {
+        assert_eq!(
+            error("config flowtable global\n\n\toption priority 1k\n"),
+            format!("/c/flowtable:3: bad value '1k' of option 'priority', expected {PRIORITY}")
+        );
+        assert_eq!(
+            error("config device\noption name eth0\noption offload on\n"),
+            format!("/c/flowtable:3: bad value 'on' of option 'offload', expected {OFFLOAD}")
+        );
+        assert_eq!(
+            error("config device\noption offload off\n"),
+            "/c/flowtable:1: missing option 'name' in config device"
+        );
+        assert!(
+            error("config device\nlist name ok\nlist name 'wl['\n").starts_with("/c/flowtable:3: ")
+        );
+    }
+
+    #[test]
+    fn globs_are_closed_and_without_blanks() {
+        for good in ["eth0", "*", "wl?", "[]x]", "[!]a]", "a[b-d]e[f]"] {
+            assert!(is_glob(good), "{good}");
+        }
+        for bad in ["", "[", "[]", "[!]", "a[b", "a b", "a/b", "a[b]["] {
+            assert!(!is_glob(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_things_are_warned_of() {
+        let flowtable = read(
+            "config flowtable 'global'\noption foo 1\nconfig device\noption name a\nlist bar 2\n\
+             config rule\nconfig flowtable\n",
+        )
+        .unwrap();
+        assert_eq!(
+            flowtable.warnings,
+            [
+                "/c/flowtable:2: unknown option 'foo' in config flowtable",
+                "/c/flowtable:5: unknown option 'bar' in config device",
+                "/c/flowtable:6: unknown section type 'rule'",
+                "/c/flowtable:7: only config flowtable 'global' is read, this one is passed over",
+            ]
+        );
+    }
+
+    #[test]
+    fn warnings_are_bounded() {
+        let flowtable = read(&"config rule\n".repeat(MAX_WARNINGS + 5)).unwrap();
+        assert_eq!(flowtable.warnings.len(), MAX_WARNINGS + 1);
+        assert_eq!(
+            flowtable.warnings.last().unwrap(),
+            "/c/flowtable: 5 more warnings of this kind"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_read_or_refused(
+            command in "option|list",
+            option in "name|offload|enabled|counter|priority",
+            value in "[^'\\x00]*",
+        ) {
+            let line = format!("{command} {option} '{value}'\n");
+            let _ = read(&format!("config flowtable global\n{line}config device\n{line}"));
+        }
+
+        #[test]
+        fn every_priority_is_read(priority in any::<i32>()) {
+            let read = read(&format!("config flowtable global\noption priority {priority}\n"));
+            prop_assert_eq!(read.unwrap().priority, priority);
+        }
+    }
+}
