@@ -42,6 +42,7 @@ fn lab(name: &str, kernel: &str) -> Result<()> {
     if !suite::names()?.contains(&plan.first().cloned().unwrap_or_default()) {
         return Err(Error::new(format!("no scenario {name:?}; `cargo xtask lab --list`")));
     }
+    suite::ensure_tools()?;
     let kernel = kernel::source(kernel)?.kernel()?;
     let artifacts = artifacts::build()?;
     let detail = if name == "all" { Detail::Scenarios } else { Detail::Expectations };

@@ -32,7 +32,10 @@ fn is_root() -> bool {
 /// Installs the packages of those programs that are missing.
 pub fn ensure_tools(tools: &[Tool]) -> Result<()> {
     let missing = tools.iter().filter(|(program, _)| find_program(program).is_none());
-    ensure_packages(&missing.map(|(_, package)| *package).collect::<Vec<_>>())
+    let mut packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    ensure_packages(&packages)
 }
 
 /// Installs packages; none of them may be there yet.

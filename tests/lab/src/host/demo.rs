@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo xtask demo`: the main job, live or proved once.
 
-use super::machine::{self, Machine};
+use super::machine::Machine;
 use super::suite::{self, Detail, Outcome};
-use super::{apt, artifacts, initramfs, kernel, progress};
+use super::{artifacts, initramfs, kernel, progress};
 use crate::console::Report;
 use crate::error::{Error, Result};
 use std::io::{IsTerminal, Write};
@@ -15,6 +15,7 @@ const SILENCE: Duration = Duration::from_secs(180);
 /// Boots, makes traffic, and proves on one boot that flows are offloaded with the switch on and
 /// none with the switch off.
 pub fn once(kernel: &str) -> Result<()> {
+    suite::ensure_tools()?;
     let kernel = kernel::source(kernel)?.kernel()?;
     let artifacts = artifacts::build()?;
     let plan = ["demo".to_string()];
@@ -30,9 +31,9 @@ pub fn once(kernel: &str) -> Result<()> {
 
 /// Boots, makes traffic, and shows what happens until it is interrupted.
 pub fn live(kernel: &str, switch_off: bool) -> Result<()> {
+    suite::ensure_tools()?;
     let kernel = kernel::source(kernel)?.kernel()?;
     let artifacts = artifacts::build()?;
-    apt::ensure_tools(&machine::TOOLS)?;
     let initramfs = initramfs::pack(&kernel, &artifacts, &[], "demo")?;
     let mode = if switch_off { "live-off" } else { "live" };
     let mut machine = progress::step(&format!("booting Linux {}", kernel.release), || {

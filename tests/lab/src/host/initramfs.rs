@@ -65,7 +65,6 @@ pub fn pack(
 
 /// The base initramfs of a kernel, packed anew only when a tool or the kernel changed.
 fn base(kernel: &Kernel) -> Result<PathBuf> {
-    apt::ensure_tools(&TOOLS)?;
     let mut tools = Vec::new();
     let mut stamp = format!("layout {LAYOUT}\nkernel {}\n", kernel.release);
     for (name, _) in TOOLS {

@@ -28,8 +28,8 @@ pub const SOURCES: [Source; 3] = [
     Source { name: "newest", suite: "testing", package: "linux-image-cloud-amd64" },
 ];
 
-/// Tools that fetching and unpacking needs.
-const TOOLS: [apt::Tool; 3] = [("depmod", "kmod"), ("xz", "xz-utils"), ("tar", "tar")];
+/// Programs that fetching and unpacking needs.
+pub const TOOLS: [apt::Tool; 3] = [("depmod", "kmod"), ("xz", "xz-utils"), ("tar", "tar")];
 
 /// Large parts of the package that no router of the lab can use.
 const LEFT_OUT: [&str; 7] = ["gpu", "media", "sound", "infiniband", "scsi", "usb", "wireless"];
@@ -63,7 +63,6 @@ impl Source {
         if let Ok(release) = fs::read_to_string(dir.join("release")) {
             return Ok(self.at(&dir, release.trim()));
         }
-        apt::ensure_tools(&TOOLS)?;
         let view = apt::View::open(self.suite)?;
         let package = view.dependency(self.package, "linux-image-")?;
         let release = package.strip_prefix("linux-image-").unwrap_or(&package).to_string();

@@ -2,7 +2,7 @@
 //! Scenarios on a kernel: one boot, all results.
 
 use super::artifacts::Artifacts;
-use super::kernel::Kernel;
+use super::kernel::{self, Kernel};
 use super::machine::{self, Machine};
 use super::{apt, initramfs, paths, progress};
 use crate::console::Report;
@@ -47,6 +47,12 @@ pub fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Installs what packing and booting need and this machine lacks.
+pub fn ensure_tools() -> Result<()> {
+    let all = [machine::TOOLS.as_slice(), &initramfs::TOOLS, &kernel::TOOLS].concat();
+    apt::ensure_tools(&all)
+}
+
 /// Boots a kernel and runs scenarios on it.
 pub fn run(
     kernel: &Kernel,
@@ -54,17 +60,28 @@ pub fn run(
     plan: &[String],
     detail: Detail,
 ) -> Result<Vec<(String, Outcome)>> {
-    apt::ensure_tools(&machine::TOOLS)?;
     let label = match plan {
         [only] => only.as_str(),
         _ => "all",
     };
     let initramfs = initramfs::pack(kernel, artifacts, plan, label)?;
-    let mut machine = progress::step(&format!("booting Linux {}", kernel.release), || {
+    let boot = || {
         let mut machine = Machine::boot(kernel, &initramfs, "run", label)?;
         wait_for_boot(&mut machine)?;
         Ok(machine)
-    })?;
+    };
+    let title = format!("booting Linux {}", kernel.release);
+    let mut machine = match detail {
+        // Several may boot at once, and two clocks on one line are no help.
+        Detail::Scenarios => {
+            let begun = Instant::now();
+            eprintln!("-> {title}");
+            let machine = boot()?;
+            eprintln!("   {title}: done in {:.1} s", begun.elapsed().as_secs_f32());
+            machine
+        }
+        Detail::Expectations => progress::step(&title, boot)?,
+    };
     let mut results = Collector { kernel: kernel.name, detail, outcomes: Vec::new() };
     results.collect(&mut machine, plan)?;
     Ok(results.outcomes)
@@ -106,14 +123,15 @@ impl Collector {
                     println!("  ok  {text}");
                 }
                 Some(Report::Evidence(text)) => evidence.push(text),
-                Some(Report::Pass(name, _)) => self.end(name, Outcome::Passed, begun, ""),
-                Some(Report::Skip(name, why)) => self.end(name, Outcome::Skipped, begun, &why),
+                Some(Report::Pass(name, _)) => self.end(name, Outcome::Passed, begun, "", &[]),
+                Some(Report::Skip(name, why)) => {
+                    self.end(name, Outcome::Skipped, begun, &why, &[]);
+                }
                 Some(Report::Fail(name, why)) => {
-                    self.end(name, Outcome::Failed, begun, &why);
-                    for line in evidence.iter().take(SHOWN_EVIDENCE) {
-                        println!("       {line}");
-                    }
-                    println!("       the whole story: {}", machine.log.display());
+                    let mut story: Vec<String> =
+                        evidence.iter().take(SHOWN_EVIDENCE).cloned().collect();
+                    story.push(format!("the whole story: {}", machine.log.display()));
+                    self.end(name, Outcome::Failed, begun, &why, &story);
                 }
                 Some(Report::Done) => done = true,
                 _ => {}
@@ -124,13 +142,14 @@ impl Collector {
         }
         for name in plan {
             if !self.outcomes.iter().any(|(seen, _)| seen == name) {
-                self.end(name.clone(), Outcome::Failed, begun, "the guest ended before it");
+                let why = "the guest ended before it";
+                self.end(name.clone(), Outcome::Failed, begun, why, &[]);
             }
         }
         Ok(())
     }
 
-    fn end(&mut self, name: String, outcome: Outcome, begun: Instant, why: &str) {
+    fn end(&mut self, name: String, outcome: Outcome, begun: Instant, why: &str, story: &[String]) {
         let word = match outcome {
             Outcome::Passed => "pass",
             Outcome::Skipped => "skip",
@@ -138,7 +157,14 @@ impl Collector {
         };
         let (kernel, seconds) = (self.kernel, begun.elapsed().as_secs_f32());
         let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-        println!("{word}   lab {kernel} {name} ({seconds:.1} s){why}");
+        let mut text = format!("{word}   lab {kernel} {name} ({seconds:.1} s){why}\n");
+        for line in story {
+            text.push_str("       ");
+            text.push_str(line);
+            text.push('\n');
+        }
+        // In one piece, because other kernels may be printing as well.
+        print!("{text}");
         self.outcomes.push((name, outcome));
     }
 }

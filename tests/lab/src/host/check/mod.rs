@@ -3,12 +3,12 @@
 //! at the end.
 
 mod cargo_test;
+mod lab;
 mod shell_files;
 mod tally;
 
 use super::artifacts::cargo;
-use super::suite::{Detail, Outcome};
-use super::{apt, artifacts, kernel, progress, suite};
+use super::{apt, progress, suite};
 use crate::command::run;
 use crate::error::{Error, Result};
 use std::time::Instant;
@@ -51,20 +51,20 @@ pub fn run_all(filter: Option<&str>) -> Result<()> {
         println!("=== {}: {:.1} s", step.name, begun.elapsed().as_secs_f32());
     }
     let names = suite::names()?;
+    let mut plans = Vec::new();
     for kernel in KERNELS {
         let full = |name: &&String| wanted(&format!("lab {kernel} {name}"));
         let plan: Vec<String> = names.iter().filter(full).cloned().collect();
-        if plan.is_empty() {
-            continue;
+        if !plan.is_empty() {
+            plans.push((kernel, plan));
         }
+    }
+    if !plans.is_empty() {
         matched = true;
-        println!("\n=== lab {kernel}");
+        println!("\n=== lab");
         let begun = Instant::now();
-        if let Err(e) = lab(kernel, &plan, &mut tally) {
-            println!("{e}");
-            tally.failed(&format!("lab {kernel}"));
-        }
-        println!("=== lab {kernel}: {:.1} s", begun.elapsed().as_secs_f32());
+        lab::run(&plans, &mut tally);
+        println!("=== lab: {:.1} s", begun.elapsed().as_secs_f32());
     }
     if !matched {
         return Err(Error::new(format!("nothing is called {}", filter.unwrap_or_default())));
@@ -105,17 +105,4 @@ fn uci_differential(tally: &mut Tally) -> Result<()> {
     let missing: Vec<&str> = UCI_PACKAGES.into_iter().filter(|p| !apt::has_package(p)).collect();
     apt::ensure_packages(&missing)?;
     cargo_test::run(&["-p", "uci-differential"], tally)
-}
-
-fn lab(name: &str, plan: &[String], tally: &mut Tally) -> Result<()> {
-    let kernel = kernel::source(name)?.kernel()?;
-    let artifacts = artifacts::build()?;
-    for (scenario, outcome) in suite::run(&kernel, &artifacts, plan, Detail::Scenarios)? {
-        match outcome {
-            Outcome::Passed => tally.passed(1),
-            Outcome::Skipped => tally.skipped_quietly(),
-            Outcome::Failed => tally.failed(&format!("lab {name} {scenario}")),
-        }
-    }
-    Ok(())
 }
