@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// Pause between two looks at a condition that is not true yet.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Characters of a value that are shown when it is what was expected.
+const BRIEF_CHARS: usize = 100;
+
 /// How a scenario ended when no step failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -131,12 +134,12 @@ impl Driver {
             }
             Step::Check { patience, value, relation, operand } => {
                 let seen = self.check(*patience, value, *relation, operand)?;
-                Report::Held(format!("{} (saw {seen})", line.text)).send();
+                Report::Held(format!("{} (saw {})", line.text, brief(&seen))).send();
                 Ok(())
             }
             Step::Throughout { time, value, relation, operand } => {
                 let seen = self.throughout(*time, value, *relation, operand)?;
-                Report::Held(format!("{} (saw {seen})", line.text)).send();
+                Report::Held(format!("{} (saw {})", line.text, brief(&seen))).send();
                 Ok(())
             }
             Step::Needs { .. } => Ok(()),
@@ -234,6 +237,15 @@ impl Driver {
             Value::Output(command) => look::output(command),
             Value::Exit(command) => look::exit(command),
         }
+    }
+}
+
+/// A value for people: not longer than a line or two.
+fn brief(seen: &Json) -> String {
+    let text = seen.to_string();
+    match text.char_indices().nth(BRIEF_CHARS) {
+        Some((at, _)) => format!("{} ...", text.get(..at).unwrap_or_default()),
+        None => text,
     }
 }
 

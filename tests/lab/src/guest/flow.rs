@@ -53,6 +53,8 @@ impl Flow {
         let answers = BufReader::new(client.stdout.take().context("the client has no output")?);
         let mut flow = Flow { kind, port, server, client, orders, answers, streaming: false };
         flow.answer()?;
+        // UDP is assured by packets more than two seconds apart: the sooner the first, the better.
+        flow.exchange(1)?;
         Ok(flow)
     }
 

@@ -14,7 +14,8 @@ pub struct Word {
     pub end: usize,
 }
 
-/// Splits a line. Inside quotes a backslash takes the next character as it is.
+/// Splits a line. Inside quotes `\n` is a line's end and a backslash takes any other character
+/// as it is.
 pub fn split(line: &str) -> Result<Vec<Word>> {
     let mut words = Vec::new();
     let mut chars = line.char_indices().peekable();
@@ -41,7 +42,7 @@ pub fn split(line: &str) -> Result<Vec<Word>> {
                 }
                 '\\' if quoted => {
                     if let Some((_, escaped)) = chars.next() {
-                        text.push(escaped);
+                        text.push(if escaped == 'n' { '\n' } else { escaped });
                     }
                 }
                 other => text.push(other),
@@ -69,6 +70,7 @@ mod tests {
         assert_eq!(texts("  a bc   d"), ["a", "bc", "d"]);
         assert_eq!(texts(r#"run "a b" c"#), ["run", "a b", "c"]);
         assert_eq!(texts(r#""say \"x\"""#), [r#"say "x""#]);
+        assert_eq!(texts(r#""a\nb""#), ["a\nb"]);
         assert_eq!(texts(""), Vec::<String>::new());
     }
 
