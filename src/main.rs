@@ -10,12 +10,12 @@ use flowtabled::daemon::{check, logging, Daemon, StartError};
 use flowtabled::{cli, VERSION};
 
 fn main() -> ExitCode {
-    let mut words = std::env::args();
+    let mut words = std::env::args_os();
     let called = words.next().unwrap_or_default();
     if Path::new(&called).file_name().is_some_and(|name| name == "flowtable") {
         return cli::run(words);
     }
-    match Options::parse(words) {
+    match Options::parse(words.map(|word| word.to_string_lossy().into_owned())) {
         Ok(options) => run(&options),
         Err(error) => {
             complain(&error);

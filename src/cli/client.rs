@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ubus::envelope::{self, UbusAttr};
@@ -177,19 +177,53 @@ impl Client {
     }
 }
 
+/// Connects to the first that accepts. When none does, the error that is not "no such file" tells
+/// most, else that of the first.
 fn open(sockets: &[PathBuf]) -> Result<UnixStream, ClientError> {
-    let mut failure = None;
+    let mut failure = (PathBuf::new(), io::Error::from(ErrorKind::NotFound));
     for path in sockets {
         match UnixStream::connect(path) {
             Ok(stream) => return Ok(stream),
-            // Of several failures the one that is not "no such file" tells most.
-            Err(error) if error.kind() == ErrorKind::NotFound && failure.is_some() => {}
-            Err(error) => failure = Some((path, error)),
+            Err(error) => {
+                if error.kind() != ErrorKind::NotFound || failure.0.as_os_str().is_empty() {
+                    failure = (path.clone(), error);
+                }
+            }
         }
     }
-    let (path, error) = failure.map_or_else(
-        || (Path::new("").into(), ErrorKind::NotFound.into()),
-        |(p, e)| (p.clone(), e),
-    );
-    Err(ClientError::NoBus(path, error))
+    Err(ClientError::NoBus(failure.0, failure.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn the_most_telling_failure_is_reported() {
+        let dir = std::env::temp_dir().join(format!("flowtable-client-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        let (absent, dead) = (dir.join("absent"), dir.join("dead"));
+        drop(UnixListener::bind(&dead).unwrap());
+        let tell = |sockets: &[&PathBuf]| {
+            let sockets: Vec<_> = sockets.iter().map(|p| p.to_path_buf()).collect();
+            match open(&sockets).unwrap_err() {
+                ClientError::NoBus(path, error) => (path, error.kind()),
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(tell(&[&absent, &dead]), (dead.clone(), ErrorKind::ConnectionRefused));
+        assert_eq!(tell(&[&dead, &absent]), (dead.clone(), ErrorKind::ConnectionRefused));
+        let other = dir.join("other");
+        assert_eq!(tell(&[&absent, &other]), (absent.clone(), ErrorKind::NotFound));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_time_out_is_told_from_a_loss() {
+        let of = |kind: ErrorKind| ClientError::from(io::Error::from(kind));
+        assert!(matches!(of(ErrorKind::WouldBlock), ClientError::Timeout));
+        assert!(matches!(of(ErrorKind::TimedOut), ClientError::Timeout));
+        assert!(matches!(of(ErrorKind::BrokenPipe), ClientError::Lost(_)));
+    }
 }

@@ -36,6 +36,8 @@ const UNSETTLED_MAX: u32 = 4;
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
+    /// The daemon starts.
+    Started,
     /// The configuration was read, or why it could not be.
     Settings(Result<(Settings, Vec<String>), String>),
     /// The list of all devices.
@@ -50,6 +52,8 @@ pub enum Event {
     Kernel(KernelAbilities),
     /// Answer to [`Effect::Survey`].
     Surveyed(Result<Snapshot, Error>),
+    /// A reading for an answer to somebody; it leads to nothing else.
+    Refreshed(Snapshot),
     /// Answer to [`Effect::ProbeHardware`]: for each device nothing, or the kernel's refusal.
     HardwareProbed(Vec<(String, Option<String>)>),
     /// Answer to [`Effect::Commit`].
@@ -138,6 +142,7 @@ impl Control {
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
+            Event::Started => vec![Effect::ProbeKernel, Effect::ListLinks],
             Event::Settings(result) => self.take_settings(result, now),
             Event::Links(links) => {
                 if self.links.replace(links) {
@@ -170,6 +175,10 @@ impl Control {
             Event::Surveyed(Ok(snapshot)) => {
                 self.snapshot = Some(snapshot);
                 self.decide(now)
+            }
+            Event::Refreshed(snapshot) => {
+                self.snapshot = Some(snapshot);
+                Vec::new()
             }
             Event::Surveyed(Err(error)) => self.failed(&error, now),
             Event::HardwareProbed(answers) => {

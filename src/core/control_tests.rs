@@ -70,8 +70,7 @@ impl World {
     }
 
     fn start(&mut self, mode: Mode) {
-        let links = self.links.clone();
-        self.event(Event::Links(links));
+        self.event(Event::Started);
         self.event(Event::Settings(Ok((settings(mode), Vec::new()))));
         self.rest();
     }
@@ -374,8 +373,7 @@ fn a_bad_configuration_keeps_the_last_good_one() {
 fn without_a_configuration_nothing_is_touched() {
     let mut world = World::started(Mode::Software);
     world.control = Control::new(world.now);
-    let links = world.links.clone();
-    world.event(Event::Links(links));
+    world.event(Event::Started);
     world.event(Event::Settings(Err("no file".into())));
     world.rest();
     assert_eq!(world.commits.len(), 1);

@@ -141,6 +141,7 @@ impl Resolver<'_> {
         path.pop();
         let coverage = match link.kind.as_str() {
             "vlan" if link.lower_elsewhere => Coverage::Off(Reason::LowerElsewhere, String::new()),
+            "bridge" | "vlan" if lowest.is_empty() => Coverage::Off(Reason::NoLower, String::new()),
             "bridge" | "vlan" => Coverage::Off(Reason::LowerCovered, lowest.join(" ")),
             _ => {
                 lowest.push(link.name.clone());
@@ -329,6 +330,13 @@ mod tests {
         let bridge = find(&devices, "br-lan");
         assert_eq!(bridge.ifindex, None);
         assert_eq!(bridge.coverage, Coverage::Off(Reason::DeviceAbsent, String::new()));
+    }
+
+    #[test]
+    fn a_bridge_without_ports_says_so() {
+        let devices = resolve(&two_zones(), &links(vec![kind(2, "br-lan", "bridge", None)]));
+        let bridge = find(&devices, "br-lan");
+        assert_eq!(bridge.coverage, Coverage::Off(Reason::NoLower, String::new()));
     }
 
     #[test]

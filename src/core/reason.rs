@@ -40,11 +40,13 @@ pub enum Reason {
     LowerCovered,
     /// The device below it lives in another network namespace.
     LowerElsewhere,
+    /// There is no device below it: a bridge without ports.
+    NoLower,
 }
 
 impl Reason {
     /// Every reason, in the order of the manual.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 17] = [
         Reason::AsConfigured,
         Reason::Disabled,
         Reason::OffloadOff,
@@ -61,6 +63,7 @@ impl Reason {
         Reason::DeviceAbsent,
         Reason::LowerCovered,
         Reason::LowerElsewhere,
+        Reason::NoLower,
     ];
 
     /// The stable code for programs.
@@ -82,6 +85,7 @@ impl Reason {
             Reason::DeviceAbsent => "device_absent",
             Reason::LowerCovered => "lower_covered",
             Reason::LowerElsewhere => "lower_elsewhere",
+            Reason::NoLower => "no_lower",
         }
     }
 
@@ -106,6 +110,7 @@ impl Reason {
             Reason::DeviceAbsent => "there is no such device at present",
             Reason::LowerCovered => "covered by the devices below it",
             Reason::LowerElsewhere => "the device below it is in another network namespace",
+            Reason::NoLower => "there is no device below it",
         }
     }
 }

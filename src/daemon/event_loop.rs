@@ -77,6 +77,8 @@ pub struct Daemon {
     bus: Bus,
     world: World,
     control: Control,
+    /// The last fault of the bus that the log was told, until it is back.
+    bus_error: String,
     /// Callers of `status` that wait for a count of flows.
     waiting: Vec<ReplyTo>,
     /// Sources whose budget was used up before their input.
@@ -107,6 +109,7 @@ impl Daemon {
             bus: Bus::new(&options.ubus_socket, BUS, now),
             world: World::new(options.config_dir.clone(), options.save_dir.clone()),
             control: Control::new(now),
+            bus_error: String::new(),
             waiting: Vec::new(),
             unread: VecDeque::new(),
         };
@@ -134,7 +137,7 @@ impl Daemon {
     /// The event queue failed; nothing was removed then.
     pub fn run(mut self) -> Result<(), StartError> {
         info!("version {VERSION} started");
-        self.feed(Event::EventsLost);
+        self.feed(Event::Started);
         self.feed(self.world.settings());
         let mut events = Events::with_capacity(SOURCES);
         loop {
@@ -147,11 +150,8 @@ impl Daemon {
             let unread = std::mem::take(&mut self.unread);
             for token in unread.into_iter().chain(events.iter().map(|event| event.token())) {
                 match token {
-                    SIGNALS => {
-                        if self.on_signals() {
-                            return self.stop();
-                        }
-                    }
+                    SIGNALS if self.on_signals() => return self.stop(),
+                    SIGNALS => (),
                     LINKS => self.on_links(),
                     NFTABLES => self.on_nftables(),
                     CONNTRACK => self.on_conntrack(),
@@ -189,7 +189,7 @@ impl Daemon {
     /// True when the daemon is to end.
     fn on_signals(&mut self) -> bool {
         loop {
-            match self.signals.next() {
+            match self.signals.pending() {
                 Ok(Some(Signal::Terminate)) => return true,
                 Ok(Some(Signal::Reload)) => self.feed(self.world.settings()),
                 Ok(None) => return false,
@@ -203,32 +203,30 @@ impl Daemon {
 
     fn on_links(&mut self) {
         for _ in 0..DATAGRAMS_PER_TURN {
-            let datagram = match self.links.receive("read device events") {
-                Ok(Some(datagram)) => datagram,
+            let events = read_events(&mut self.links, "read device events", route::parse);
+            match events {
+                Ok(Some(events)) => {
+                    events.into_iter().for_each(|event| self.feed(Event::Link(event)))
+                }
                 other => return self.ended(other.err()),
-            };
-            let events = collect(datagram, |message| route::parse(&message));
-            for event in events {
-                self.feed(Event::Link(event));
             }
         }
         self.unread.push_back(LINKS);
     }
 
     fn on_nftables(&mut self) {
+        let port = self.world.port();
+        let parse = |message: &Message<'_>| {
+            let ours = Some(message.port) == port;
+            Ok((!ours).then(|| NftEvent::parse(message).ok()).flatten())
+        };
         for _ in 0..DATAGRAMS_PER_TURN {
             let Some(socket) = &mut self.nftables else { return };
-            let datagram = match socket.receive("read nf_tables events") {
-                Ok(Some(datagram)) => datagram,
+            match read_events(socket, "read nf_tables events", parse) {
+                Ok(Some(events)) => {
+                    events.into_iter().for_each(|event| self.feed(Event::Nftables(event)));
+                }
                 other => return self.ended(other.err()),
-            };
-            let port = self.world.port();
-            let events = collect(datagram, |message| {
-                let ours = Some(message.port) == port;
-                Ok((!ours).then(|| NftEvent::parse(&message).ok()).flatten())
-            });
-            for event in events {
-                self.feed(Event::Nftables(event));
             }
         }
         self.unread.push_back(NFTABLES);
@@ -292,8 +290,16 @@ impl Daemon {
                 }
             }
         }
+        if self.bus.is_registered() {
+            self.bus_error.clear();
+        }
         if let Some(error) = self.bus.take_error() {
-            warn!("ubus: {error}");
+            let line = error.to_string();
+            // A bus that stays away is told once, not at each attempt.
+            if line != self.bus_error {
+                warn!("{line}");
+                self.bus_error = line;
+            }
         }
     }
 
@@ -315,8 +321,8 @@ impl Daemon {
     fn refresh(&mut self) {
         let now = Instant::now();
         if self.world.survey_older_than(SURVEY_FRESH, now) {
-            if let Some(answer) = self.world.perform(Effect::Survey, now) {
-                self.feed(answer);
+            if let Some(Event::Surveyed(Ok(snapshot))) = self.world.perform(Effect::Survey, now) {
+                self.feed(Event::Refreshed(snapshot));
             }
         }
     }
@@ -330,19 +336,22 @@ impl Daemon {
     }
 }
 
-/// The events of one datagram; a malformed one ends it, the next datagram is read on its own.
-fn collect<'a, T>(
-    datagram: &'a [u8],
-    parse: impl Fn(Message<'a>) -> Result<Option<T>, Error>,
-) -> Vec<T> {
+/// The events of the next datagram; `None` when there is none. A malformed message is told to the
+/// log and ends its datagram, the next one is read on its own.
+fn read_events<T>(
+    socket: &mut Socket,
+    doing: &'static str,
+    parse: impl Fn(&Message<'_>) -> Result<Option<T>, Error>,
+) -> Result<Option<Vec<T>>, Error> {
+    let Some(datagram) = socket.receive(doing)? else { return Ok(None) };
     let mut events = Vec::new();
     for message in Messages::new(datagram) {
-        match message.map_err(|error| Error::malformed("event", &error)).and_then(&parse) {
+        match message.map_err(|error| Error::malformed("event", &error)).and_then(|m| parse(&m)) {
             Ok(event) => events.extend(event),
             Err(error) => warn!("{error}"),
         }
     }
-    events
+    Ok(Some(events))
 }
 
 /// Logs an error on its way.

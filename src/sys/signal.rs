@@ -54,7 +54,7 @@ impl SignalFd {
     ///
     /// # Errors
     /// Whatever read(2) reports, except that it would block.
-    pub fn next(&mut self) -> io::Result<Option<Signal>> {
+    pub fn pending(&mut self) -> io::Result<Option<Signal>> {
         let mut info = [0u8; SIGINFO_LEN];
         loop {
             match self.file.read(&mut info) {

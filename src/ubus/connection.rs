@@ -43,6 +43,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes read in one turn, some two hundred requests; then other sources have their turn.
 pub const READ_BUDGET: usize = 16 * 1024;
 
+/// Calls handed out in one turn. It is less than [`MAX_WAITING`], so that a burst of calls that
+/// are answered at once never meets that bound.
+pub const CALL_BUDGET: usize = 16;
+
 /// Calls that may wait for their reply at one time; a caller more is told "timed out" at once.
 /// Callers are a web page, a few scripts, a person: a handful.
 pub const MAX_WAITING: usize = 32;
@@ -274,20 +278,18 @@ impl Bus {
     ) -> Result<(), BusError> {
         link.resume = false;
         let mut left = READ_BUDGET;
-        loop {
-            let fill = link.inbox.fill(&mut link.stream).map_err(BusError::Read)?;
-            while let Some(message) = link.inbox.pop().map_err(BusError::Framing)? {
+        while !link.resume {
+            if let Some(message) = link.inbox.pop().map_err(BusError::Framing)? {
                 self.receive(link, message, calls)?;
+                link.resume = calls.len() >= CALL_BUDGET;
+                continue;
             }
-            match fill {
+            match link.inbox.fill(&mut link.stream).map_err(BusError::Read)? {
                 Fill::Blocked => break,
                 Fill::Closed => return Err(BusError::Closed),
                 Fill::Some(n) => left = left.saturating_sub(n),
             }
-            if left == 0 {
-                link.resume = true;
-                break;
-            }
+            link.resume = left == 0;
         }
         match link.phase {
             Phase::Hello { by } | Phase::Adding { by, .. } if now >= by => {

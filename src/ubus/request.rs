@@ -22,6 +22,7 @@ pub enum Request {
 }
 
 /// The address of a reply. It stays valid, and harmless, when the caller or the connection goes.
+/// To drop one is to leave its caller waiting, and the call counted, until the connection ends.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a caller waits for the reply until its own time-out"]
 pub struct ReplyTo {

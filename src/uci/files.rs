@@ -63,11 +63,11 @@ impl Source {
             match read_file(&delta_path) {
                 Ok(Some(text)) => {
                     let unread = delta::apply(&mut package, &text);
-                    if let Some(line) = unread.first() {
+                    if let Some(line) = unread.first {
                         warnings.push(format!(
                             "{}:{line}: not a change of this file, {} such lines passed over",
                             delta_path.display(),
-                            unread.len()
+                            unread.count
                         ));
                     }
                 }
@@ -81,6 +81,11 @@ impl Source {
     /// As [`Source::read`], with a missing file an error.
     pub fn require(dirs: &Dirs<'_>, name: &str) -> Result<Self, Error> {
         Source::read(dirs, name)?.ok_or_else(|| Error::Missing { path: dirs.config.join(name) })
+    }
+
+    /// The committed file, for messages.
+    pub fn shown(&self) -> String {
+        self.config_path.display().to_string()
     }
 
     /// The file of a place.

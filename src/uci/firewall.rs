@@ -7,6 +7,7 @@
 use super::error::Error;
 use super::files::Source;
 use super::view::View;
+use super::warnings::Warnings;
 use crate::core::settings::{Mode, Zone};
 
 /// What the firewall's configuration says about offloading.
@@ -17,7 +18,7 @@ pub struct Firewall {
     /// Zones that are enabled, in file order.
     pub zones: Vec<Zone>,
     /// What firewall4 would warn of too.
-    pub warnings: Vec<String>,
+    pub warnings: Warnings,
 }
 
 const ZONE_NAME: &str = "a name of letters, digits, '_', '.', '-' and '/'";
@@ -149,7 +150,10 @@ mod tests {
     fn a_zone_without_a_name_is_left_out_with_a_warning() {
         let firewall = read("config zone\noption input ACCEPT\n").unwrap();
         assert!(firewall.zones.is_empty());
-        assert_eq!(firewall.warnings, ["/c/firewall:1: zone without a name is left out"]);
+        assert_eq!(
+            firewall.warnings.into_lines("x"),
+            ["/c/firewall:1: zone without a name is left out"]
+        );
     }
 
     #[test]

@@ -7,11 +7,12 @@
 use super::error::Error;
 use super::files::Source;
 use super::view::{View, Word};
+use super::warnings::Warnings;
 use crate::core::settings::{DeviceOffload, DeviceRule};
 
-/// Warnings kept from one file: enough to correct it by; a wrong file altogether would have one
-/// for each line.
-pub const MAX_WARNINGS: usize = 20;
+/// Device rules kept: each device is compared with each rule, and routers have some dozens of
+/// devices. More is an error, since dropping rules would offload what the user excluded.
+pub const MAX_DEVICE_RULES: usize = 256;
 
 /// What the daemon's own configuration says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +26,12 @@ pub struct Flowtable {
     /// `config device` sections, one rule for each of their names.
     pub device_rules: Vec<DeviceRule>,
     /// Options and sections that are not known.
-    pub warnings: Vec<String>,
+    pub warnings: Warnings,
 }
 
 const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
 const GLOB: &str = "a device name or a pattern of *, ? and [a-z]";
+const FEWER: &str = "no more than 256 device names in all";
 const OFFLOAD: &str = "auto, hardware, software or off";
 
 impl Flowtable {
@@ -54,12 +56,6 @@ impl Flowtable {
                     flowtable.warn(&view, None, what);
                 }
             }
-        }
-        let more = flowtable.warnings.len().saturating_sub(MAX_WARNINGS);
-        if more > 0 {
-            flowtable.warnings.truncate(MAX_WARNINGS);
-            let path = source.config_path.display();
-            flowtable.warnings.push(format!("{path}: {more} more warnings of this kind"));
         }
         Ok(flowtable)
     }
@@ -94,6 +90,9 @@ impl Flowtable {
         for Word { text, place } in names {
             if !is_glob(&text) {
                 return Err(view.refuse("name", &Word { text, place }, GLOB));
+            }
+            if self.device_rules.len() >= MAX_DEVICE_RULES {
+                return Err(view.refuse("name", &Word { text, place }, FEWER));
             }
             self.device_rules.push(DeviceRule { glob: text, offload });
         }
@@ -146,7 +145,7 @@ mod tests {
             counter: true,
             priority: 0,
             device_rules: Vec::new(),
-            warnings: Vec::new(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -232,7 +231,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            flowtable.warnings,
+            flowtable.warnings.into_lines("x"),
             [
                 "/c/flowtable:2: unknown option 'foo' in config flowtable",
                 "/c/flowtable:5: unknown option 'bar' in config device",
@@ -243,13 +242,12 @@ mod tests {
     }
 
     #[test]
-    fn warnings_are_bounded() {
-        let flowtable = read(&"config rule\n".repeat(MAX_WARNINGS + 5)).unwrap();
-        assert_eq!(flowtable.warnings.len(), MAX_WARNINGS + 1);
-        assert_eq!(
-            flowtable.warnings.last().unwrap(),
-            "/c/flowtable: 5 more warnings of this kind"
-        );
+    fn rules_are_bounded() {
+        let most = format!("config device\n{}", "list name a\n".repeat(MAX_DEVICE_RULES));
+        assert_eq!(read(&most).unwrap().device_rules.len(), MAX_DEVICE_RULES);
+        let message = error(&format!("{most}list name b\n"));
+        assert!(message.starts_with("/c/flowtable:258: bad value 'b'"), "{message}");
+        assert!(FEWER.contains(&MAX_DEVICE_RULES.to_string()));
     }
 
     proptest! {

@@ -16,6 +16,7 @@ pub mod network;
 pub mod package;
 pub mod statement;
 pub mod view;
+pub mod warnings;
 
 use std::path::Path;
 
@@ -51,24 +52,24 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
     let mut source = files::Source::require(dirs, "firewall")?;
     let firewall = firewall::Firewall::from_source(&source)?;
     warnings.append(&mut source.warnings);
-    warnings.extend(firewall.warnings);
+    warnings.extend(firewall.warnings.into_lines(&source.shown()));
 
     let mut source = files::Source::require(dirs, "network")?;
     let network = network::Network::from_source(&source)?;
     warnings.append(&mut source.warnings);
-    warnings.extend(network.warnings);
+    warnings.extend(network.warnings.into_lines(&source.shown()));
 
     let mut flowtable = flowtable::Flowtable {
         enabled: defaults.enabled,
         counter: defaults.counter,
         priority: defaults.priority,
         device_rules: defaults.device_rules,
-        warnings: Vec::new(),
+        warnings: warnings::Warnings::default(),
     };
     if let Some(mut source) = files::Source::read(dirs, "flowtable")? {
         flowtable = flowtable::Flowtable::from_source(&source, flowtable)?;
         warnings.append(&mut source.warnings);
-        warnings.extend(flowtable.warnings);
+        warnings.extend(std::mem::take(&mut flowtable.warnings).into_lines(&source.shown()));
     }
 
     let settings = Settings {

@@ -6,6 +6,7 @@
 use super::error::Error;
 use super::files::Source;
 use super::view::View;
+use super::warnings::Warnings;
 use crate::core::settings::Interface;
 
 /// The interfaces of the network's configuration.
@@ -14,7 +15,7 @@ pub struct Network {
     /// Interfaces that are not disabled, in file order.
     pub interfaces: Vec<Interface>,
     /// Values that netifd takes for something else than they seem to say.
-    pub warnings: Vec<String>,
+    pub warnings: Warnings,
 }
 
 impl Network {
@@ -87,7 +88,10 @@ mod tests {
         .unwrap();
         let names: Vec<_> = network.interfaces.iter().map(|i| i.name.as_str()).collect();
         assert_eq!(names, ["b", "c", "d"]);
-        assert_eq!(network.warnings, ["/c/network:6: disabled 'yes' leaves the interface on"]);
+        assert_eq!(
+            network.warnings.into_lines("x"),
+            ["/c/network:6: disabled 'yes' leaves the interface on"]
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mio::Poll;
 use proptest::prelude::*;
 use ubus::envelope::EnvBuilder;
-use ubus::wire::Frame;
+use ubus::wire::{Codec, Frame};
 
 use super::*;
 use crate::ubus::outbox::MAX_OUTBOX;
@@ -64,7 +64,7 @@ impl World {
         let mut world = World::new();
         let listener = world.listen();
         world.turn();
-        let (broker, _) = listener.accept().unwrap();
+        let broker = accept(&listener);
         world.greet(&broker);
         (world, broker)
     }
@@ -87,6 +87,14 @@ impl Drop for World {
     }
 }
 
+/// Accepts the daemon. A test that waits for what never comes fails instead of hanging.
+fn accept(listener: &UnixListener) -> StdStream {
+    let (broker, _) = listener.accept().unwrap();
+    broker.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    broker.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    broker
+}
+
 fn receive(mut broker: &StdStream) -> Frame {
     let mut head = [0; 12];
     broker.read_exact(&mut head).unwrap();
@@ -100,16 +108,19 @@ fn receive(mut broker: &StdStream) -> Frame {
 
 fn send(mut broker: &StdStream, ty: MsgType, seq: u16, peer: u32, env: EnvBuilder) {
     let frame = Frame::to_peer(ty, seq, peer, env.finish());
-    broker.write_all(&frame.hdr.encode()).unwrap();
-    broker.write_all(&frame.payload).unwrap();
+    broker.write_all(&Codec::write_frame(&frame)).unwrap();
 }
 
-fn invoke(broker: &StdStream, seq: u16, peer: u32, method: &str) {
+fn invoke_bytes(seq: u16, peer: u32, method: &str) -> Vec<u8> {
     let mut env = EnvBuilder::new();
     env.push_u32(UbusAttr::ObjId, OBJECT_ID);
     env.push_str(UbusAttr::Method, method);
     env.push_data(&[]);
-    send(broker, MsgType::Invoke, seq, peer, env);
+    Codec::write_frame(&Frame::to_peer(MsgType::Invoke, seq, peer, env.finish()))
+}
+
+fn invoke(mut broker: &StdStream, seq: u16, peer: u32, method: &str) {
+    broker.write_all(&invoke_bytes(seq, peer, method)).unwrap();
 }
 
 /// Receives a status; returns sequence number, peer and code.
@@ -139,7 +150,7 @@ fn add_object_has_the_bytes_of_libubus() {
     let mut world = World::new();
     let listener = world.listen();
     world.turn();
-    let (mut broker, _) = listener.accept().unwrap();
+    let mut broker = accept(&listener);
     assert!(quiet(&broker), "nothing is sent before HELLO");
     broker.write_all(&HELLO).unwrap();
     world.turn();
@@ -179,7 +190,7 @@ fn a_broker_that_comes_late_or_again_gets_the_object() {
     for round in 1..=3 {
         let listener = world.listen();
         world.wait();
-        let (broker, _) = listener.accept().unwrap();
+        let broker = accept(&listener);
         world.greet(&broker);
         assert_eq!(world.bus.counters().registrations, round);
         drop((listener, broker));
@@ -197,7 +208,7 @@ fn a_silent_broker_times_out() {
         let mut world = World::new();
         let listener = world.listen();
         world.turn();
-        let (mut broker, _) = listener.accept().unwrap();
+        let mut broker = accept(&listener);
         broker.write_all(greeting).unwrap();
         world.turn();
         assert_eq!(world.bus.deadline(), Some(world.now + HANDSHAKE_TIMEOUT));
@@ -222,7 +233,7 @@ fn a_refusal_and_a_strange_handshake_end_the_connection() {
         let mut world = World::new();
         let listener = world.listen();
         world.turn();
-        let (mut broker, _) = listener.accept().unwrap();
+        let mut broker = accept(&listener);
         for message in messages {
             broker.write_all(message).unwrap();
         }
@@ -340,7 +351,7 @@ fn a_reply_to_a_connection_that_is_gone_is_counted_and_dropped() {
     let listener = world.listen();
     world.turn();
     world.wait();
-    let (broker, _) = listener.accept().unwrap();
+    let broker = accept(&listener);
     world.greet(&broker);
     world.bus.reply(calls.remove(0).reply_to, Ok(table("late")));
     assert!(quiet(&broker), "a reply of the old connection on the new one");
@@ -349,11 +360,11 @@ fn a_reply_to_a_connection_that_is_gone_is_counted_and_dropped() {
 
 #[test]
 fn a_flood_is_read_in_portions_and_bounded() {
-    let (mut world, broker) = World::registered();
+    let (mut world, mut broker) = World::registered();
     let flood = 600;
-    for seq in 0..flood {
-        invoke(&broker, seq, 100, "status");
-    }
+    // In one piece, as the socket's buffer holds few small ones.
+    let bytes: Vec<u8> = (0..flood).flat_map(|seq| invoke_bytes(seq, 100, "status")).collect();
+    broker.write_all(&bytes).unwrap();
     let mut calls = world.turn();
     assert_eq!(world.bus.deadline(), Some(world.now), "the rest is due at once");
     while world.bus.deadline().is_some() {
@@ -413,7 +424,7 @@ proptest! {
         let mut world = World::new();
         let listener = world.listen();
         world.turn();
-        let (mut broker, _) = listener.accept().unwrap();
+        let mut broker = accept(&listener);
         for message in [&HELLO[..], &ADDED, &STATUS_OK].iter().take(start) {
             broker.write_all(message).unwrap();
             world.turn();
@@ -429,7 +440,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_to_a_call_panics(at in 0usize..60, with in any::<u8>()) {
+    fn no_damage_to_a_call_panics(at in 0usize..56, with in any::<u8>()) {
         let (mut world, mut broker) = World::registered();
         let mut env = EnvBuilder::new();
         env.push_u32(UbusAttr::ObjId, OBJECT_ID);

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The whole daemon as a process, on the kernel that runs the tests, with a real broker.
+//!
+//! That kernel may lack flowtables; the daemon then has to say so. What needs flowtables is in the
+//! lab's scenarios.
+
+// The exceptions for tests do not reach their helper functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod fixture;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use fixture::broker::{Broker, Kind};
+use fixture::eventually;
+use fixture::namespace::{in_namespace, run};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_flowtabled");
+const FIREWALL: &str = "\
+config defaults
+	option flow_offloading '1'
+
+config zone
+	option name 'lan'
+	list network 'lan'
+
+config zone
+	option name 'wan'
+	list network 'wan'
+";
+const NETWORK: &str = "\
+config interface 'lan'
+	option device 'lan0'
+
+config interface 'wan'
+	option device 'wan0'
+";
+
+/// A configuration directory, a bus and a daemon; ended and removed when dropped.
+struct Router {
+    dir: PathBuf,
+    child: Child,
+}
+
+impl Router {
+    fn start(name: &str) -> Router {
+        run("ip link add lan0 type veth peer name lan0-peer");
+        run("ip link add wan0 type veth peer name wan0-peer");
+        let dir = directory(name);
+        std::os::unix::fs::symlink(BINARY, dir.join("bin/flowtable")).unwrap();
+        let child = Command::new(BINARY)
+            .args(["--foreground", "--config-dir"])
+            .arg(&dir)
+            .arg("--save-dir")
+            .arg(dir.join("save"))
+            .arg("--ubus-socket")
+            .arg(dir.join("ubus.sock"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Router { dir, child }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.join("ubus.sock")
+    }
+
+    fn command(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(self.dir.join("bin/flowtable"));
+        command.args(words).arg("--ubus-socket").arg(self.socket()).output().unwrap()
+    }
+
+    fn status(&self) -> String {
+        text(&self.command(&["status", "--json"]).stdout)
+    }
+
+    fn signal(&self, name: &str) {
+        run(&format!("kill -{name} {}", self.child.id()));
+    }
+
+    /// Ends the daemon and returns its exit code and its log.
+    fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn directory(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("flowtabled-{name}-{}", std::process::id()));
+    fs::create_dir_all(dir.join("save")).unwrap();
+    fs::create_dir_all(dir.join("bin")).unwrap();
+    fs::write(dir.join("firewall"), FIREWALL).unwrap();
+    fs::write(dir.join("network"), NETWORK).unwrap();
+    dir
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn daemon(words: &[&str], dir: &Path) -> Output {
+    Command::new(BINARY).args(words).arg("--config-dir").arg(dir).output().unwrap()
+}
+
+#[test]
+fn it_starts_before_the_bus_and_answers_when_it_comes() {
+    in_namespace("it_starts_before_the_bus_and_answers_when_it_comes", || {
+        let router = Router::start("answers");
+        assert_eq!(router.command(&["status"]).status.code(), Some(3), "no bus yet");
+        let broker = Broker::start(&Kind::Rust, &router.socket());
+        eventually("the object appears", || router.command(&["status"]).status.success());
+        let status = router.status();
+        assert!(status.contains("\"requested\":\"software\""), "{status}");
+        assert!(status.contains("\"classic\":0"), "flows are counted: {status}");
+        // With flowtables the devices are in one, without them the reason says so.
+        let works = status.contains("\"devices\":[\"lan0\",\"wan0\"]");
+        assert!(works || status.contains("\"reason\":\"no_kernel_support\""), "{status}");
+        let devices = text(&router.command(&["devices", "--json"]).stdout);
+        assert!(devices.contains("\"name\":\"lan0\"") && devices.contains("\"zones\":[\"wan\"]"));
+
+        drop(broker);
+        eventually("the bus is gone", || router.command(&["status"]).status.code() == Some(3));
+        let _broker = Broker::start(&Kind::Rust, &router.socket());
+        eventually("the object is back", || router.command(&["status"]).status.success());
+        let (code, log) = router.stop();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("flowtabled: stopped, our tables are removed"), "{log}");
+    });
+}
+
+#[test]
+fn a_broken_configuration_is_told_and_the_last_good_one_stays() {
+    in_namespace("a_broken_configuration_is_told_and_the_last_good_one_stays", || {
+        let router = Router::start("broken");
+        let _broker = Broker::start(&Kind::Rust, &router.socket());
+        eventually("the object appears", || router.command(&["status"]).status.success());
+
+        let broken = FIREWALL.replace("flow_offloading '1'", "flow_offloading 'maybe'");
+        fs::write(router.dir.join("firewall"), broken).unwrap();
+        let reload = router.command(&["reload"]);
+        assert_eq!(reload.status.code(), Some(1));
+        let line = text(&reload.stderr);
+        assert!(line.contains("firewall:2") && line.contains("'maybe'"), "{line}");
+        let status = router.status();
+        assert!(status.contains("\"requested\":\"software\""), "{status}");
+        assert!(status.contains("\"last_error\":\"") && status.contains("firewall:2"), "{status}");
+
+        fs::write(router.dir.join("firewall"), FIREWALL.replace('1', "0")).unwrap();
+        router.signal("HUP");
+        eventually("the repaired file counts", || {
+            router.status().contains("\"reason\":\"offload_off\"")
+        });
+        assert!(!router.status().contains("last_error"));
+        let (code, log) = router.stop();
+        assert_eq!(code, Some(0));
+        let told = log.lines().filter(|line| line.contains("firewall:2")).count();
+        assert_eq!(told, 1, "{log}");
+    });
+}
+
+#[test]
+fn options_need_no_bus_root_or_configuration() {
+    let nowhere = Path::new("/nonexistent");
+    let version = daemon(&["--version"], nowhere);
+    assert_eq!(text(&version.stdout), concat!(env!("CARGO_PKG_VERSION"), "\n"));
+    assert!(version.stderr.is_empty() && version.status.success());
+    assert!(text(&daemon(&["--help"], nowhere).stdout).starts_with("Usage: flowtabled"));
+    let unknown = daemon(&["--what"], nowhere);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert_eq!(text(&unknown.stderr).lines().count(), 1);
+}
+
+#[test]
+fn check_names_the_line_and_changes_nothing() {
+    let dir = directory("check");
+    let good = daemon(&["--check"], &dir);
+    assert!(good.status.success(), "{}", text(&good.stderr));
+    assert!(text(&good.stdout).starts_with("requested: software\n"));
+
+    fs::write(dir.join("flowtable"), "config flowtable 'global'\n\toption counter 'perhaps'\n")
+        .unwrap();
+    let bad = daemon(&["--check"], &dir);
+    assert_eq!(bad.status.code(), Some(3));
+    let line = text(&bad.stderr);
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(line.contains("flowtable:2") && line.contains("'perhaps'"), "{line}");
+
+    fs::remove_file(dir.join("firewall")).unwrap();
+    let missing = daemon(&["--check"], &dir);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(text(&missing.stderr).contains("firewall"), "{}", text(&missing.stderr));
+    fs::remove_dir_all(&dir).unwrap();
+}
