@@ -59,6 +59,14 @@ impl Report {
         println!("{}", self.to_string().replace('\n', " | "));
     }
 
+    /// Prints a live report whose text has several lines, each as a report of its own.
+    pub fn send_lines(&self) {
+        match self {
+            Report::Live(text) => text.lines().for_each(|line| Report::Live(line.into()).send()),
+            other => other.send(),
+        }
+    }
+
     /// Reads a console line; `None` for anything that is not ours.
     pub fn parse(line: &str) -> Option<Report> {
         let line = line.trim_end_matches(['\r', '\n']);

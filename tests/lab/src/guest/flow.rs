@@ -24,6 +24,17 @@ pub struct Flow {
     streaming: bool,
 }
 
+/// A flow at one moment.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The path that conntrack shows.
+    pub path: &'static str,
+    /// Packets in both directions as conntrack's accounting has them.
+    pub packets: u64,
+    /// Packets of flows of this kind that the firewall's forward chain saw.
+    pub forwarded: u64,
+}
+
 fn spawn_peer(host: &str, args: &[&str]) -> Result<Child> {
     Command::new("ip")
         .args(["netns", "exec", host, "lab-guest"])
@@ -102,11 +113,24 @@ impl Flow {
         if !self.streaming {
             self.exchange(1)?;
         }
+        Ok(path_of(&self.listing()?).into())
+    }
+
+    /// What conntrack says about the flow; empty when it knows nothing.
+    fn listing(&self) -> Result<String> {
         let family = if self.kind.v6 { "ipv6" } else { "ipv4" };
         let protocol = if self.kind.tcp { "tcp" } else { "udp" };
         let port = self.port.to_string();
-        let args = ["-L", "-f", family, "-p", protocol, "--orig-port-dst", &port];
-        Ok(path_of(&run(Command::new("conntrack").args(args))?).into())
+        run(Command::new("conntrack")
+            .args(["-L", "-f", family, "-p", protocol])
+            .args(["--orig-port-dst", &port]))
+    }
+
+    /// The flow at this moment, for the live view.
+    pub fn sample(&self) -> Result<Sample> {
+        let listing = self.listing()?;
+        let packets = packets_of(&listing);
+        Ok(Sample { path: path_of(&listing), packets, forwarded: self.counted()? })
     }
 
     /// Packets that the firewall's forward chain saw during so many round trips.
@@ -145,6 +169,12 @@ fn path_of(listing: &str) -> &'static str {
     }
 }
 
+/// Sum of both directions' `packets=` in a conntrack line.
+fn packets_of(listing: &str) -> u64 {
+    let words = listing.split_whitespace().filter_map(|word| word.strip_prefix("packets="));
+    words.filter_map(|number| number.parse::<u64>().ok()).sum()
+}
+
 fn counter_packets(text: &str) -> Option<u64> {
     let reply: Json = serde_json::from_str(text).ok()?;
     let objects = reply.get("nftables")?.as_array()?;
@@ -163,6 +193,7 @@ mod tests {
         assert_eq!(path_of(&line.replace("[OFFLOAD]", "[ASSURED]")), "assured");
         assert_eq!(path_of("udp 17 29 src=1.1.1.1 dport=1 [UNREPLIED]"), "new");
         assert_eq!(path_of(""), "none");
+        assert_eq!(packets_of("tcp 6 packets=3 bytes=9 src=x packets=4 bytes=7 [OFFLOAD]"), 7);
     }
 
     #[test]

@@ -2,44 +2,65 @@
 //! The demonstration: traffic that goes on, and a picture of it every second. And the shell: the
 //! same router, with a login in place of the picture.
 
-use super::driver::Driver;
+use super::driver::{uname, Driver};
 use super::files;
+use super::flow::{Flow, Sample};
 use super::look;
 use crate::console::Report;
 use crate::error::{Context, Result};
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time between two pictures.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What is shown, each with its title.
-const PICTURE: [(&str, &str); 3] = [
-    ("flowtable status", "flowtable status"),
-    ("conntrack of the router", "conntrack -L 2>/dev/null; conntrack -L -f ipv6 2>/dev/null"),
-    ("packets that crossed the firewall's forward chain", "nft list counters table inet fw4"),
-];
+/// Samples of the picture before, with the time they were taken.
+type Before = BTreeMap<String, (Instant, Sample)>;
 
 /// Shows live state until the machine is switched off.
 pub fn show(switch_off: bool) -> Result<()> {
+    Report::Booted(uname()?).send();
     let mut driver = Driver::new(switch_off)?;
     driver.perform(&files::load("live")?)?;
     for flow in driver.flows.values_mut() {
         flow.start_stream()?;
     }
+    let mut before = Before::new();
     loop {
-        for (title, command) in PICTURE {
-            Report::Live(format!("== {title}")).send();
+        show_flows(&driver.flows, &mut before)?;
+        for command in ["flowtable status", "flowtable devices"] {
+            Report::Live(format!("\n# {command}")).send_lines();
             if let Ok(Json::String(text)) = look::output(command) {
-                text.lines().for_each(|line| Report::Live(line.into()).send());
+                Report::Live(text).send_lines();
             }
-            Report::Live(String::new()).send();
         }
         Report::Frame.send();
         thread::sleep(PERIOD);
     }
+}
+
+fn show_flows(flows: &BTreeMap<String, Flow>, before: &mut Before) -> Result<()> {
+    let title = "flow   kind   conntrack     packets/s   through the firewall/s";
+    Report::Live(title.into()).send();
+    for (name, flow) in flows {
+        let (now, sample) = (Instant::now(), flow.sample()?);
+        let rates = before.get(name).map(|(then, old)| {
+            let seconds = now.duration_since(*then).as_secs_f64();
+            let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
+            (rate(sample.packets, old.packets), rate(sample.forwarded, old.forwarded))
+        });
+        let rates = rates.map_or_else(
+            || format!("{:>9}   {:>9}", "-", "-"),
+            |(packets, forwarded)| format!("{packets:>9.0}   {forwarded:>9.0}"),
+        );
+        let line = format!("{name:<6} {:<6} {:<13} {rates}", flow.kind.name(), sample.path);
+        Report::Live(line).send();
+        before.insert(name.clone(), (now, sample));
+    }
+    Ok(())
 }
 
 /// A login shell on the router; the machine is switched off when it ends.

@@ -22,7 +22,12 @@ pub fn once(kernel: &str) -> Result<()> {
     let outcomes = suite::run(&kernel, &artifacts, &plan, Detail::Expectations)?;
     match outcomes.as_slice() {
         [(_, Outcome::Passed)] => {
-            println!("\nproved on Linux {}: offloaded when on, not when off", kernel.release);
+            println!(
+                "\nProved on Linux {}, TCP and UDP, IPv4 masqueraded and IPv6:",
+                kernel.release
+            );
+            println!("- switch on: every flow is [OFFLOAD], its packets bypass the firewall");
+            println!("- switch off: no flow is, every packet crosses the firewall");
             Ok(())
         }
         _ => Err(Error::new("the demonstration failed")),
@@ -37,7 +42,9 @@ pub fn live(kernel: &str, switch_off: bool) -> Result<()> {
     let initramfs = initramfs::pack(&kernel, &artifacts, &[], "demo")?;
     let mode = if switch_off { "live-off" } else { "live" };
     let mut machine = progress::step(&format!("booting Linux {}", kernel.release), || {
-        Machine::boot(&kernel, &initramfs, mode, "demo")
+        let mut machine = Machine::boot(&kernel, &initramfs, mode, "demo")?;
+        suite::wait_for_boot(&mut machine)?;
+        Ok(machine)
     })?;
     let terminal = std::io::stdout().is_terminal();
     let mut picture = String::new();

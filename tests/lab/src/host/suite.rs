@@ -87,7 +87,8 @@ pub fn run(
     Ok(results.outcomes)
 }
 
-fn wait_for_boot(machine: &mut Machine) -> Result<()> {
+/// Waits until the guest's driver is up.
+pub fn wait_for_boot(machine: &mut Machine) -> Result<()> {
     let mut last = String::new();
     while let Some(line) = machine.line(BOOT_SILENCE)? {
         if let Some(Report::Booted(_)) = Report::parse(&line) {
