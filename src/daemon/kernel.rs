@@ -10,7 +10,7 @@ use crate::netlink::message::Messages;
 use crate::netlink::nftables::{Chain, ChainHook, Expression, Rule};
 use crate::netlink::nftables::{Command, Flowtable, Nftables, Table, NETLINK_NETFILTER};
 use crate::netlink::socket::Socket;
-use crate::netlink::Error;
+use crate::netlink::{errno_text, Error};
 
 /// A table that never exists: it only occurs in dry runs.
 const PROBE_TABLE: &str = "flowtabled_probe";
@@ -40,8 +40,7 @@ pub fn hardware_refusal(nftables: &mut Nftables, device: &str) -> Option<String>
     match nftables.check(probe(&[device], true)) {
         Ok(()) => None,
         Err(Error::Refused(refusal)) => {
-            let system = std::io::Error::from_raw_os_error(refusal.errno).to_string();
-            Some(refusal.text.unwrap_or(system))
+            Some(refusal.text.unwrap_or_else(|| errno_text(refusal.errno)))
         }
         Err(other) => Some(other.to_string()),
     }

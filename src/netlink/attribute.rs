@@ -84,6 +84,7 @@ impl Writer {
         self.close(start);
     }
 
+    #[inline(never)]
     fn open(&mut self, kind: u16) -> usize {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0, 0]);
@@ -91,6 +92,7 @@ impl Writer {
         start
     }
 
+    #[inline(never)]
     fn close(&mut self, start: usize) {
         self.bytes.truncate(start + usize::from(u16::MAX));
         let length = (self.bytes.len() - start) as u16;
@@ -118,6 +120,14 @@ pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = Result<(u16, &[u8]), Dec
 pub fn for_each(
     bytes: &[u8],
     mut each: impl FnMut(u16, &[u8]) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    walk(bytes, &mut each)
+}
+
+/// Not generic, so that the code exists once.
+fn walk(
+    bytes: &[u8],
+    each: &mut dyn FnMut(u16, &[u8]) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     for attribute in attributes(bytes) {
         let (kind, value) = attribute?;

@@ -14,4 +14,4 @@ pub mod nftables;
 pub mod route;
 pub mod socket;
 
-pub use error::{Error, Refusal};
+pub use error::{errno_text, Error, Refusal};

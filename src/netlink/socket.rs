@@ -148,28 +148,31 @@ impl Socket {
         doing: &'static str,
         kind: u16,
         fill: impl Fn(&mut Writer),
-        mut each: impl FnMut(&mut Vec<T>, &Message<'_>) -> Result<(), Error>,
+        each: impl Fn(&mut Vec<T>, &Message<'_>) -> Result<(), Error>,
     ) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
         for _ in 0..DUMP_TRIES {
-            self.discard_stale();
-            let sequence = self.next_sequence();
-            let request = message::request(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, &fill);
-            self.send(&request, doing)?;
-            let mut items = Vec::new();
-            if self.collect(doing, sequence, |message| each(&mut items, message))? {
+            items.clear();
+            let complete =
+                self.dump_once(doing, kind, &fill, &mut |message| each(&mut items, message))?;
+            if complete {
                 return Ok(items);
             }
         }
         Err(Error::Interrupted { doing })
     }
 
-    /// Reads answers until the end of the dump; `Ok(false)` when it was interrupted.
-    fn collect(
+    /// Not generic, so that the code exists once; `Ok(false)` when the dump was interrupted.
+    fn dump_once(
         &mut self,
         doing: &'static str,
-        sequence: u32,
-        mut each: impl FnMut(&Message<'_>) -> Result<(), Error>,
+        kind: u16,
+        fill: &dyn Fn(&mut Writer),
+        each: &mut dyn FnMut(&Message<'_>) -> Result<(), Error>,
     ) -> Result<bool, Error> {
+        self.discard_stale();
+        let sequence = self.next_sequence();
+        self.send(&message::request(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, fill), doing)?;
         let mut consistent = true;
         loop {
             let datagram = match self.receive_within(doing) {
