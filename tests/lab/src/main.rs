@@ -1,4 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Commands for developers of flowtabled: demo, test, lab.
 
-fn main() {}
+use lab::error::{Error, Result};
+use lab::host::suite::{self, Detail, Outcome};
+use lab::host::{artifacts, check, demo, kernel, shell};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+  demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C;
+                                      --once proves offload on and off, then ends
+  test [FILTER]                       everything that CI runs
+  lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
+  lab --list                          names of the scenarios
+  lab shell [--off] [--kernel K]      a login on the lab's router
+
+Kernels: 6.1 (the default), 6.12, newest.
+";
+
+/// Takes an option out of the arguments.
+fn flag(args: &mut Vec<String>, name: &str) -> bool {
+    let before = args.len();
+    args.retain(|arg| arg != name);
+    args.len() < before
+}
+
+/// Takes an option and its value out of the arguments.
+fn option(args: &mut Vec<String>, name: &str) -> Result<Option<String>> {
+    let Some(at) = args.iter().position(|arg| arg == name) else { return Ok(None) };
+    args.remove(at);
+    if at < args.len() {
+        return Ok(Some(args.remove(at)));
+    }
+    Err(Error::new(format!("{name} needs a value")))
+}
+
+fn lab(name: &str, kernel: &str) -> Result<()> {
+    let names = suite::names()?;
+    let plan = if name == "all" { names } else { vec![name.to_string()] };
+    if !suite::names()?.contains(&plan.first().cloned().unwrap_or_default()) {
+        return Err(Error::new(format!("no scenario {name:?}; `cargo xtask lab --list`")));
+    }
+    suite::ensure_tools()?;
+    let kernel = kernel::source(kernel)?.kernel()?;
+    let artifacts = artifacts::build()?;
+    let detail = if name == "all" { Detail::Scenarios } else { Detail::Expectations };
+    let outcomes = suite::run(&kernel, &artifacts, &plan, detail)?;
+    let failed = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Failed)).count();
+    if failed > 0 {
+        return Err(Error::new(format!("{failed} of {} failed", outcomes.len())));
+    }
+    Ok(())
+}
+
+fn act(mut args: Vec<String>) -> Result<()> {
+    let kernel = option(&mut args, "--kernel")?.unwrap_or_else(|| "6.1".into());
+    let (once, off) = (flag(&mut args, "--once"), flag(&mut args, "--off"));
+    let list = flag(&mut args, "--list");
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["demo"] if once => demo::once(&kernel),
+        ["demo"] => demo::live(&kernel, off),
+        ["test"] => check::run_all(None),
+        ["test", filter] => check::run_all(Some(filter)),
+        ["lab"] if list => {
+            suite::names()?.iter().for_each(|name| println!("{name}"));
+            Ok(())
+        }
+        ["lab", "shell"] => shell::run(&kernel, off),
+        ["lab", name] => lab(name, &kernel),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(Error::new(format!("I do not understand {words:?}\n\n{HELP}"))),
+    }
+}
+
+fn main() -> ExitCode {
+    match act(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The program that runs inside the lab's virtual machine; started by `guest/init`.
+
+use lab::error::{Context, Error, Result};
+use lab::guest::{live, peer, plan};
+use std::process::ExitCode;
+
+fn act(args: &[&str]) -> Result<()> {
+    match args {
+        ["run"] => plan::run_all(),
+        ["live" | "live-off" | "shell" | "shell-off"] => {
+            let inner = format!("{}-inside", args.concat());
+            plan::in_router(&[&inner], None)
+        }
+        ["scenario", name] => plan::run_one(name),
+        ["live-inside"] => live::show(false),
+        ["live-off-inside"] => live::show(true),
+        ["shell-inside"] => live::shell(false),
+        ["shell-off-inside"] => live::shell(true),
+        ["echo", protocol, port] => peer::echo(protocol, port.parse().context("port")?),
+        ["client", protocol, to] => peer::client(protocol, to.parse().context("address")?),
+        _ => Err(Error::new(format!("not for use by hand: {args:?}"))),
+    }
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match act(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("lab-guest: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! One connection through the router: its server and client processes and what the router's
+//! conntrack and firewall say about it.
+
+use crate::command::run;
+use crate::error::{Context, Error, Result};
+use crate::scenario::FlowKind;
+use serde_json::Value as Json;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// Ports count up from here, so that a port names a flow.
+pub const FIRST_PORT: u16 = 7001;
+
+/// A connection that is kept open.
+pub struct Flow {
+    /// Protocol and family.
+    pub kind: FlowKind,
+    port: u16,
+    server: Child,
+    client: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    streaming: bool,
+}
+
+/// A flow at one moment.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The path that conntrack shows.
+    pub path: &'static str,
+    /// Packets in both directions as conntrack's accounting has them.
+    pub packets: u64,
+    /// Packets of flows of this kind that the firewall's forward chain saw.
+    pub forwarded: u64,
+}
+
+fn spawn_peer(host: &str, args: &[&str]) -> Result<Child> {
+    Command::new("ip")
+        .args(["netns", "exec", host, "lab-guest"])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context(format!("starting a peer on {host}"))
+}
+
+impl Flow {
+    /// Starts the server on `to` and connects from `from` to its `address`.
+    pub fn open(kind: FlowKind, port: u16, from: &str, to: &str, address: &str) -> Result<Flow> {
+        let protocol = if kind.tcp { "tcp" } else { "udp" };
+        let port_text = port.to_string();
+        let mut server = spawn_peer(to, &["echo", protocol, &port_text])?;
+        let stdout = server.stdout.take().context("the server has no output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).context("the server")?;
+        if line.trim() != "ready" {
+            return Err(Error::new(format!("the server on {to} did not start: {line}")));
+        }
+        let target =
+            if kind.v6 { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
+        let mut client = spawn_peer(from, &["client", protocol, &target])?;
+        let orders = client.stdin.take().context("the client has no input")?;
+        let answers = BufReader::new(client.stdout.take().context("the client has no output")?);
+        let mut flow = Flow { kind, port, server, client, orders, answers, streaming: false };
+        flow.answer()?;
+        // UDP is assured by packets more than two seconds apart: the sooner the first, the better.
+        flow.exchange(1)?;
+        Ok(flow)
+    }
+
+    fn order(&mut self, order: &str) -> Result<()> {
+        writeln!(self.orders, "{order}").context("the client is gone")
+    }
+
+    fn answer(&mut self) -> Result<u32> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).context("the client is gone")?;
+        match line.trim().strip_prefix("ok ").map(str::parse) {
+            Some(Ok(rounds)) => Ok(rounds),
+            _ => Err(Error::new(format!("the client: {}", line.trim()))),
+        }
+    }
+
+    /// Makes round trips and waits for the last reply.
+    pub fn exchange(&mut self, rounds: u32) -> Result<()> {
+        if self.streaming {
+            return Err(Error::new("the flow is streaming, its packets cannot be counted"));
+        }
+        self.order(&format!("exchange {rounds}"))?;
+        self.answer().map(drop)
+    }
+
+    /// Starts round trips that go on beside the following steps.
+    pub fn start_stream(&mut self) -> Result<()> {
+        self.streaming = true;
+        self.order("stream")
+    }
+
+    /// Ends them; an error if one was lost or none was made.
+    pub fn stop_stream(&mut self) -> Result<u32> {
+        self.order("stop")?;
+        self.streaming = false;
+        match self.answer()? {
+            0 => Err(Error::new("the stream made no round trip at all")),
+            rounds => Ok(rounds),
+        }
+    }
+
+    /// The path that conntrack shows: `none`, `new`, `assured`, `offload` or `hw_offload`. A
+    /// packet passes first, unless the flow streams anyway, because only packets move a flow.
+    pub fn path(&mut self) -> Result<Json> {
+        if !self.streaming {
+            self.exchange(1)?;
+        }
+        Ok(path_of(&self.listing()?).into())
+    }
+
+    /// What conntrack says about the flow; empty when it knows nothing.
+    fn listing(&self) -> Result<String> {
+        let family = if self.kind.v6 { "ipv6" } else { "ipv4" };
+        let protocol = if self.kind.tcp { "tcp" } else { "udp" };
+        let port = self.port.to_string();
+        run(Command::new("conntrack")
+            .args(["-L", "-f", family, "-p", protocol])
+            .args(["--orig-port-dst", &port]))
+    }
+
+    /// The flow at this moment, for the live view.
+    pub fn sample(&self) -> Result<Sample> {
+        let listing = self.listing()?;
+        let packets = packets_of(&listing);
+        Ok(Sample { path: path_of(&listing), packets, forwarded: self.counted()? })
+    }
+
+    /// Packets that the firewall's forward chain saw during so many round trips.
+    pub fn forwarded(&mut self, rounds: u32) -> Result<Json> {
+        let before = self.counted()?;
+        self.exchange(rounds)?;
+        Ok(self.counted()?.saturating_sub(before).into())
+    }
+
+    fn counted(&self) -> Result<u64> {
+        let args = ["-j", "list", "counter", "inet", "fw4", self.kind.name()];
+        let text = run(Command::new("nft").args(args))?;
+        counter_packets(&text).context(format!("no counter in nft's reply: {text}"))
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        for child in [&mut self.client, &mut self.server] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn path_of(listing: &str) -> &'static str {
+    let Some(line) = listing.lines().find(|line| line.contains("dport=")) else { return "none" };
+    if line.contains("[HW_OFFLOAD]") {
+        "hw_offload"
+    } else if line.contains("[OFFLOAD]") {
+        "offload"
+    } else if line.contains("[ASSURED]") {
+        "assured"
+    } else {
+        "new"
+    }
+}
+
+/// Sum of both directions' `packets=` in a conntrack line.
+fn packets_of(listing: &str) -> u64 {
+    let words = listing.split_whitespace().filter_map(|word| word.strip_prefix("packets="));
+    words.filter_map(|number| number.parse::<u64>().ok()).sum()
+}
+
+fn counter_packets(text: &str) -> Option<u64> {
+    let reply: Json = serde_json::from_str(text).ok()?;
+    let objects = reply.get("nftables")?.as_array()?;
+    objects.iter().find_map(|object| object.pointer("/counter/packets")?.as_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conntracks_words() {
+        let line = "tcp      6 src=192.168.1.2 dst=203.0.113.2 sport=40000 dport=7001 [OFFLOAD]";
+        assert_eq!(path_of(&format!("{line} mark=0 use=3\n")), "offload");
+        assert_eq!(path_of(&line.replace("[OFFLOAD]", "[HW_OFFLOAD]")), "hw_offload");
+        assert_eq!(path_of(&line.replace("[OFFLOAD]", "[ASSURED]")), "assured");
+        assert_eq!(path_of("udp 17 29 src=1.1.1.1 dport=1 [UNREPLIED]"), "new");
+        assert_eq!(path_of(""), "none");
+        assert_eq!(packets_of("tcp 6 packets=3 bytes=9 src=x packets=4 bytes=7 [OFFLOAD]"), 7);
+    }
+
+    #[test]
+    fn nfts_counter() {
+        let text = r#"{"nftables": [{"metainfo": {}}, {"counter": {"packets": 7, "bytes": 9}}]}"#;
+        assert_eq!(counter_packets(text), Some(7));
+        assert_eq!(counter_packets("{}"), None);
+    }
+}

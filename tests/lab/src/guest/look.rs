@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Looking at the router: replies of the bus, objects of nf_tables.
+
+use crate::command::{run, text_of};
+use crate::error::{Context, Result};
+use serde_json::{json, Value as Json};
+use std::process::Command;
+
+fn ubus(method: &str) -> Result<Json> {
+    let text = run(Command::new("ubus").args(["call", "flowtable", method]))?;
+    serde_json::from_str(&text).context(format!("ubus call flowtable {method}: {text}"))
+}
+
+fn at(reply: &Json, pointer: &str) -> Json {
+    reply.pointer(pointer).cloned().unwrap_or(Json::Null)
+}
+
+/// A key of the `status` reply; null when it is absent.
+pub fn status(pointer: &str) -> Result<Json> {
+    Ok(at(&ubus("status")?, pointer))
+}
+
+/// A key of one device of the `devices` reply; null when it is not listed.
+pub fn device(name: &str, pointer: &str) -> Result<Json> {
+    let reply = ubus("devices")?;
+    let list = reply.get("devices").and_then(Json::as_array).context("no devices in the reply")?;
+    let found = list.iter().find(|device| device.get("name") == Some(&json!(name)));
+    Ok(found.map_or(Json::Null, |device| at(device, pointer)))
+}
+
+fn nft_objects(args: &[&str], kind: &str) -> Result<Vec<Json>> {
+    let text = run(Command::new("nft").arg("-j").args(args))?;
+    let reply: Json = serde_json::from_str(&text).context(format!("nft -j {args:?}"))?;
+    let objects = reply.get("nftables").and_then(Json::as_array).context("nft -j: no list")?;
+    Ok(objects.iter().filter_map(|object| object.get(kind)).cloned().collect())
+}
+
+/// A key of the flowtable in an inet table; `dev` is always a sorted list.
+pub fn flowtable(table: &str, pointer: &str) -> Result<Json> {
+    let all = nft_objects(&["list", "flowtables"], "flowtable")?;
+    let ours = |object: &&Json| {
+        object.get("table") == Some(&json!(table)) && object.get("family") == Some(&json!("inet"))
+    };
+    let Some(mut found) = all.iter().find(ours).cloned() else { return Ok(Json::Null) };
+    if let Some(dev) = found.get_mut("dev") {
+        let mut names = match dev.take() {
+            Json::Array(names) => names,
+            one => vec![one],
+        };
+        names.sort_by_key(|name| name.to_string());
+        *dev = Json::Array(names);
+    }
+    Ok(at(&found, pointer))
+}
+
+/// `family name` of every table, sorted.
+pub fn tables() -> Result<Json> {
+    let text = |object: &Json, key| object.get(key).and_then(Json::as_str).map(str::to_string);
+    let mut names: Vec<String> = nft_objects(&["list", "tables"], "table")?
+        .iter()
+        .filter_map(|table| Some(format!("{} {}", text(table, "family")?, text(table, "name")?)))
+        .collect();
+    names.sort();
+    Ok(json!(names))
+}
+
+/// Output of a shell command, whether it succeeds or not.
+pub fn output(command: &str) -> Result<Json> {
+    let output = Command::new("sh").args(["-c", command]).output().context(command)?;
+    Ok(json!(text_of(&output)))
+}
+
+/// Exit code of a shell command.
+pub fn exit(command: &str) -> Result<Json> {
+    let output = Command::new("sh").args(["-c", command]).output().context(command)?;
+    Ok(json!(output.status.code()))
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What runs inside the virtual machine.
+//!
+//! `plan` runs the scenarios one after another, each in a process of its own inside a fresh
+//! network namespace that plays the router, so that nothing of one scenario reaches the next.
+//! That process is `driver`; it performs the steps with the help of `topology` (wires),
+//! `service` (the daemon and the bus broker), `peer` (hosts that talk) and `look` (values).
+
+pub mod driver;
+pub mod evidence;
+pub mod files;
+pub mod flow;
+pub mod generation;
+pub mod live;
+pub mod look;
+pub mod peer;
+pub mod plan;
+pub mod service;
+pub mod topology;
+
+/// Where scenarios and other files of the lab are in the guest.
+pub const LAB_DIR: &str = "/lab";
+/// Where a scenario may write; emptied before each.
+pub const SCRATCH_DIR: &str = "/tmp/lab";
+/// UCI files, as on a router.
+pub const CONFIG_DIR: &str = "/etc/config";
+/// Uncommitted UCI changes, as on a router.
+pub const SAVE_DIR: &str = "/tmp/.uci";
+/// The bus, as on a router.
+pub const UBUS_SOCKET: &str = "/var/run/ubus/ubus.sock";

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The hosts that talk: an echo server, and a client that makes round trips on command.
+//!
+//! Traffic is counted in round trips, because each is at least one packet each way whatever
+//! segmentation offload does; so the number of packets that must have crossed the router is known
+//! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`,
+//! `stop`) on standard input and answers each with `ok ROUNDS` or `error WHY`.
+
+use crate::error::{Context, Error, Result};
+use std::io::{BufRead, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{channel, Receiver, TryRecvError};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes of a request and of its reply.
+const MESSAGE_LEN: usize = 512;
+/// A reply that takes longer is lost. Generous: the machine may be busy with another guest.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(8);
+/// Pause between the round trips of a stream, so that it does not starve the guest.
+const STREAM_PAUSE: Duration = Duration::from_millis(5);
+
+/// Serves forever; prints `ready` when clients may connect.
+pub fn echo(protocol: &str, port: u16) -> Result<()> {
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    if protocol == "udp" {
+        let socket = UdpSocket::bind(any).context("echo server")?;
+        println!("ready");
+        let mut buffer = [0; 2048];
+        loop {
+            let (len, from) = socket.recv_from(&mut buffer).context("echo server")?;
+            // An unreachable client is that client's problem.
+            let _ = socket.send_to(buffer.get(..len).unwrap_or_default(), from);
+        }
+    }
+    let listener = TcpListener::bind(any).context("echo server")?;
+    println!("ready");
+    for stream in listener.incoming() {
+        let mut stream = stream.context("echo server")?;
+        thread::spawn(move || -> std::io::Result<()> {
+            stream.set_nodelay(true)?;
+            let mut buffer = [0; 4096];
+            loop {
+                let len = stream.read(&mut buffer)?;
+                if len == 0 {
+                    return Ok(());
+                }
+                stream.write_all(buffer.get(..len).unwrap_or_default())?;
+            }
+        });
+    }
+    Ok(())
+}
+
+enum Wire {
+    Tcp(TcpStream),
+    Udp(UdpSocket),
+}
+
+impl Wire {
+    fn open(protocol: &str, to: SocketAddr) -> Result<Wire> {
+        if protocol == "udp" {
+            let any = if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+            let socket = UdpSocket::bind(any).context("binding")?;
+            socket.connect(to).context(format!("connecting to {to}"))?;
+            socket.set_read_timeout(Some(REPLY_TIMEOUT)).context("socket")?;
+            return Ok(Wire::Udp(socket));
+        }
+        let stream = TcpStream::connect_timeout(&to, REPLY_TIMEOUT)
+            .context(format!("connecting to {to}"))?;
+        stream.set_nodelay(true).context("socket")?;
+        stream.set_read_timeout(Some(REPLY_TIMEOUT)).context("socket")?;
+        Ok(Wire::Tcp(stream))
+    }
+
+    fn round_trip(&mut self, number: u32) -> Result<()> {
+        let mut message = [0x2a; MESSAGE_LEN];
+        for (to, from) in message.iter_mut().zip(number.to_be_bytes()) {
+            *to = from;
+        }
+        let mut reply = [0; MESSAGE_LEN];
+        match self {
+            Wire::Tcp(stream) => {
+                stream.write_all(&message).context("sending")?;
+                stream.read_exact(&mut reply).context("no reply")?;
+            }
+            Wire::Udp(socket) => {
+                socket.send(&message).context("sending")?;
+                socket.recv(&mut reply).context("no reply")?;
+            }
+        }
+        if reply != message {
+            return Err(Error::new("the reply differs from what was sent"));
+        }
+        Ok(())
+    }
+}
+
+enum Order {
+    Exchange(u32),
+    Stream,
+    Stop,
+}
+
+fn orders() -> Receiver<Order> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
+            let order = match line.split_once(' ') {
+                Some(("exchange", rounds)) => Order::Exchange(rounds.parse().unwrap_or(0)),
+                _ if line == "stream" => Order::Stream,
+                _ => Order::Stop,
+            };
+            if sender.send(order).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Connects, prints `ok 0`, then obeys until standard input ends.
+pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
+    let mut wire = match Wire::open(protocol, to) {
+        Ok(wire) => wire,
+        Err(e) => {
+            println!("error {e}");
+            return Ok(());
+        }
+    };
+    println!("ok 0");
+    let orders = orders();
+    let mut number = 0;
+    while let Ok(order) = orders.recv() {
+        let (rounds, result) = match order {
+            Order::Exchange(rounds) => exchange(&mut wire, rounds, &mut number),
+            Order::Stream => stream(&mut wire, &orders, &mut number),
+            Order::Stop => (0, Ok(())),
+        };
+        match result {
+            Ok(()) => println!("ok {rounds}"),
+            Err(e) => println!("error after {rounds} round trips: {e}"),
+        }
+    }
+    Ok(())
+}
+
+fn exchange(wire: &mut Wire, rounds: u32, number: &mut u32) -> (u32, Result<()>) {
+    for done in 0..rounds {
+        *number = number.wrapping_add(1);
+        if let Err(e) = wire.round_trip(*number) {
+            return (done, Err(e));
+        }
+    }
+    (rounds, Ok(()))
+}
+
+/// Makes round trips until the next order, which is `stop`.
+fn stream(wire: &mut Wire, orders: &Receiver<Order>, number: &mut u32) -> (u32, Result<()>) {
+    let mut rounds = 0;
+    let mut result = Ok(());
+    loop {
+        match orders.try_recv() {
+            Ok(_) | Err(TryRecvError::Disconnected) => return (rounds, result),
+            Err(TryRecvError::Empty) => {}
+        }
+        if result.is_ok() {
+            *number = number.wrapping_add(1);
+            result = wire.round_trip(*number);
+            rounds += u32::from(result.is_ok());
+        }
+        thread::sleep(STREAM_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_come_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; MESSAGE_LEN];
+            while stream.read_exact(&mut buffer).is_ok() {
+                stream.write_all(&buffer).unwrap();
+            }
+        });
+        let mut wire = Wire::open("tcp", to).unwrap();
+        let mut number = 0;
+        let (rounds, result) = exchange(&mut wire, 3, &mut number);
+        result.unwrap();
+        assert_eq!((rounds, number), (3, 3));
+    }
+
+    #[test]
+    fn a_changed_reply_is_noticed() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = server.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; MESSAGE_LEN];
+            let (len, from) = server.recv_from(&mut buffer).unwrap();
+            buffer[9] = 0;
+            server.send_to(&buffer[..len], from).unwrap();
+        });
+        let mut wire = Wire::open("udp", to).unwrap();
+        assert!(wire.round_trip(1).unwrap_err().to_string().contains("differs"));
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Wires, bridges, VLANs and hosts. The router is the namespace that this process runs in.
+
+use crate::command::run_with_input;
+use crate::error::{Context, Result};
+use std::fmt::Write;
+use std::fs;
+use std::process::Command;
+
+/// Name of the namespace that plays the router.
+pub const ROUTER: &str = "router";
+
+/// Switches that OpenWrt has on.
+const ROUTER_SYSCTLS: [(&str, &str); 4] = [
+    ("net/ipv4/ip_forward", "1"),
+    ("net/ipv6/conf/all/forwarding", "1"),
+    ("net/netfilter/nf_conntrack_acct", "1"),
+    ("net/netfilter/nf_conntrack_tcp_be_liberal", "0"),
+];
+
+fn ip(namespace: Option<&str>, batch: &str) -> Result<()> {
+    let mut command = Command::new("ip");
+    if let Some(namespace) = namespace {
+        command.args(["-n", namespace]);
+    }
+    run_with_input(command.args(["-batch", "-"]), batch).map(drop)
+}
+
+/// What a router has before it has any device.
+pub fn prepare_router() -> Result<()> {
+    for (key, value) in ROUTER_SYSCTLS {
+        fs::write(format!("/proc/sys/{key}"), value).context(format!("setting {key}"))?;
+    }
+    ip(None, "link set lo up\n")
+}
+
+/// A host with its cable into the router.
+pub fn host(
+    name: &str,
+    device: &str,
+    vlan: Option<u16>,
+    addresses: &[String],
+    via: &[String],
+) -> Result<()> {
+    let router = format!(
+        "netns add {name}\n\
+         link add {device} type veth peer name eth0 netns {name}\n\
+         link set {device} up\n"
+    );
+    ip(None, &router)?;
+    let mut batch = String::from("link set lo up\nlink set eth0 up\n");
+    let talks_on = match vlan {
+        Some(id) => {
+            let _ = writeln!(batch, "link add link eth0 name eth0.{id} type vlan id {id}");
+            let _ = writeln!(batch, "link set eth0.{id} up");
+            format!("eth0.{id}")
+        }
+        None => "eth0".to_string(),
+    };
+    for address in addresses {
+        let _ = writeln!(batch, "{}", address_line(&talks_on, address));
+    }
+    for gateway in via {
+        let _ = writeln!(batch, "route add default via {gateway} dev {talks_on}");
+    }
+    ip(Some(name), &batch)
+}
+
+fn address_line(device: &str, address: &str) -> String {
+    // Duplicate address detection would make the first seconds of every scenario useless.
+    let nodad = if address.contains(':') { " nodad" } else { "" };
+    format!("address add {address} dev {device}{nodad}")
+}
+
+/// Gives a device of the router its addresses.
+pub fn address(device: &str, addresses: &[String]) -> Result<()> {
+    let mut batch = String::new();
+    for address in addresses {
+        let _ = writeln!(batch, "{}", address_line(device, address));
+    }
+    ip(None, &batch)
+}
+
+/// Makes a bridge and adds its ports.
+pub fn bridge(name: &str, ports: &[String]) -> Result<()> {
+    let mut batch = format!("link add {name} type bridge\nlink set {name} up\n");
+    for port in ports {
+        let _ = writeln!(batch, "link set {port} master {name}");
+    }
+    ip(None, &batch)
+}
+
+/// Makes the VLAN device `LOWER.ID`.
+pub fn vlan(lower: &str, id: u16) -> Result<()> {
+    ip(
+        None,
+        &format!(
+            "link add link {lower} name {lower}.{id} type vlan id {id}\nlink set {lower}.{id} up\n"
+        ),
+    )
+}

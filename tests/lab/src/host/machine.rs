@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The virtual machine: QEMU under software emulation, its serial console as lines.
+
+use super::kernel::Kernel;
+use super::{apt, paths};
+use crate::error::{Context, Error, Result};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// Programs that booting needs.
+pub const TOOLS: [apt::Tool; 2] =
+    [("qemu-system-x86_64", "qemu-system-x86"), ("setpriv", "util-linux")];
+
+/// QEMU with the lab's machine; `mode` is what `guest/init` starts. It ends when we do, whatever
+/// ends us.
+pub fn qemu(kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "qemu-system-x86_64"]);
+    // QEMU 7.2's emulation of cmpxchg16b is what `-cx16` keeps newer kernels away from.
+    command.args(["-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-M", "q35"]);
+    command.args(["-m", "1024", "-smp", "1", "-nodefaults", "-nographic", "-no-reboot"]);
+    command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
+    let line = format!("console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off lab.mode={mode}");
+    command.args(["-append", &line]);
+    command
+}
+
+/// A running machine whose console is read and logged.
+pub struct Machine {
+    child: Child,
+    lines: Receiver<String>,
+    /// Everything that appeared on the console.
+    pub log: PathBuf,
+}
+
+impl Machine {
+    /// Switches the machine on.
+    pub fn boot(kernel: &Kernel, initramfs: &Path, mode: &str, label: &str) -> Result<Machine> {
+        let log = paths::cache("logs")?.join(format!("{}-{label}.log", kernel.name));
+        let mut copy = File::create(&log).context(format!("making {}", log.display()))?;
+        let mut child = qemu(kernel, initramfs, mode)
+            .args(["-serial", "stdio", "-monitor", "none"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting QEMU")?;
+        let mut console = BufReader::new(child.stdout.take().context("QEMU has no output")?);
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            let mut line = Vec::new();
+            while console.read_until(b'\n', &mut line).is_ok_and(|len| len > 0) {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                // A full disk must not keep the results from being read.
+                let _ = copy.write_all(&line);
+                line.clear();
+                if sender.send(text).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Machine { child, lines, log })
+    }
+
+    /// The next line of the console; `None` when the machine is off.
+    pub fn line(&mut self, timeout: Duration) -> Result<Option<String>> {
+        match self.lines.recv_timeout(timeout) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                let log = self.log.display();
+                Err(Error::new(format!("the guest said nothing for {timeout:?}, see {log}")))
+            }
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What runs on the developer's machine: set-up, boot, and the commands of `cargo xtask`.
+
+pub mod apt;
+pub mod artifacts;
+pub mod check;
+pub mod cpio;
+pub mod demo;
+pub mod initramfs;
+pub mod kernel;
+pub mod machine;
+pub mod modules;
+pub mod paths;
+pub mod progress;
+pub mod shell;
+pub mod suite;
