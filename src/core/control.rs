@@ -22,7 +22,7 @@ use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
 use crate::netlink::route::{Link, LinkEvent};
-use crate::netlink::Error;
+use crate::netlink::{Error, Refusal};
 
 /// Changes come in bursts (a bridge with its ports, a firewall reload); this long after the first
 /// of them the survey starts.
@@ -56,6 +56,8 @@ pub enum Event {
     Refreshed(Snapshot),
     /// Answer to [`Effect::ProbeHardware`]: for each device nothing, or the kernel's refusal.
     HardwareProbed(Vec<(String, Option<String>)>),
+    /// Answer to [`Effect::ProbeDevices`], in the same form.
+    DevicesProbed(Vec<(String, Option<String>)>),
     /// Answer to [`Effect::Commit`].
     Committed(Result<(), Error>),
     /// The instant of [`Control::deadline`] has come.
@@ -73,6 +75,9 @@ pub enum Effect {
     Survey,
     /// Ask the kernel for each device, without changing anything, whether it offloads to hardware.
     ProbeHardware(Vec<String>),
+    /// Likewise, whether a flowtable without hardware takes each device: for a refusal that did
+    /// not say which one it is about (Linux 6.1 never does).
+    ProbeDevices(Vec<String>),
     /// Apply the commands as one transaction, provided the generation is still this.
     Commit(Vec<Command>, u32),
     /// Tell the log.
@@ -104,6 +109,8 @@ pub struct Control {
     pub(super) snapshot: Option<Snapshot>,
     pub(super) fault: Option<Fault>,
     pub(super) commits: u64,
+    /// The refusal behind a running [`Effect::ProbeDevices`].
+    unexplained: Option<Refusal>,
     due: Option<Instant>,
     backoff: Duration,
     unsettled: u32,
@@ -127,6 +134,7 @@ impl Control {
             snapshot: None,
             fault: None,
             commits: 0,
+            unexplained: None,
             due: None,
             backoff: BACKOFF.0,
             unsettled: 0,
@@ -185,6 +193,7 @@ impl Control {
                 self.probes.extend(answers);
                 self.decide(now)
             }
+            Event::DevicesProbed(answers) => self.explain(answers, now),
             Event::Committed(Ok(())) => {
                 self.commits += 1;
                 vec![Effect::Survey]
@@ -336,19 +345,52 @@ impl Control {
             Error::Refused(refusal) => refusal,
             other => return self.failed(&other, now),
         };
-        let covered = |device: &&Device| {
-            Some(&device.name) == refusal.culprit.as_ref()
-                && matches!(device.coverage, Coverage::Covered { .. })
-        };
-        if let Some(device) = self.devices.iter().find(covered) {
-            // One device must not take the others down with it. If it has just vanished, the
-            // list of devices will tell.
-            let line = refusal.to_string();
-            self.refused.insert(device.name.clone(), line.clone());
-            self.unsettled = 0;
-            return vec![Effect::Log(Level::Warn, line), Effect::ListLinks, Effect::Survey];
+        if matches!(refusal.errno, libc::EPERM | libc::EACCES) {
+            return self.failed(&Error::Refused(refusal), now);
         }
-        self.failed(&Error::Refused(refusal), now)
+        let covered = |device: &&Device| {
+            matches!(device.coverage, Coverage::Covered { .. })
+                && !self.refused.contains_key(&device.name)
+        };
+        let names: Vec<String> =
+            self.devices.iter().filter(covered).map(|device| device.name.clone()).collect();
+        match &refusal.culprit {
+            Some(name) if names.contains(name) => {
+                let words = refusal.to_string();
+                self.leave_out(vec![(name.clone(), words)])
+            }
+            _ => {
+                self.unexplained = Some(refusal);
+                vec![Effect::ProbeDevices(names)]
+            }
+        }
+    }
+
+    /// Each device was asked after a refusal: those that refuse are left out; when none does, the
+    /// refusal is about something else.
+    fn explain(&mut self, answers: Vec<(String, Option<String>)>, now: Instant) -> Vec<Effect> {
+        let culprits: Vec<(String, String)> = answers
+            .into_iter()
+            .filter_map(|(name, refusal)| refusal.map(|words| (name, words)))
+            .collect();
+        match self.unexplained.take() {
+            Some(refusal) if culprits.is_empty() => self.failed(&Error::Refused(refusal), now),
+            _ => self.leave_out(culprits),
+        }
+    }
+
+    /// A device must not take the others down with it. If it has just vanished, the list of
+    /// devices will tell.
+    fn leave_out(&mut self, culprits: Vec<(String, String)>) -> Vec<Effect> {
+        self.unsettled = 0;
+        let mut effects = vec![Effect::ListLinks];
+        for (name, words) in culprits {
+            let line = format!("device {name} is left out: {words}");
+            effects.push(Effect::Log(Level::Warn, line));
+            self.refused.insert(name, words);
+        }
+        effects.push(Effect::Survey);
+        effects
     }
 
     fn failed(&mut self, error: &Error, now: Instant) -> Vec<Effect> {

@@ -73,9 +73,8 @@ impl World {
                 let wanted = our_tables();
                 Event::Surveyed(self.nftables().and_then(|nftables| nftables.snapshot(&wanted)))
             }
-            Effect::ProbeHardware(devices) => Event::HardwareProbed(
-                devices.into_iter().map(|device| self.probe_hardware(device)).collect(),
-            ),
+            Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
+            Effect::ProbeDevices(devices) => Event::DevicesProbed(self.probe(devices, false)),
             Effect::Commit(commands, generation) => Event::Committed(
                 self.nftables().and_then(|nftables| nftables.commit(commands, generation)),
             ),
@@ -106,12 +105,16 @@ impl World {
         route::links(socket).map(Event::Links)
     }
 
-    fn probe_hardware(&mut self, device: String) -> (String, Option<String>) {
-        let refusal = match self.nftables() {
-            Ok(nftables) => kernel::hardware_refusal(nftables, &device),
-            Err(error) => Some(error.to_string()),
+    /// For each device nothing, or why a flowtable (with the hardware flag) refuses it.
+    fn probe(&mut self, devices: Vec<String>, hardware: bool) -> Vec<(String, Option<String>)> {
+        let ask = |device: String| {
+            let refusal = match self.nftables() {
+                Ok(nftables) => kernel::refusal(nftables, &device, hardware),
+                Err(error) => Some(error.to_string()),
+            };
+            (device, refusal)
         };
-        (device, refusal)
+        devices.into_iter().map(ask).collect()
     }
 
     fn nftables(&mut self) -> Result<&mut Nftables, Error> {

@@ -34,10 +34,10 @@ pub fn abilities(nftables: Option<&mut Nftables>) -> KernelAbilities {
     abilities
 }
 
-/// Whether the kernel would offload to the hardware of `device`: `None` when it would, else its
-/// refusal in words.
-pub fn hardware_refusal(nftables: &mut Nftables, device: &str) -> Option<String> {
-    match nftables.check(probe(&[device], true)) {
+/// Whether the kernel would take `device` into a flowtable, with the hardware flag or without:
+/// `None` when it would, else its refusal in words.
+pub fn refusal(nftables: &mut Nftables, device: &str, hardware: bool) -> Option<String> {
+    match nftables.check(probe(&[device], hardware)) {
         Ok(()) => None,
         Err(Error::Refused(refusal)) => {
             Some(refusal.text.unwrap_or_else(|| errno_text(refusal.errno)))

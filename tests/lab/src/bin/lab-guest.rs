@@ -2,7 +2,7 @@
 //! The program that runs inside the lab's virtual machine; started by `guest/init`.
 
 use lab::error::{Context, Error, Result};
-use lab::guest::{live, peer, plan};
+use lab::guest::{capture, live, peer, plan};
 use std::process::ExitCode;
 
 fn act(args: &[&str]) -> Result<()> {
@@ -17,6 +17,8 @@ fn act(args: &[&str]) -> Result<()> {
         ["live-off-inside"] => live::show(true),
         ["shell-inside"] => live::shell(false),
         ["shell-off-inside"] => live::shell(true),
+        ["capture"] => capture::capture(),
+        ["capture", "conntrack"] => capture::capture_conntrack(),
         ["echo", protocol, port] => peer::echo(protocol, port.parse().context("port")?),
         ["client", protocol, to] => peer::client(protocol, to.parse().context("address")?),
         _ => Err(Error::new(format!("not for use by hand: {args:?}"))),
