@@ -8,6 +8,7 @@
 
 pub mod execute;
 pub mod memory;
+pub mod mii;
 pub mod transaction;
 
 use std::fmt;

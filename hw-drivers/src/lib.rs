@@ -3,3 +3,5 @@
 #![deny(unsafe_code)]
 
 pub mod bus;
+#[allow(unsafe_code)]
+mod sys;
