@@ -7,6 +7,7 @@
 //! ([`Bus::atomic`]).
 
 pub mod execute;
+pub mod fault;
 pub mod memory;
 pub mod mii;
 pub mod transaction;
