@@ -4,12 +4,13 @@
 //! Registers of a switch sit behind a page register that the kernel's own driver moves too, so one
 //! 16-bit transfer means nothing alone. The unit is therefore a [`Transaction`], which a good bus
 //! runs from its first to its last transfer under the bus lock. A bus that cannot says so
-//! ([`Bus::atomic`]).
+//! ([`Bus::atomic`]), and wrappers ([`trace`], [`fault`]) are buses themselves.
 
 pub mod execute;
 pub mod fault;
 pub mod memory;
 pub mod mii;
+pub mod trace;
 pub mod transaction;
 
 use std::fmt;
