@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Status, Flow Offload: what the daemon flowtabled tells about itself, and the firewall's switch.
+// The switch is the firewall's own pair of options; nothing is stored twice. A value that the
+// daemon leaves out is unknown and becomes a dash, never a zero.
+'use strict';
+'require view';
+'require rpc';
+'require poll';
+'require dom';
+'require uci';
+'require form';
+
+const POLL_S = 5;
+const UNKNOWN = '-';
+
+// Without "reject" a failed call would resolve to a bare number.
+const callStatus = rpc.declare({ object: 'flowtable', method: 'status', reject: true });
+const callDevices = rpc.declare({ object: 'flowtable', method: 'devices', reject: true });
+
+// The same sentences as in src/core/reason.rs, here to be translated.
+const REASONS = {
+	as_configured: _('as configured'),
+	disabled: _('switched off by flowtable.global.enabled'),
+	offload_off: _('firewall flow_offloading is off'),
+	no_configuration: _('no usable configuration has been read yet'),
+	no_device: _('no firewall zone has a device that exists'),
+	no_kernel_support: _('the kernel has no flowtable support'),
+	no_permission: _('no permission to change nf_tables (CAP_NET_ADMIN)'),
+	refused: _('the kernel refused the change, the last good state stays in force'),
+	no_hardware: _('no device accepts hardware offload'),
+	some_hardware: _('only some devices accept hardware offload'),
+	no_hardware_seen: _('hardware offload was accepted but no live flow is in hardware'),
+	device_no_hardware: _('the device does not accept hardware offload'),
+	device_override: _('set by a device section of /etc/config/flowtable'),
+	device_absent: _('there is no such device at present'),
+	lower_covered: _('covered by the devices below it'),
+	lower_elsewhere: _('the device below it is in another network namespace'),
+	no_lower: _('there is no device below it')
+};
+
+const PATHS = {
+	off: _('off'),
+	classic: _('classic'),
+	software: _('software'),
+	mixed: _('mixed'),
+	hardware: _('hardware')
+};
+
+const BADGES = {
+	software: 'label notice',
+	mixed: 'label success',
+	hardware: 'label success'
+};
+
+const ABILITIES = [
+	[ 'flowtable', _('Flowtables for IPv4 and IPv6 in one table') ],
+	[ 'named_hooks', _('Flowtables may name devices that do not exist yet') ],
+	[ 'conntrack', _('Connections can be listed') ],
+	[ 'accounting', _('Connections count packets and bytes') ]
+];
+
+function lookup(table, key) {
+	return Object.prototype.hasOwnProperty.call(table, key) ? table[key] : null;
+}
+
+function known(value) {
+	return value == null || value === '' ? UNKNOWN : String(value);
+}
+
+function yesNo(value) {
+	return value == null ? UNKNOWN : (value ? _('yes') : _('no'));
+}
+
+function list(values) {
+	if (!Array.isArray(values))
+		return UNKNOWN;
+
+	return values.length ? values.join(', ') : _('none');
+}
+
+function reason(object) {
+	if (object.reason == null)
+		return UNKNOWN;
+
+	// A newer daemon may have reasons that this page has not heard of.
+	const text = lookup(REASONS, object.reason) || object.reason_text || object.reason;
+
+	return object.detail ? '%s (%s)'.format(text, object.detail) : text;
+}
+
+function badge(path, warn) {
+	if (path == null)
+		return UNKNOWN;
+
+	return E('span', {
+		'class': warn ? 'label warning' : lookup(BADGES, path) || 'label'
+	}, [ lookup(PATHS, path) || path ]);
+}
+
+// LuCI puts the place in its own code behind the message, on a line of its own.
+function firstLine(error) {
+	return error.message.split('\n')[0];
+}
+
+function section(title, children) {
+	return E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ title ]) ].concat(children));
+}
+
+function facts(rows) {
+	return E('table', { 'class': 'table' }, rows.map((row) =>
+		E('tr', { 'class': 'tr' }, [
+			E('td', { 'class': 'td left', 'width': '33%' }, [ row[0] ]),
+			E('td', { 'class': 'td left' }, [ row[1] ])
+		])));
+}
+
+// A column is a title and whether it is of interest on a narrow screen too. `records` that are no
+// array are unknown: one row that says so, as an empty list has one.
+function grid(columns, records, cells) {
+	const rows = Array.isArray(records) ? records.map(cells) : [];
+	const placeholder = Array.isArray(records) ? _('none') : UNKNOWN;
+	const style = (name, column) => column[1] ? name : name + ' hide-xs';
+
+	return E('table', { 'class': 'table' }, [
+		E('tr', { 'class': 'tr table-titles' }, columns.map((column) =>
+			E('th', { 'class': style('th', column) }, [ column[0] ])))
+	].concat(rows.map((row) =>
+		E('tr', { 'class': 'tr' }, row.map((cell, i) =>
+			E('td', { 'class': style('td', columns[i]), 'data-title': columns[i][0] }, [ cell ]))))
+	).concat(rows.length ? [] : [
+		E('tr', { 'class': 'tr placeholder' }, [
+			E('td', { 'class': 'td', 'colspan': columns.length }, [ E('em', {}, [ placeholder ]) ])
+		])
+	]));
+}
+
+function renderMode(status) {
+	const differs = status.requested != status.effective;
+
+	return section(_('Mode'), [ facts([
+		[ _('Requested'), badge(status.requested) ],
+		[ _('In force'), badge(status.effective, differs) ],
+		[ _('Reason'), reason(status) ],
+		[ _('Last error'), status.last_error || _('none') ],
+		[ _('Configuration warnings'), list(status.warnings) ],
+		[ _('Running for'), status.uptime_s == null ? UNKNOWN : '%t'.format(status.uptime_s) ],
+		[ _('Version'), known(status.version) ]
+	]) ]);
+}
+
+function renderFlows(status) {
+	const flows = status.flows || {};
+
+	return section(_('Flows'), [ facts([
+		[ _('In hardware'), known(flows.hardware) ],
+		[ _('In software'), known(flows.software) ],
+		[ _('On the classic path'), known(flows.classic) ],
+		[ _('Packets of offloaded flows seen on the classic path'), known(status.leaked_packets) ]
+	]) ]);
+}
+
+function renderTables(status) {
+	return section(_('Tables'), [
+		grid([
+			[ _('Table'), true ],
+			[ _('Flowtable'), false ],
+			[ _('Path'), true ],
+			[ _('Counts traffic'), false ],
+			[ _('Priority'), false ],
+			[ _('Devices'), true ]
+		], status.tables, (table) => [
+			known(table.name),
+			known(table.flowtable),
+			table.hardware == null ? UNKNOWN : badge(table.hardware ? 'hardware' : 'software'),
+			yesNo(table.counter),
+			known(table.priority),
+			list(table.devices)
+		]),
+		E('p', {}, [ _('Flowtables of other programs: %s').format(list(status.foreign_flowtables)) ])
+	]);
+}
+
+function renderDevices(reply) {
+	const devices = reply instanceof Error ? null : reply.devices;
+	const cut = Array.isArray(devices) && reply.total > devices.length;
+
+	return section(_('Devices'), [
+		grid([
+			[ _('Device'), true ],
+			[ _('State'), true ],
+			[ _('Reason'), true ],
+			[ _('Zones'), false ],
+			[ _('Kind'), false ],
+			[ _('Reached through'), false ],
+			[ _('Table'), false ]
+		], devices, (device) => [
+			known(device.name),
+			badge(device.state),
+			reason(device),
+			list(device.zones),
+			known(device.kind),
+			list(device.upper),
+			known(device.table)
+		])
+	].concat(cut ? [
+		E('p', {}, [ _('The first %d of %d devices.').format(devices.length, reply.total) ])
+	] : []).concat(reply instanceof Error ? [
+		E('p', {}, [ _('The list of devices cannot be had: %s').format(firstLine(reply)) ])
+	] : []));
+}
+
+function renderKernel(status) {
+	const kernel = status.kernel || {};
+
+	return section(_('Kernel'), [ facts([
+		[ _('Release'), known(kernel.release) ]
+	].concat(ABILITIES.map((ability) => [ ability[1], yesNo(kernel[ability[0]]) ]))) ]);
+}
+
+function renderAbsence(error) {
+	return E('div', { 'class': 'alert-message warning' }, [
+		E('h4', {}, [ _('The daemon does not answer') ]),
+		E('p', {}, [ _('flowtabled is stopped, or it cannot be reached: %s').format(firstLine(error)) ]),
+		E('p', {}, [ _('The switch below belongs to the firewall and can be changed all the same.') ]),
+		E('p', {}, [
+			E('a', { 'href': L.url('admin/system/startup') }, [ _('Start it on the startup page') ])
+		])
+	]);
+}
+
+function renderState(state) {
+	const [ status, devices ] = state;
+
+	if (status instanceof Error)
+		return [ renderAbsence(status) ];
+
+	return [
+		renderMode(status),
+		renderFlows(status),
+		renderTables(status),
+		renderDevices(devices),
+		renderKernel(status)
+	].concat(status.truncated ? [
+		E('p', {}, [ _('Some lists were too long for one reply and are cut short.') ])
+	] : []);
+}
+
+// An error is a value here: one failed call must not take the rest of the page with it.
+function ask(call) {
+	return call().then((reply) =>
+		L.isObject(reply) ? reply : new Error(_('unexpected reply'))
+	).catch((error) => error instanceof Error ? error : new Error(String(error)));
+}
+
+function askAll() {
+	return Promise.all([ ask(callStatus), ask(callDevices) ]);
+}
+
+// What firewall4 takes for true.
+function isTrue(value) {
+	return [ '1', 'on', 'true', 'yes' ].indexOf(value) >= 0;
+}
+
+function renderSwitch() {
+	const map = new form.Map('firewall');
+	const defaults = map.section(form.TypedSection, 'defaults', _('Offloading'));
+
+	defaults.anonymous = true;
+	defaults.addremove = false;
+
+	// One choice for two options, so that hardware without software cannot be asked for. The
+	// name is that of the choice, not of an option: nothing is stored under it.
+	const path = defaults.option(form.ListValue, '_offload', _('Offload flows'),
+		_('The same setting as on the firewall page. Not fully compatible with QoS/SQM.'));
+
+	path.value('off', _('No'));
+	path.value('software', _('In software'));
+	path.value('hardware', _('In hardware where there is any, else in software'));
+
+	path.load = function(section_id) {
+		if (!isTrue(uci.get('firewall', section_id, 'flow_offloading')))
+			return 'off';
+
+		return isTrue(uci.get('firewall', section_id, 'flow_offloading_hw')) ? 'hardware' : 'software';
+	};
+
+	path.write = function(section_id, value) {
+		uci.set('firewall', section_id, 'flow_offloading', value == 'off' ? null : '1');
+		uci.set('firewall', section_id, 'flow_offloading_hw', value == 'hardware' ? '1' : null);
+	};
+
+	return map.render();
+}
+
+return view.extend({
+	load() {
+		return askAll();
+	},
+
+	render(state) {
+		const node = E('div', { 'id': 'flowtable-status' }, renderState(state));
+
+		poll.add(() => {
+			// Nobody looks at a hidden tab, and the daemon counts flows for each answer.
+			if (document.hidden)
+				return Promise.resolve();
+
+			return askAll().then((newer) => dom.content(node, renderState(newer)));
+		}, POLL_S);
+
+		return renderSwitch().then((form_node) => E('div', {}, [
+			E('h2', {}, [ _('Flow Offload') ]),
+			E('div', { 'class': 'cbi-map-descr' }, [
+				_('Flows that are offloaded pass the router without the work of the firewall and routing code for each packet.')
+			]),
+			node,
+			form_node
+		]));
+	}
+});

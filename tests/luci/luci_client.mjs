@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A stand-in for as much of LuCI's client as the views use. It is stricter than LuCI where LuCI
+// would take a mistake for a feature: text must be in arrays, because LuCI takes a bare string
+// for HTML, and a class that a view did not require does not exist.
+
+import { readFileSync } from 'node:fs';
+
+/** An element or, with `text`, a text node. */
+class Node {
+	constructor(tag, attributes, children) {
+		Object.assign(this, { tag, attributes, children });
+	}
+
+	/** All text below, in order. */
+	get text() {
+		return this.children.map((c) => c instanceof Node ? c.text : c).join(' ');
+	}
+
+	/** Elements below, itself included, for which `test` holds. */
+	find(test) {
+		const below = this.children.flatMap((c) => c instanceof Node ? c.find(test) : []);
+
+		return test(this) ? [ this, ...below ] : below;
+	}
+}
+
+function E(tag, attributes, children) {
+	if (/[<\s]/.test(tag))
+		throw new Error(`markup in place of an element name: ${tag}`);
+
+	if (!Array.isArray(children))
+		throw new Error(`children of ${tag} are no array, LuCI would read them as HTML`);
+
+	for (const child of children)
+		if (!(child instanceof Node) && typeof child != 'string')
+			throw new Error(`child of ${tag} is neither node nor text: ${child}`);
+
+	return new Node(tag, attributes, children);
+}
+
+/** LuCI's String.format, as far as it is used: %s, %d and %t (a duration in seconds). */
+function format(...values) {
+	return this.replace(/%([sdt])/g, (_match, kind) => {
+		const value = values.shift();
+
+		return kind == 't' ? `${value}s` : String(value);
+	});
+}
+
+String.prototype.format ??= format;
+
+/**
+ * Loads a view as LuCI does: the source is the body of a function whose arguments are the classes
+ * that it requires.
+ *
+ * `answers` has, for each ubus method, a reply or an Error; it may be changed between polls.
+ * `firewall` is the section `defaults` of the firewall's configuration.
+ */
+export function load(file, answers, firewall = {}) {
+	const source = readFileSync(file, 'utf8');
+	const required = [ ...source.matchAll(/'require (\S+)';/g) ].map((m) => m[1]);
+	const seen = { calls: [], polls: [], strings: new Set(), map: null };
+	const document = { hidden: false };
+
+	const L = {
+		isObject: (value) => value != null && typeof value == 'object',
+		url: (...parts) => [ '/cgi-bin/luci', ...parts ].join('/')
+	};
+
+	const translate = (text) => (seen.strings.add(text), text);
+
+	class Option {
+		constructor(name, title) {
+			Object.assign(this, { name, title, choices: [] });
+		}
+
+		value(key, title) {
+			this.choices.push([ key, title ]);
+		}
+	}
+
+	class Map {
+		constructor(config) {
+			Object.assign(this, { config, sections: [] });
+			seen.map = this;
+		}
+
+		section(type, name, title) {
+			const section = {
+				type, name, title, options: [],
+				option(_widget, option, label) {
+					this.options.push(new Option(option, label));
+
+					return this.options.at(-1);
+				}
+			};
+
+			this.sections.push(section);
+
+			return section;
+		}
+
+		render() {
+			return Promise.resolve(new Node('form', {}, this.sections.map((s) => s.title)));
+		}
+	}
+
+	const classes = {
+		view: { extend: (view) => view },
+		rpc: {
+			declare: (call) => async () => {
+				seen.calls.push(`${call.object} ${call.method}`);
+
+				const answer = answers[call.method];
+
+				if (answer instanceof Error && call.reject)
+					throw answer;
+
+				return answer instanceof Error ? 4 : answer;
+			}
+		},
+		poll: { add: (callback, seconds) => seen.polls.push({ callback, seconds }) },
+		dom: {
+			content(node, children) {
+				node.children = [].concat(children);
+			}
+		},
+		uci: {
+			get: (_config, _section, option) => firewall[option],
+			set(config, _section, option, value) {
+				if (config != 'firewall')
+					throw new Error(`writes to ${config}`);
+
+				if (value == null)
+					delete firewall[option];
+				else
+					firewall[option] = value;
+			}
+		},
+		form: { Map, TypedSection: 'TypedSection', ListValue: 'ListValue' }
+	};
+
+	const names = required.filter((name) => {
+		if (!(name in classes))
+			throw new Error(`the stand-in has no class ${name}`);
+
+		return true;
+	});
+
+	const body = new Function('window', 'document', 'L', 'E', '_', ...names, source);
+	const view = body({}, document, L, E, translate, ...names.map((name) => classes[name]));
+
+	return { view, seen, document };
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the page shows for replies of a working daemon, for unknown values, and without a daemon.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+import { load } from './luci_client.mjs';
+
+const VIEW = new URL('../../luci-app/htdocs/luci-static/resources/view/flowtable/status.js',
+	import.meta.url);
+
+const reply = (name) =>
+	JSON.parse(readFileSync(new URL(`replies/${name}.json`, import.meta.url), 'utf8'));
+
+async function show(answers, firewall) {
+	const page = load(VIEW, answers, firewall);
+
+	page.node = await page.view.render(await page.view.load());
+
+	return page;
+}
+
+/** The value beside a label. */
+function fact(page, label) {
+	const rows = page.node.find((n) => n.tag == 'tr' && n.children[0].text == label);
+
+	assert.equal(rows.length, 1, `rows labelled "${label}"`);
+
+	return rows[0].children[1];
+}
+
+/** The rows of a section's table, each a list of texts. */
+function rows(page, title) {
+	const [ section ] = page.node.find((n) =>
+		n.attributes.class == 'cbi-section' && n.children[0].text == title);
+
+	return section.find((n) => n.tag == 'tr').slice(1).map((tr) => tr.children.map((td) => td.text));
+}
+
+const badge = (node) => [ node.children[0].attributes.class, node.text ];
+
+test('a mixed mode is told with its reason', async () => {
+	const page = await show({ status: reply('status-mixed'), devices: reply('devices-mixed') });
+
+	assert.deepEqual(badge(fact(page, 'Requested')), [ 'label success', 'hardware' ]);
+	assert.deepEqual(badge(fact(page, 'In force')), [ 'label warning', 'mixed' ]);
+	assert.equal(fact(page, 'Reason').text, 'only some devices accept hardware offload (lan3)');
+	assert.equal(fact(page, 'Last error').text, 'nf_tables: table flowtabled_sw: device busy');
+	assert.equal(fact(page, 'Configuration warnings').text,
+		"flowtable:12: unknown option 'enabeld'");
+	assert.equal(fact(page, 'Running for').text, '5000000000s');
+});
+
+test('flows, tables, devices and the kernel are shown', async () => {
+	const page = await show({ status: reply('status-mixed'), devices: reply('devices-mixed') });
+
+	assert.equal(fact(page, 'In hardware').text, '88');
+	assert.equal(fact(page, 'In software').text, '340');
+	assert.equal(fact(page, 'On the classic path').text, '12');
+	assert.equal(fact(page, 'Packets of offloaded flows seen on the classic path').text, '17');
+	assert.deepEqual(rows(page, 'Tables'), [
+		[ 'flowtabled_hw', 'ft', 'hardware', 'yes', '-5', 'lan1, lan2, wan' ],
+		[ 'flowtabled_sw', 'ft', 'software', 'no', '0', 'none' ]
+	]);
+	assert.match(page.node.text, /Flowtables of other programs: inet fw4 ft/);
+	assert.deepEqual(rows(page, 'Devices'), [
+		[ 'lan1', 'software', 'the device does not accept hardware offload (Operation not supported)',
+			'lan, guest', 'dsa', 'br-lan', 'flowtabled_sw' ],
+		[ 'pppoe-wan', 'off', 'there is no such device at present', 'wan', '-', 'none', '-' ]
+	]);
+	assert.equal(fact(page, 'Release').text, '6.12.55');
+	assert.equal(fact(page, 'Flowtables may name devices that do not exist yet').text, 'no');
+	assert.equal(fact(page, 'Connections count packets and bytes').text, '-');
+});
+
+test('a count of zero is not taken for unknown', async () => {
+	const page = await show({ status: reply('status-classic'), devices: reply('devices-classic') });
+
+	assert.equal(fact(page, 'In hardware').text, '0');
+	assert.equal(fact(page, 'Packets of offloaded flows seen on the classic path').text, '-');
+	assert.deepEqual(rows(page, 'Tables'), [ [ 'none' ] ]);
+	assert.deepEqual(badge(fact(page, 'In force')), [ 'label warning', 'classic' ]);
+	assert.equal(fact(page, 'Last error').text,
+		'the kernel has no flowtables (on OpenWrt: install kmod-nft-offload)');
+	assert.equal(fact(page, 'Flowtables for IPv4 and IPv6 in one table').text, 'no');
+	assert.deepEqual(rows(page, 'Devices').map((row) => row.slice(0, 3)), [
+		[ 'br-lan', 'off', 'covered by the devices below it (lan1 lan2)' ],
+		[ 'lan1', 'off', 'the kernel has no flowtable support '
+			+ '(the kernel has no flowtables (on OpenWrt: install kmod-nft-offload))' ],
+		[ 'lan2', 'off', 'set by a device section of /etc/config/flowtable (lan2)' ],
+		[ 'pppoe-wan', 'off', 'there is no such device at present' ],
+		[ 'wan', 'off', 'the kernel has no flowtable support '
+			+ '(the kernel has no flowtables (on OpenWrt: install kmod-nft-offload))' ]
+	]);
+});
+
+test('what the daemon leaves out becomes a dash', async () => {
+	const page = await show({ status: {}, devices: {} });
+	const labels = [
+		'Requested', 'In force', 'Reason', 'Configuration warnings', 'Running for', 'Version',
+		'In hardware', 'In software', 'On the classic path',
+		'Packets of offloaded flows seen on the classic path', 'Release',
+		'Flowtables for IPv4 and IPv6 in one table', 'Connections can be listed'
+	];
+
+	for (const label of labels)
+		assert.equal(fact(page, label).text, '-', label);
+
+	// The one key whose absence is told: there was no error.
+	assert.equal(fact(page, 'Last error').text, 'none');
+	assert.deepEqual(rows(page, 'Tables'), [ [ '-' ] ]);
+	assert.deepEqual(rows(page, 'Devices'), [ [ '-' ] ]);
+});
+
+test('words of a newer daemon are passed on', async () => {
+	const page = await show({
+		status: { requested: 'constructor', reason: 'toString', reason_text: 'new words' },
+		devices: {}
+	});
+
+	assert.deepEqual(badge(fact(page, 'Requested')), [ 'label', 'constructor' ]);
+	assert.equal(fact(page, 'Reason').text, 'new words');
+});
+
+test('the page is useful with the daemon stopped', async () => {
+	const gone = new Error('RPC call to flowtable/status {} failed with error -32000: '
+		+ 'Object not found\n  at ClassConstructor.handleCallReply (rpc.js:82:7)');
+	const answers = { status: gone, devices: gone };
+	const page = await show(answers, { flow_offloading: '1' });
+
+	assert.match(page.node.text, /The daemon does not answer/);
+	assert.match(page.node.text, /error -32000: Object not found/);
+	assert.doesNotMatch(page.node.text, /handleCallReply/);
+	assert.deepEqual(page.node.find((n) => n.tag == 'a').map((a) => a.attributes.href),
+		[ '/cgi-bin/luci/admin/system/startup' ]);
+	assert.equal(page.node.find((n) => n.tag == 'table').length, 0);
+	assert.equal(page.node.find((n) => n.tag == 'form').length, 1);
+	assert.equal(page.seen.map.sections[0].options[0].load('cfg1'), 'software');
+
+	Object.assign(answers, { status: reply('status-mixed'), devices: reply('devices-mixed') });
+	await page.seen.polls[0].callback();
+	assert.doesNotMatch(page.node.text, /does not answer/);
+	assert.equal(fact(page, 'In hardware').text, '88');
+});
+
+test('a failed list of devices leaves the rest of the page', async () => {
+	const page = await show({ status: reply('status-mixed'), devices: new Error('timed out') });
+
+	assert.equal(fact(page, 'In hardware').text, '88');
+	assert.deepEqual(rows(page, 'Devices'), [ [ '-' ] ]);
+	assert.match(page.node.text, /The list of devices cannot be had: timed out/);
+});
+
+test('lists that were cut say so', async () => {
+	const devices = { ...reply('devices-mixed'), truncated: true, total: 900 };
+	const page = await show({ status: { ...reply('status-mixed'), truncated: true }, devices });
+
+	assert.match(page.node.text, /The first 2 of 900 devices\./);
+	assert.match(page.node.text, /Some lists were too long/);
+});
+
+test('there is one poll, and none for a hidden tab', async () => {
+	const page = await show({ status: reply('status-mixed'), devices: reply('devices-mixed') });
+
+	assert.equal(page.seen.polls.length, 1);
+	assert.deepEqual(page.seen.calls, [ 'flowtable status', 'flowtable devices' ]);
+	page.document.hidden = true;
+	await page.seen.polls[0].callback();
+	assert.equal(page.seen.calls.length, 2);
+	page.document.hidden = false;
+	await page.seen.polls[0].callback();
+	assert.equal(page.seen.calls.length, 4);
+});
+
+test('the switch reads and writes the two options of the firewall', async () => {
+	const firewall = { flow_offloading: 'on', flow_offloading_hw: 'true', input: 'REJECT' };
+	const page = await show({ status: {}, devices: {} }, firewall);
+	const [ section ] = page.seen.map.sections;
+	const [ option ] = section.options;
+
+	assert.deepEqual([ page.seen.map.config, section.name ], [ 'firewall', 'defaults' ]);
+	assert.deepEqual(option.choices.map((c) => c[0]), [ 'off', 'software', 'hardware' ]);
+	assert.equal(option.load('cfg1'), 'hardware');
+
+	option.write('cfg1', 'software');
+	assert.deepEqual(firewall, { flow_offloading: '1', input: 'REJECT' });
+	option.write('cfg1', 'hardware');
+	assert.deepEqual(firewall, { flow_offloading: '1', flow_offloading_hw: '1', input: 'REJECT' });
+	option.write('cfg1', 'off');
+	assert.deepEqual(firewall, { input: 'REJECT' });
+	assert.equal(option.load('cfg1'), 'off');
+
+	firewall.flow_offloading_hw = '1';
+	assert.equal(option.load('cfg1'), 'off');
+});
