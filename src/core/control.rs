@@ -88,7 +88,19 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) reason: Reason,
-    pub(super) line: String,
+    /// What belongs to the reason: the kernel's words, or what to do.
+    pub(super) detail: String,
+}
+
+impl Fault {
+    /// One line for the log and for `last_error`.
+    pub(super) fn line(&self) -> String {
+        match self.reason {
+            // The detail of a refusal is a whole sentence already.
+            Reason::Refused => self.detail.clone(),
+            reason => format!("{}: {}", reason.text(), self.detail),
+        }
+    }
 }
 
 /// All state of the control loop. Everything that matters to the network lives in the kernel;
@@ -291,8 +303,8 @@ impl Control {
             return self.settled(now);
         }
         if !wanted.is_empty() && self.kernel.flowtable == Some(false) {
-            let line = "the kernel has no flowtables (on OpenWrt: install kmod-nft-offload)";
-            return self.fail(Reason::NoKernelSupport, line.into(), now);
+            let detail = "on OpenWrt install kmod-nft-offload";
+            return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
         self.unsettled += 1;
         if self.unsettled > UNSETTLED_MAX {
@@ -402,13 +414,13 @@ impl Control {
         self.fail(reason, error.to_string(), now)
     }
 
-    fn fail(&mut self, reason: Reason, line: String, now: Instant) -> Vec<Effect> {
+    fn fail(&mut self, reason: Reason, detail: String, now: Instant) -> Vec<Effect> {
         self.try_again_later(now);
-        let fault = Fault { reason, line };
+        let fault = Fault { reason, detail };
         if self.fault.as_ref() == Some(&fault) {
             return Vec::new();
         }
-        let told = Effect::Log(Level::Error, fault.line.clone());
+        let told = Effect::Log(Level::Error, fault.line());
         self.fault = Some(fault);
         vec![told]
     }

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::control::Control;
+use super::control::{Control, Fault};
 use super::devices::{Coverage, Device};
 use super::plan::{our_tables, LEAK_COMMENT};
 use super::reason::Reason;
@@ -18,7 +18,7 @@ impl Control {
     pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
         let (effective, reason, detail) = self.mode(flows);
         let last_error = self.config_error.clone();
-        let fault = self.fault.as_ref().map(|fault| fault.line.clone());
+        let fault = self.fault.as_ref().map(Fault::line);
         Status {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             requested: self.requested(),
@@ -91,7 +91,7 @@ impl Control {
             return (built, Reason::NoConfiguration, nothing);
         };
         if let Some(fault) = &self.fault {
-            return (built, fault.reason, fault.line.clone());
+            return (built, fault.reason, fault.detail.clone());
         }
         if !settings.enabled {
             return (built, Reason::Disabled, nothing);
