@@ -133,7 +133,13 @@ impl View {
 /// the machine has that.
 fn sources(suite: &str) -> Result<String> {
     let format = "$(REPO_URI) $(RELEASE)";
-    let targets = run(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+    // Without release info it also answers on a machine that never ran `apt-get update`.
+    let targets = run(Command::new("apt-get").args([
+        "indextargets",
+        "--no-release-info",
+        "--format",
+        format,
+    ]))?;
     sources_from(&targets, suite, Path::new(KEYRING).exists())
         .context("apt on this machine is configured with no Debian mirror")
 }
