@@ -124,11 +124,10 @@ pub fn for_each(
     walk(bytes, &mut each)
 }
 
+type Visit<'a> = &'a mut dyn FnMut(u16, &[u8]) -> Result<(), DecodeError>;
+
 /// Not generic, so that the code exists once.
-fn walk(
-    bytes: &[u8],
-    each: &mut dyn FnMut(u16, &[u8]) -> Result<(), DecodeError>,
-) -> Result<(), DecodeError> {
+fn walk(bytes: &[u8], each: Visit<'_>) -> Result<(), DecodeError> {
     for attribute in attributes(bytes) {
         let (kind, value) = attribute?;
         each(kind, value)?;

@@ -23,8 +23,9 @@ use flowtabled::netlink::socket::Socket;
 
 use crate::error::{Context, Error, Result};
 
-/// nlmsg_type and the attributes of the list requests; the header is family inet.
-const NFT_LISTS: [(&str, u16, &[(u16, &str)]); 6] = [
+/// A list request: name of the capture, nlmsg_type, and attributes; the header is family inet.
+type List = (&'static str, u16, &'static [(u16, &'static str)]);
+const NFT_LISTS: [List; 6] = [
     ("table", 0x0a01, &[]),
     ("flowtable", 0x0a17, &[]),
     ("chain", 0x0a04, &[]),

@@ -61,8 +61,14 @@ pub fn ensure_packages(packages: &[&str]) -> Result<()> {
     })
 }
 
+/// Installs those of the packages that are missing.
+pub fn ensure_missing(packages: &[&str]) -> Result<()> {
+    let missing: Vec<&str> = packages.iter().copied().filter(|name| !has_package(name)).collect();
+    ensure_packages(&missing)
+}
+
 /// Is a Debian package installed?
-pub fn has_package(package: &str) -> bool {
+fn has_package(package: &str) -> bool {
     let format = "-f=${db:Status-Status}";
     run(Command::new("dpkg-query").args(["-W", format, package]))
         .is_ok_and(|status| status == "installed")

@@ -4,6 +4,7 @@
 
 mod cargo_test;
 mod lab;
+mod page;
 mod shell_files;
 mod tally;
 
@@ -26,11 +27,15 @@ struct Step {
     act: fn(&mut Tally) -> Result<()>,
 }
 
-const STEPS: [Step; 5] = [
+/// What the tests in network namespaces call.
+const NAMESPACE_TOOLS: [apt::Tool; 2] = [("ip", "iproute2"), ("unshare", "util-linux")];
+
+const STEPS: [Step; 6] = [
     Step { name: "fmt", act: fmt },
     Step { name: "clippy", act: clippy },
     Step { name: "shellcheck", act: shellcheck },
     Step { name: "unit", act: unit },
+    Step { name: "page", act: page::check },
     Step { name: "uci-differential", act: uci_differential },
 ];
 
@@ -80,6 +85,8 @@ fn fmt(tally: &mut Tally) -> Result<()> {
 }
 
 fn clippy(tally: &mut Tally) -> Result<()> {
+    // The whole workspace, so what the differential tests build against as well.
+    apt::ensure_missing(&UCI_PACKAGES)?;
     progress::step("cargo clippy", || {
         let args = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo_test::visible(cargo().args(args))
@@ -93,16 +100,11 @@ fn shellcheck(tally: &mut Tally) -> Result<()> {
 }
 
 fn unit(tally: &mut Tally) -> Result<()> {
+    apt::ensure_tools(&NAMESPACE_TOOLS)?;
     cargo_test::run(&[], tally)
 }
 
 fn uci_differential(tally: &mut Tally) -> Result<()> {
-    let metadata = run(cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
-    if !metadata.contains("\"name\":\"uci-differential\"") {
-        tally.skipped("uci-differential", "there is no such package in the workspace");
-        return Ok(());
-    }
-    let missing: Vec<&str> = UCI_PACKAGES.into_iter().filter(|p| !apt::has_package(p)).collect();
-    apt::ensure_packages(&missing)?;
+    apt::ensure_missing(&UCI_PACKAGES)?;
     cargo_test::run(&["-p", "uci-differential"], tally)
 }

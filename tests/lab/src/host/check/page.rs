@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The tests of the LuCI page, with node's own runner.
+
+use super::Tally;
+use crate::error::{Context, Error, Result};
+use crate::host::{apt, paths};
+use std::process::{Command, Stdio};
+
+/// Runs every `tests/luci/*.test.mjs`; each test counts.
+pub fn check(tally: &mut Tally) -> Result<()> {
+    apt::ensure_tools(&[("node", "nodejs")])?;
+    let dir = paths::repository().join("tests/luci");
+    let entries = dir.read_dir().context(format!("reading {}", dir.display()))?;
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-reporter=tap"]).args(files).stdin(Stdio::null());
+    let output = node.output().context("node")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    let (passed, failed) = (sum(&text, "# pass "), sum(&text, "# fail "));
+    tally.passed(passed);
+    if failed > 0 {
+        tally.failed_of("the page", failed);
+    }
+    if passed + failed == 0 || output.status.success() != (failed == 0) {
+        return Err(Error::new(format!("node ended with {}", output.status)));
+    }
+    Ok(())
+}
+
+/// The number behind a line of the runner's sum, 0 when it is missing.
+fn sum(text: &str, label: &str) -> u64 {
+    let number = text.lines().find_map(|line| line.strip_prefix(label)?.trim().parse().ok());
+    number.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+
+    #[test]
+    fn sums_are_read() {
+        let text = "ok 1 - a\n# tests 3\n# pass 2\n# fail 1\n";
+        assert_eq!((sum(text, "# pass "), sum(text, "# fail ")), (2, 1));
+        assert_eq!(sum("", "# pass "), 0);
+    }
+}
