@@ -25,7 +25,7 @@ use flowtabled::cli;
 use flowtabled::cli::client::{Client, ClientError};
 use flowtabled::core::reason::Reason;
 use flowtabled::core::status::{DeviceState, DeviceStatus, Status};
-use flowtabled::ubus::{devices, json, policy, reload, status, Bus, Call, Request, StatusCode};
+use flowtabled::ubus::{devices, json, methods, reload, status, Bus, Call, Request, StatusCode};
 use mio::{Events, Poll, Token};
 use ubus::client::UbusClient;
 use ubus::envelope::{EnvBuilder, UbusAttr};
@@ -167,7 +167,7 @@ fn the_object_is_listed_with_its_types() {
         daemon.wait_registered(true);
         let objects = caller(path).lookup_objects(Some("flowtable")).unwrap();
         assert_eq!(objects.len(), 1);
-        assert_eq!(objects[0].signature, policy::signature());
+        assert_eq!(objects[0].signature, methods::signature());
         let signature = json::render(&objects[0].signature).unwrap();
         assert_eq!(signature, r#"{"status":{},"devices":{"name":3},"reload":{}}"#);
     });

@@ -25,8 +25,8 @@ use ubus::wire::{Header, ObjId};
 use ubus::{BlobMsgTable, MsgType};
 
 use super::inbox::{Fill, FramingError, Inbox, Message};
+use super::methods;
 use super::outbox::Outbox;
-use super::policy;
 use super::request::{self, Call, Caller, ReplyTo};
 use super::status_code::StatusCode;
 
@@ -316,8 +316,10 @@ impl Bus {
                     return Err(BusError::Handshake);
                 }
                 link.phase = Phase::Adding { by: *by, object: None };
-                let add =
-                    OutboundMsg::AddObject { path: super::OBJECT, signature: &policy::signature() };
+                let add = OutboundMsg::AddObject {
+                    path: super::OBJECT,
+                    signature: &methods::signature(),
+                };
                 // Cannot be full: it is the first message.
                 let _ = link.outbox.push(&[add.into_frame(ADD_OBJECT_SEQ)]);
             }

@@ -2,7 +2,7 @@
 //! The daemon's object on the bus: bytes from ubusd to typed requests, plain values to replies.
 //!
 //! `connection` owns the socket to the broker and its life: handshake, registration, loss,
-//! reconnection. `policy` says which methods exist and checks what callers pass; each method has
+//! reconnection. `methods` lists what can be called, `policy` checks what callers pass; each method has
 //! its own file that turns a value of `core` into a reply. Message layouts come from the crate
 //! `ubus`; the behaviour follows libubus unless a comment says otherwise.
 
@@ -10,6 +10,7 @@ pub mod connection;
 pub mod devices;
 pub mod inbox;
 pub mod json;
+pub mod methods;
 pub mod outbox;
 pub mod policy;
 pub mod reload;

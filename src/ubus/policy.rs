@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Which methods the object has and which arguments they take.
+//! What a method takes, and holding a call against it.
 //!
-//! The same table is sent to the broker when the object is registered, so that
-//! `ubus -v list flowtable` shows it, and is held against the arguments of each call before the
+//! The same policies are sent to the broker when the object is registered, so that
+//! `ubus -v list flowtable` shows them, and are held against the arguments of each call before the
 //! method runs. Attributes that a policy does not name are ignored, as libubus ignores them. A
 //! wrong type is refused, where libubus drops the attribute and calls the method without it: a
 //! filter that is silently forgotten is an answer to another question.
 
-use ubus::{BlobBuilder, BlobIter, BlobRef, BlobType};
+use ubus::{BlobIter, BlobRef, BlobType};
 
 use super::status_code::StatusCode;
-use super::{devices, reload, status};
 
 /// A method of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,29 +42,8 @@ pub struct Policy {
     pub arguments: &'static [Argument],
 }
 
-/// All methods, in the order of the signature.
-pub const METHODS: [Policy; 3] = [status::POLICY, devices::POLICY, reload::POLICY];
-
 /// Longest run of attributes looked at in one call; a request has a handful.
 const MAX_ATTRIBUTES: usize = 64;
-
-/// Body of `UBUS_ATTR_SIGNATURE`: a table per method, an int32 per argument that holds its type.
-pub fn signature() -> Vec<u8> {
-    let mut out = BlobBuilder::new();
-    for policy in METHODS {
-        out.open_table(Some(policy.name));
-        for argument in policy.arguments {
-            out.put_i32(Some(argument.name), argument.ty as i32);
-        }
-        out.close_table();
-    }
-    out.finish()
-}
-
-/// The policy of the method called `name`.
-pub fn find(name: &str) -> Result<Policy, StatusCode> {
-    METHODS.into_iter().find(|p| p.name == name).ok_or(StatusCode::MethodNotFound)
-}
 
 /// The arguments of a call that its policy names. Of several with one name the first counts.
 #[derive(Debug, Default)]
@@ -106,35 +84,15 @@ impl<'a> Arguments<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ubus::BlobMsgTable;
+    use crate::ubus::devices::POLICY;
+    use ubus::{BlobBuilder, BlobMsgTable};
 
     fn devices() -> Policy {
-        find("devices").unwrap()
+        POLICY
     }
 
     fn table(f: impl FnOnce(&mut BlobBuilder)) -> Vec<u8> {
         BlobMsgTable::build(f).contents().to_vec()
-    }
-
-    #[test]
-    fn signature_has_the_bytes_of_libubus() {
-        #[rustfmt::skip]
-        let wanted = [
-            0x82, 0, 0, 16, 0, 6, b's', b't', b'a', b't', b'u', b's', 0, 0, 0, 0,
-            0x82, 0, 0, 32, 0, 7, b'd', b'e', b'v', b'i', b'c', b'e', b's', 0, 0, 0,
-            0x85, 0, 0, 16, 0, 4, b'n', b'a', b'm', b'e', 0, 0, 0, 0, 0, 3,
-            0x82, 0, 0, 16, 0, 6, b'r', b'e', b'l', b'o', b'a', b'd', 0, 0, 0, 0,
-        ];
-        assert_eq!(signature(), wanted);
-    }
-
-    #[test]
-    fn methods_are_found_by_name() {
-        for policy in METHODS {
-            assert_eq!(find(policy.name), Ok(policy));
-        }
-        assert_eq!(find("statu"), Err(StatusCode::MethodNotFound));
-        assert_eq!(find(""), Err(StatusCode::MethodNotFound));
     }
 
     #[test]

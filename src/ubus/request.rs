@@ -4,7 +4,8 @@
 use ubus::envelope::{self, UbusAttr};
 use ubus::wire::{Header, ObjId, PeerId};
 
-use super::policy::{self, Arguments, Method};
+use super::methods;
+use super::policy::{Arguments, Method};
 use super::status_code::StatusCode;
 
 /// What a caller asks for, with checked arguments.
@@ -72,7 +73,7 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
     let method = envelope::find(payload, UbusAttr::Method)
         .and_then(|attr| attr.as_str())
         .ok_or(StatusCode::InvalidArgument)?;
-    let policy = policy::find(method)?;
+    let policy = methods::find(method)?;
     let data = envelope::find(payload, UbusAttr::Data).ok_or(StatusCode::InvalidArgument)?;
     let arguments = Arguments::check(&policy, data.as_blobmsg())?;
     Ok(Some(match policy.method {

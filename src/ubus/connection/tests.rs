@@ -158,7 +158,7 @@ fn add_object_has_the_bytes_of_libubus() {
     let mut wanted = vec![0, 0, 0, 88, 2, 0, 0, 14];
     wanted.extend_from_slice(b"flowtable\0\0\0");
     wanted.extend_from_slice(&[6, 0, 0, 68]);
-    wanted.extend_from_slice(&policy::signature());
+    wanted.extend_from_slice(&methods::signature());
     assert_eq!(frame.payload, wanted);
     assert_eq!((frame.hdr.seq, frame.hdr.peer), (1, 0));
     assert!(!world.bus.is_registered());
