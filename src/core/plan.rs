@@ -11,9 +11,8 @@ use std::fmt;
 use super::devices::{Coverage, Device};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
-use crate::netlink::nftables::expression::{
-    CT_STATE_ESTABLISHED, CT_STATUS_ASSURED, CT_STATUS_OFFLOAD,
-};
+use crate::netlink::conntrack::{IPS_ASSURED, IPS_OFFLOAD};
+use crate::netlink::nftables::expression::CT_STATE_ESTABLISHED;
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::{
     Chain, ChainHook, CtKey, Expression, Flowtable, KeyType, MetaKey, Rule, Set, Table,
@@ -147,7 +146,7 @@ fn class(
     // Cheapest refusals first: most packets that come here belong to new or short connections.
     let mut offload = Vec::new();
     offload.extend(Expression::ct_has(CtKey::State, CT_STATE_ESTABLISHED));
-    offload.extend(Expression::ct_has(CtKey::Status, CT_STATUS_ASSURED));
+    offload.extend(Expression::ct_has(CtKey::Status, IPS_ASSURED));
     offload.extend(Expression::meta_in(MetaKey::L4Proto, SET_PROTOCOLS));
     if !off.is_empty() {
         sets.push(names_set(SET_OFF, off));
@@ -170,7 +169,7 @@ fn class(
     let mut rules = Vec::new();
     // In the table that sees every packet, so that nothing is counted twice.
     if between.is_none() {
-        let mut leak = Expression::ct_has(CtKey::Status, CT_STATUS_OFFLOAD).to_vec();
+        let mut leak = Expression::ct_has(CtKey::Status, IPS_OFFLOAD).to_vec();
         leak.push(Expression::counter());
         rules.push(rule(leak, LEAK_COMMENT));
     }

@@ -3,11 +3,9 @@
 
 use netlink_packet_core::DecodeError;
 
-use super::{kind, CTA_STATUS, IPCTNL_MSG_CT_NEW};
+use super::{kind, CTA_STATUS, IPCTNL_MSG_CT_NEW, NFGENMSG_LEN};
 use crate::netlink::attribute;
 use crate::netlink::message::Message;
-
-const NFGENMSG_LEN: usize = 4;
 
 /// The part of an entry that tells which path its packets take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

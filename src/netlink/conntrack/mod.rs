@@ -17,9 +17,13 @@ const IPCTNL_MSG_CT_NEW: u16 = 0;
 const IPCTNL_MSG_CT_GET: u16 = 1;
 const IPCTNL_MSG_CT_GET_STATS: u16 = 5;
 
+const NFGENMSG_LEN: usize = 4;
+
 const CTA_STATUS: u16 = 3;
 const CTA_STATUS_MASK: u16 = 26;
 
+/// IPS_ASSURED: the connection has carried packets both ways for good.
+pub const IPS_ASSURED: u32 = 4;
 /// IPS_OFFLOAD: a flow object exists for the connection.
 pub const IPS_OFFLOAD: u32 = 0x4000;
 /// IPS_HW_OFFLOAD: a driver has accepted at least one direction.
@@ -30,7 +34,7 @@ const fn kind(message: u16) -> u16 {
 }
 
 fn write_header(writer: &mut Writer) {
-    writer.raw(&[0; 4]);
+    writer.raw(&[0; NFGENMSG_LEN]);
 }
 
 /// Asks for all offloaded connections. Kernels before 5.15 ignore the filter and list all.

@@ -3,11 +3,10 @@
 
 use netlink_packet_core::DecodeError;
 
-use super::{kind, IPCTNL_MSG_CT_GET_STATS};
+use super::{kind, IPCTNL_MSG_CT_GET_STATS, NFGENMSG_LEN};
 use crate::netlink::attribute;
 use crate::netlink::message::Message;
 
-const NFGENMSG_LEN: usize = 4;
 const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 
 /// Number of entries in the table of this network namespace; `None` when the message is

@@ -48,10 +48,6 @@ const NFTA_FLOW_TABLE_NAME: u16 = 1;
 
 /// `ct state` bit of packets that belong to a connection seen in both directions.
 pub const CT_STATE_ESTABLISHED: u32 = 2;
-/// IPS_ASSURED.
-pub const CT_STATUS_ASSURED: u32 = 4;
-/// IPS_OFFLOAD.
-pub const CT_STATUS_OFFLOAD: u32 = 0x4000;
 
 /// What `meta` loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
