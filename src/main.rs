@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use flowtabled::daemon::options::{self, Action, Options};
-use flowtabled::daemon::{check, logging, Daemon, StartError};
+use flowtabled::daemon::{check, logging, Daemon, RunError};
 use flowtabled::{cli, VERSION};
 
 fn main() -> ExitCode {
@@ -46,7 +46,7 @@ fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn daemon(options: &Options) -> Result<(), StartError> {
+fn daemon(options: &Options) -> Result<(), RunError> {
     // A second logger cannot be: this is the only place that installs one.
     let _ = logging::install(options.foreground);
     Daemon::open(options)?.run()

@@ -6,15 +6,16 @@
 //! that nothing changed in between. After a commit the survey is repeated; when there is no
 //! difference left, the loop is settled and no timer runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use log::Level;
 
+use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
 use super::diff::difference;
 use super::links::Links;
-use super::plan;
+use super::plan::{self, Class, TABLE_HARDWARE};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
 use super::status::KernelAbilities;
@@ -29,9 +30,15 @@ use crate::netlink::{Error, Refusal};
 pub const DEBOUNCE: Duration = Duration::from_millis(100);
 /// First and longest pause before a refused change is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Commits in a row without reaching the wanted state; more can only be a quarrel with another
-/// program or a kernel that keeps something else than it was told.
-const UNSETTLED_MAX: u32 = 4;
+/// Pause after a reading that other writers kept spoiling.
+const PAUSE: Duration = Duration::from_secs(1);
+/// So many commits for the same wanted state within so much time can only be a quarrel with
+/// another program, or a kernel that keeps something else than it was told.
+const REPAIRS_MAX: usize = 5;
+const REPAIRS_WINDOW: Duration = Duration::from_secs(10);
+/// A device that vanished between survey and commit is looked for so often before the others are
+/// asked one by one.
+const VANISHED_MAX: u32 = 2;
 
 /// What happened.
 #[derive(Debug)]
@@ -41,7 +48,7 @@ pub enum Event {
     /// The configuration was read, or why it could not be.
     Settings(Result<(Settings, Vec<String>), String>),
     /// The list of all devices.
-    Links(Vec<Link>),
+    Links(Result<Vec<Link>, Error>),
     /// One device changed.
     Link(LinkEvent),
     /// Somebody else changed nf_tables.
@@ -52,12 +59,12 @@ pub enum Event {
     Kernel(KernelAbilities),
     /// Answer to [`Effect::Survey`].
     Surveyed(Result<Snapshot, Error>),
-    /// A reading for an answer to somebody; it leads to nothing else.
-    Refreshed(Snapshot),
-    /// Answer to [`Effect::ProbeHardware`]: for each device nothing, or the kernel's refusal.
-    HardwareProbed(Vec<(String, Option<String>)>),
-    /// Answer to [`Effect::ProbeDevices`], in the same form.
-    DevicesProbed(Vec<(String, Option<String>)>),
+    /// A reading for an answer to somebody; it only leads to a survey when something is wrong.
+    Refreshed(Result<Snapshot, Error>),
+    /// Answer to [`Effect::ProbeHardware`], for each device.
+    HardwareProbed(Vec<(String, Answer)>),
+    /// Answer to [`Effect::ProbeDevices`], for each device.
+    DevicesProbed(Vec<(String, Answer)>),
     /// Answer to [`Effect::Commit`].
     Committed(Result<(), Error>),
     /// The instant of [`Control::deadline`] has come.
@@ -75,8 +82,8 @@ pub enum Effect {
     Survey,
     /// Ask the kernel for each device, without changing anything, whether it offloads to hardware.
     ProbeHardware(Vec<String>),
-    /// Likewise, whether a flowtable without hardware takes each device: for a refusal that did
-    /// not say which one it is about (Linux 6.1 never does).
+    /// Likewise, whether a flowtable without hardware takes each device: a refusal does not always
+    /// say which one it is about (on Linux 6.1 never).
     ProbeDevices(Vec<String>),
     /// Apply the commands as one transaction, provided the generation is still this.
     Commit(Vec<Command>, u32),
@@ -114,20 +121,32 @@ pub struct Control {
     pub(super) kernel: KernelAbilities,
     pub(super) links: Links,
     pub(super) devices: Vec<Device>,
-    /// Answers of the hardware probes, by device.
-    pub(super) probes: BTreeMap<String, Option<String>>,
-    /// Devices that the kernel does not let into a flowtable at present, with its words.
-    pub(super) refused: BTreeMap<String, String>,
+    /// Whether each device offloads to hardware.
+    pub(super) hardware: Answers,
+    /// Devices that the kernel lets into no flowtable at present.
+    pub(super) refused: Answers,
     pub(super) snapshot: Option<Snapshot>,
     pub(super) fault: Option<Fault>,
     pub(super) commits: u64,
+    /// What the last decision aimed at.
+    wanted: Vec<Class>,
+    /// Recent commits for the same wanted state.
+    repairs: VecDeque<Instant>,
+    /// The list of devices could be read, and nothing was lost since.
+    links_known: bool,
+    /// The hardware class was refused as a whole, so its devices count as without hardware.
+    stepped_down: bool,
+    vanished: u32,
     /// The refusal behind a running [`Effect::ProbeDevices`].
     unexplained: Option<Refusal>,
+    /// When the next survey is due.
     due: Option<Instant>,
+    /// When what failed is tried again.
+    retry_at: Option<Instant>,
     backoff: Duration,
-    unsettled: u32,
-    /// The last mode told to the log.
+    /// What the log was told last: the mode, and of devices left out.
     told: String,
+    told_left_out: BTreeMap<String, String>,
 }
 
 impl Control {
@@ -141,78 +160,82 @@ impl Control {
             kernel: KernelAbilities::default(),
             links: Links::default(),
             devices: Vec::new(),
-            probes: BTreeMap::new(),
-            refused: BTreeMap::new(),
+            hardware: Answers::default(),
+            refused: Answers::default(),
             snapshot: None,
             fault: None,
             commits: 0,
+            wanted: Vec::new(),
+            repairs: VecDeque::new(),
+            links_known: false,
+            stepped_down: false,
+            vanished: 0,
             unexplained: None,
             due: None,
+            retry_at: None,
             backoff: BACKOFF.0,
-            unsettled: 0,
             told: String::new(),
+            told_left_out: BTreeMap::new(),
         }
     }
 
     /// When [`Event::Timer`] is wanted; `None` while nothing can expire.
     pub fn deadline(&self) -> Option<Instant> {
-        self.due
+        [self.due, self.retry_at].into_iter().flatten().min()
     }
 
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
-            Event::Started => vec![Effect::ProbeKernel, Effect::ListLinks],
-            Event::Settings(result) => self.take_settings(result, now),
-            Event::Links(links) => {
-                if self.links.replace(links) {
-                    self.forget_answers();
-                    self.survey_by(now);
+            Event::Started => return vec![Effect::ProbeKernel, Effect::ListLinks],
+            Event::Settings(result) => return self.take_settings(result, now),
+            Event::Links(Ok(links)) => {
+                if self.links.replace(links) || !self.links_known {
+                    self.links_changed(now);
                 }
-                Vec::new()
+                self.links_known = true;
+            }
+            Event::Links(Err(error)) => {
+                self.links_known = false;
+                return self.failed(&error, now);
             }
             Event::Link(event) => {
                 if self.links.apply(event) {
-                    self.forget_answers();
-                    self.survey_by(now + DEBOUNCE);
+                    self.links_changed(now + DEBOUNCE);
                 }
-                Vec::new()
             }
             Event::Nftables(event) => {
-                if self.concerns_us(&event) {
+                if concerns_us(&event) {
                     self.survey_by(now + DEBOUNCE);
                 }
-                Vec::new()
             }
             Event::EventsLost => {
                 self.survey_by(now);
-                vec![Effect::ListLinks]
+                return vec![Effect::ListLinks];
             }
-            Event::Kernel(kernel) => {
-                self.kernel = kernel;
-                Vec::new()
-            }
+            Event::Kernel(kernel) => self.kernel = kernel,
             Event::Surveyed(Ok(snapshot)) => {
                 self.snapshot = Some(snapshot);
-                self.decide(now)
+                return self.decide(now);
             }
-            Event::Refreshed(snapshot) => {
+            Event::Surveyed(Err(error)) => return self.failed(&error, now),
+            Event::Refreshed(Ok(snapshot)) => {
+                if !self.difference(&snapshot).is_empty() {
+                    self.survey_by(now);
+                }
                 self.snapshot = Some(snapshot);
-                Vec::new()
             }
-            Event::Surveyed(Err(error)) => self.failed(&error, now),
-            Event::HardwareProbed(answers) => {
-                self.probes.extend(answers);
-                self.decide(now)
-            }
-            Event::DevicesProbed(answers) => self.explain(answers, now),
+            Event::Refreshed(Err(_)) => self.survey_by(now),
+            Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
+            Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {
                 self.commits += 1;
-                vec![Effect::Survey]
+                return vec![Effect::Survey];
             }
-            Event::Committed(Err(error)) => self.not_committed(error, now),
-            Event::Timer => self.on_timer(now),
+            Event::Committed(Err(error)) => return self.not_committed(error, now),
+            Event::Timer => return self.on_timer(now),
         }
+        Vec::new()
     }
 
     fn take_settings(
@@ -229,12 +252,11 @@ impl Control {
                 self.settings = Some(settings);
                 self.warnings = warnings;
                 self.config_error = None;
+                // Somebody may have changed what the kernel can do, and asks us to look.
                 self.forget_answers();
                 self.backoff = BACKOFF.0;
                 self.survey_by(now);
-                if self.kernel.flowtable != Some(true) {
-                    effects.push(Effect::ProbeKernel);
-                }
+                effects.push(Effect::ProbeKernel);
                 effects
             }
             Err(line) => {
@@ -249,44 +271,51 @@ impl Control {
         }
     }
 
-    /// A changed device or configuration deserves new answers.
+    fn links_changed(&mut self, survey_by: Instant) {
+        self.hardware.prune(&self.links);
+        self.refused.prune(&self.links);
+        self.survey_by(survey_by);
+    }
+
     fn forget_answers(&mut self) {
-        self.probes.clear();
+        self.hardware.clear();
         self.refused.clear();
-        self.unsettled = 0;
+        self.repairs.clear();
+        self.stepped_down = false;
+        self.vanished = 0;
     }
 
     fn survey_by(&mut self, instant: Instant) {
         self.due = Some(self.due.map_or(instant, |due| due.min(instant)));
     }
 
-    fn concerns_us(&self, event: &NftEvent) -> bool {
-        match event {
-            NftEvent::Table(name) => plan::our_tables().iter().any(|table| table.name == *name),
-            // Somebody else's flowtable competes with ours; `status` shows it.
-            NftEvent::Flowtable(_) => true,
-            NftEvent::Generation(_) => false,
-        }
-    }
-
     fn on_timer(&mut self, now: Instant) -> Vec<Effect> {
-        if self.due.is_none_or(|due| due > now) {
-            return Vec::new();
-        }
-        self.due = None;
         let mut effects = Vec::new();
-        if self.fault.is_some() || !self.refused.is_empty() {
+        if self.retry_at.is_some_and(|instant| instant <= now) {
+            self.retry_at = None;
             self.refused.clear();
-            self.unsettled = 0;
+            self.vanished = 0;
+            if std::mem::take(&mut self.stepped_down) {
+                self.hardware.clear();
+            }
             effects.push(Effect::ProbeKernel);
+            if !self.links_known {
+                effects.push(Effect::ListLinks);
+            }
+            self.survey_by(now);
         }
-        effects.push(Effect::Survey);
+        if self.due.is_some_and(|instant| instant <= now) {
+            self.due = None;
+            effects.push(Effect::Survey);
+        }
         effects
     }
 
     /// Compares what exists with what should.
     fn decide(&mut self, now: Instant) -> Vec<Effect> {
-        let (Some(settings), Some(snapshot)) = (&self.settings, &self.snapshot) else {
+        let (Some(settings), Some(snapshot), true) =
+            (&self.settings, &self.snapshot, self.links_known)
+        else {
             return Vec::new();
         };
         self.devices = devices::resolve(settings, &self.links);
@@ -294,50 +323,102 @@ impl Control {
         if !unknown.is_empty() {
             return vec![Effect::ProbeHardware(unknown)];
         }
-        let capable =
-            self.probes.iter().filter(|(_, refusal)| refusal.is_none()).map(|(name, _)| name);
-        let refused = self.refused.keys().cloned().collect();
-        let wanted = plan::wanted(settings, &self.devices, &capable.cloned().collect(), &refused);
-        let commands = difference(snapshot, &wanted);
+        let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
+        let wanted = plan::wanted(settings, &self.devices, &self.capable(), &refused);
+        if wanted != self.wanted {
+            self.repairs.clear();
+            self.wanted = wanted;
+        }
+        let commands = self.difference(snapshot);
         if commands.is_empty() {
             return self.settled(now);
         }
-        if !wanted.is_empty() && self.kernel.flowtable == Some(false) {
+        if !self.wanted.is_empty() && self.kernel.flowtable == Some(false) {
             let detail = "on OpenWrt install kmod-nft-offload";
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
-        self.unsettled += 1;
-        if self.unsettled > UNSETTLED_MAX {
-            let first = commands.first().map(ToString::to_string).unwrap_or_default();
-            let line = format!("{UNSETTLED_MAX} transactions have not led to the wanted state; still to do: {first}");
-            return self.fail(Reason::Refused, line, now);
+        let generation = snapshot.generation;
+        let old = |then: &Instant| now.saturating_duration_since(*then) > REPAIRS_WINDOW;
+        while self.repairs.front().is_some_and(old) {
+            self.repairs.pop_front();
         }
-        vec![Effect::Commit(commands, snapshot.generation)]
+        if self.repairs.len() >= REPAIRS_MAX {
+            let first = commands.first().map(ToString::to_string).unwrap_or_default();
+            let detail = format!("{REPAIRS_MAX} transactions were undone; still to do: {first}");
+            return self.fail(Reason::Refused, detail, now);
+        }
+        self.repairs.push_back(now);
+        vec![Effect::Commit(commands, generation)]
     }
 
-    /// Devices that may offload to hardware and have not been asked yet.
+    fn difference(&self, snapshot: &Snapshot) -> Vec<Command> {
+        difference(snapshot, &self.wanted, &|name| self.links.named(name).is_some())
+    }
+
+    /// Devices that may offload to hardware and have not been asked yet. One that is in our own
+    /// hardware flowtable is not asked: some drivers refuse to be bound twice.
     fn unprobed(&self, settings: &Settings) -> Vec<String> {
-        if !settings.enabled || settings.requested < Mode::Hardware {
+        let asks = settings.enabled && settings.requested >= Mode::Hardware;
+        if !asks || self.kernel.flowtable == Some(false) {
             return Vec::new();
         }
-        let asked = |device: &&Device| {
+        let bound = self.bound_to_hardware();
+        let unknown = |device: &&Device| {
             plan::may_offload(device)
-                && !self.probes.contains_key(&device.name)
-                && self.kernel.flowtable != Some(false)
+                && self.hardware.get(&device.name).is_none()
+                && !bound.contains(&device.name)
         };
-        self.devices.iter().filter(asked).map(|device| device.name.clone()).collect()
+        self.devices.iter().filter(unknown).map(|device| device.name.clone()).collect()
+    }
+
+    fn capable(&self) -> BTreeSet<String> {
+        let bound = self.bound_to_hardware();
+        let names = self.devices.iter().map(|device| device.name.clone());
+        names
+            .filter(|name| match self.hardware.get(name) {
+                Some(refusal) => refusal.is_none(),
+                None => bound.contains(name),
+            })
+            .collect()
+    }
+
+    fn bound_to_hardware(&self) -> BTreeSet<String> {
+        let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
+        flowtables
+            .filter(|flowtable| flowtable.hardware && flowtable.table.name == TABLE_HARDWARE)
+            .flat_map(|flowtable| flowtable.devices.iter().cloned())
+            .collect()
+    }
+
+    fn hardware_probed(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {
+        let mut unknown = None;
+        for (name, answer) in answers {
+            match answer {
+                Answer::Takes => self.hardware.keep(&name, None, &self.links),
+                Answer::Refuses(words) => self.hardware.keep(&name, Some(words), &self.links),
+                Answer::Unknown(words) => {
+                    unknown = Some(format!("cannot ask device {name} about hardware: {words}"));
+                }
+            }
+        }
+        match unknown {
+            Some(detail) => self.fail(Reason::Refused, detail, now),
+            None => self.decide(now),
+        }
     }
 
     fn settled(&mut self, now: Instant) -> Vec<Effect> {
-        self.unsettled = 0;
+        self.vanished = 0;
         let mut effects = Vec::new();
         if self.fault.take().is_some() {
             effects.push(Effect::Log(Level::Info, "the fault before is gone".into()));
         }
-        if self.refused.is_empty() {
-            self.backoff = BACKOFF.0;
-        } else {
+        if self.refused.refusals().next().is_some() || self.stepped_down {
             self.try_again_later(now);
+        } else {
+            self.retry_at = None;
+            self.backoff = BACKOFF.0;
+            self.told_left_out.clear();
         }
         let told = self.summary();
         if told != self.told {
@@ -349,66 +430,101 @@ impl Control {
 
     fn not_committed(&mut self, error: Error, now: Instant) -> Vec<Effect> {
         let refusal = match error {
-            // Somebody was faster, or the answer was lost: look again.
+            // Somebody was faster: look again when they may be done.
             Error::Refused(refusal) if refusal.errno == libc::ERESTART => {
-                return vec![Effect::Survey]
+                self.repairs.pop_back();
+                self.survey_by(now + DEBOUNCE);
+                return Vec::new();
             }
-            Error::Timeout { .. } | Error::Overrun => return vec![Effect::Survey],
             Error::Refused(refusal) => refusal,
             other => return self.failed(&other, now),
         };
-        if matches!(refusal.errno, libc::EPERM | libc::EACCES) {
+        if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
             return self.failed(&Error::Refused(refusal), now);
         }
-        let covered = |device: &&Device| {
+        if refusal.table == TABLE_HARDWARE {
+            return self.step_down(&refusal);
+        }
+        if refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX {
+            self.vanished += 1;
+            return vec![Effect::ListLinks, Effect::Survey];
+        }
+        let names = self.askable();
+        if names.is_empty() {
+            return self.failed(&Error::Refused(refusal), now);
+        }
+        self.unexplained = Some(refusal);
+        vec![Effect::ProbeDevices(names)]
+    }
+
+    /// Devices that may be behind a refusal: those to be hooked that are not hooked yet.
+    fn askable(&self) -> Vec<String> {
+        let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
+        let ours = flowtables.filter(|entry| plan::our_tables().contains(&entry.table));
+        let hooked: BTreeSet<&String> = ours.flat_map(|entry| &entry.devices).collect();
+        let askable = |device: &&Device| {
             matches!(device.coverage, Coverage::Covered { .. })
-                && !self.refused.contains_key(&device.name)
+                && self.refused.get(&device.name).is_none()
+                && !hooked.contains(&device.name)
         };
-        let names: Vec<String> =
-            self.devices.iter().filter(covered).map(|device| device.name.clone()).collect();
-        match &refusal.culprit {
-            Some(name) if names.contains(name) => {
-                let words = refusal.to_string();
-                self.leave_out(vec![(name.clone(), words)])
-            }
-            _ => {
-                self.unexplained = Some(refusal);
-                vec![Effect::ProbeDevices(names)]
-            }
-        }
+        self.devices.iter().filter(askable).map(|device| device.name.clone()).collect()
     }
 
-    /// Each device was asked after a refusal: those that refuse are left out; when none does, the
-    /// refusal is about something else.
-    fn explain(&mut self, answers: Vec<(String, Option<String>)>, now: Instant) -> Vec<Effect> {
-        let culprits: Vec<(String, String)> = answers
-            .into_iter()
-            .filter_map(|(name, refusal)| refusal.map(|words| (name, words)))
-            .collect();
+    /// The hardware class was refused although its devices were taken one by one: the device that
+    /// the kernel points at, or all of them, go on in software.
+    fn step_down(&mut self, refusal: &Refusal) -> Vec<Effect> {
+        let words = refusal.to_string();
+        let classes = self.wanted.iter().filter(|class| class.flowtable.hardware);
+        let mut names: Vec<String> =
+            classes.flat_map(|class| class.flowtable.devices.iter().cloned()).collect();
+        if let Some(culprit) = refusal.culprit.as_ref().filter(|name| names.contains(name)) {
+            names = vec![culprit.clone()];
+        }
+        for name in names {
+            self.hardware.keep(&name, Some(words.clone()), &self.links);
+        }
+        self.stepped_down = true;
+        vec![Effect::Log(Level::Warn, words), Effect::Survey]
+    }
+
+    /// Each device was asked after a refusal: those that refuse are left out, so that they do not
+    /// take the others down with them; when none does, the refusal is about something else.
+    fn explain(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut culprits = false;
+        for (name, answer) in answers {
+            let Answer::Refuses(words) = answer else { continue };
+            culprits = true;
+            if self.told_left_out.get(&name) != Some(&words) {
+                let line = format!("device {name} is left out: {words}");
+                effects.push(Effect::Log(Level::Warn, line));
+                self.told_left_out.insert(name.clone(), words.clone());
+            }
+            self.refused.keep(&name, Some(words), &self.links);
+        }
         match self.unexplained.take() {
-            Some(refusal) if culprits.is_empty() => self.failed(&Error::Refused(refusal), now),
-            _ => self.leave_out(culprits),
+            Some(refusal) if !culprits => self.failed(&Error::Refused(refusal), now),
+            _ => {
+                // If a device has just vanished, the list will tell.
+                effects.extend([Effect::ListLinks, Effect::Survey]);
+                effects
+            }
         }
-    }
-
-    /// A device must not take the others down with it. If it has just vanished, the list of
-    /// devices will tell.
-    fn leave_out(&mut self, culprits: Vec<(String, String)>) -> Vec<Effect> {
-        self.unsettled = 0;
-        let mut effects = vec![Effect::ListLinks];
-        for (name, words) in culprits {
-            let line = format!("device {name} is left out: {words}");
-            effects.push(Effect::Log(Level::Warn, line));
-            self.refused.insert(name, words);
-        }
-        effects.push(Effect::Survey);
-        effects
     }
 
     fn failed(&mut self, error: &Error, now: Instant) -> Vec<Effect> {
-        let reason = match error.errno() {
-            Some(libc::EPERM | libc::EACCES) => Reason::NoPermission,
-            Some(libc::EPROTONOSUPPORT | libc::EOPNOTSUPP) => Reason::NoKernelSupport,
+        let reason = match error {
+            // Other writers never paused; that is no fault of the kernel.
+            Error::Interrupted { .. } => {
+                self.survey_by(now + PAUSE);
+                return Vec::new();
+            }
+            error if matches!(error.errno(), Some(libc::EPERM | libc::EACCES)) => {
+                Reason::NoPermission
+            }
+            Error::Io { source, .. } if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
+                Reason::NoKernelSupport
+            }
             _ => Reason::Refused,
         };
         self.fail(reason, error.to_string(), now)
@@ -426,8 +542,19 @@ impl Control {
     }
 
     fn try_again_later(&mut self, now: Instant) {
-        self.due = Some(now + self.backoff);
-        self.backoff = (self.backoff * 2).min(BACKOFF.1);
+        if self.retry_at.is_none() {
+            self.retry_at = Some(now + self.backoff);
+            self.backoff = (self.backoff * 2).min(BACKOFF.1);
+        }
+    }
+}
+
+fn concerns_us(event: &NftEvent) -> bool {
+    match event {
+        NftEvent::Table(name) => plan::our_tables().iter().any(|table| table.name == *name),
+        // Somebody else's flowtable competes with ours; `status` shows it.
+        NftEvent::Flowtable(_) => true,
+        NftEvent::Generation(_) => false,
     }
 }
 

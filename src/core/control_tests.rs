@@ -22,6 +22,12 @@ struct World {
     unhookable: BTreeSet<&'static str>,
     /// Linux 6.1 does not say which device a refusal is about.
     silent: bool,
+    /// Nothing can be asked, listed or committed.
+    out_of_memory: bool,
+    /// Devices asked about hardware.
+    asked: Vec<String>,
+    /// The hardware table is refused as a whole.
+    refuse_hardware: bool,
     /// Error number of every commit while set.
     refuse_all: Option<i32>,
     abilities: KernelAbilities,
@@ -57,6 +63,9 @@ impl World {
             capable: BTreeSet::new(),
             unhookable: BTreeSet::new(),
             silent: false,
+            out_of_memory: false,
+            asked: Vec::new(),
+            refuse_hardware: false,
             refuse_all: None,
             abilities: KernelAbilities { flowtable: Some(true), ..KernelAbilities::default() },
             commits: Vec::new(),
@@ -87,24 +96,31 @@ impl World {
                     continue;
                 }
                 Effect::ProbeKernel => Event::Kernel(self.abilities.clone()),
-                Effect::ListLinks => Event::Links(self.links.clone()),
+                Effect::ListLinks => Event::Links(self.list()),
                 Effect::Survey => {
                     self.surveys += 1;
                     Event::Surveyed(Ok(self.kernel.clone()))
                 }
                 Effect::ProbeHardware(names) => {
+                    self.asked.extend(names.clone());
                     let answer = |name: String| {
-                        let refusal = (!self.capable.contains(name.as_str()))
-                            .then(|| "Operation not supported".to_owned());
-                        (name, refusal)
+                        let answer = match self.capable.contains(name.as_str()) {
+                            _ if self.out_of_memory => Answer::Unknown("no memory".into()),
+                            true => Answer::Takes,
+                            false => Answer::Refuses("Operation not supported".into()),
+                        };
+                        (name, answer)
                     };
                     Event::HardwareProbed(names.into_iter().map(answer).collect())
                 }
                 Effect::ProbeDevices(names) => {
                     let answer = |name: String| {
-                        let words = "No such file or directory".to_owned();
-                        let refusal = (!self.takes(&name)).then_some(words);
-                        (name, refusal)
+                        let answer = match self.takes(&name) {
+                            _ if self.out_of_memory => Answer::Unknown("no memory".into()),
+                            true => Answer::Takes,
+                            false => Answer::Refuses("No such file or directory".into()),
+                        };
+                        (name, answer)
                     };
                     Event::DevicesProbed(names.into_iter().map(answer).collect())
                 }
@@ -135,6 +151,7 @@ impl World {
         let refusal = |command: &Command, culprit: Option<&str>, errno| {
             Err(Error::Refused(Refusal {
                 object: command.to_string(),
+                table: command.table().name.clone(),
                 culprit: culprit.map(str::to_owned),
                 errno,
                 text: None,
@@ -142,6 +159,13 @@ impl World {
         };
         if let (Some(errno), Some(first)) = (self.refuse_all, commands.first()) {
             return refusal(first, None, errno);
+        }
+        if self.out_of_memory {
+            return refusal(&commands[0], None, libc::ENOMEM);
+        }
+        let hardware = |command: &&Command| command.table().name == TABLE_HARDWARE;
+        if let Some(command) = commands.iter().find(hardware).filter(|_| self.refuse_hardware) {
+            return refusal(command, None, libc::EOPNOTSUPP);
         }
         let mut next = self.kernel.clone();
         for command in &commands {
@@ -157,6 +181,13 @@ impl World {
         self.kernel = next;
         self.commits.push(commands.iter().map(ToString::to_string).collect());
         Ok(())
+    }
+
+    fn list(&self) -> Result<Vec<Link>, Error> {
+        match self.out_of_memory {
+            true => Err(Error::Timeout { doing: "list network devices" }),
+            false => Ok(self.links.clone()),
+        }
     }
 
     fn takes(&self, device: &str) -> bool {
@@ -411,19 +442,124 @@ fn lost_events_are_made_up_for() {
 }
 
 #[test]
-fn a_kernel_that_keeps_something_else_ends_in_a_fault() {
+fn a_quarrel_ends_in_a_fault_and_growing_pauses() {
     let mut world = World::started(Mode::Software);
-    // A rule that always reads back different.
-    world.kernel.rules[0].comment = "other".into();
-    for _ in 0..10 {
-        world.control.handle(Event::EventsLost, world.now);
-        let kernel = world.kernel.clone();
-        let mut effects = world.control.handle(Event::Surveyed(Ok(kernel.clone())), world.now);
-        while effects.iter().any(|effect| matches!(effect, Effect::Commit(..))) {
-            world.control.handle(Event::Committed(Ok(())), world.now);
-            effects = world.control.handle(Event::Surveyed(Ok(kernel.clone())), world.now);
+    let table = Table::inet(plan::TABLE_SOFTWARE);
+    for _ in 0..600 {
+        // Another program deletes our table as soon as it is there.
+        if world.kernel.tables.contains(&table) {
+            apply(&mut world.kernel, &Command::DeleteTable(table.clone()));
+            world.kernel.generation += 1;
+            world.event(Event::Nftables(NftEvent::Table(table.name.clone())));
         }
+        world.pass(DEBOUNCE);
     }
     assert_eq!(world.mode().1, Reason::Refused);
-    assert!(world.control.commits <= 5, "{}", world.control.commits);
+    assert!(world.commits.len() < 40, "{} commits in a minute", world.commits.len());
+    world.pass(Duration::from_secs(120));
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+}
+
+#[test]
+fn a_list_that_cannot_be_read_keeps_what_is_there() {
+    let mut world = World::started(Mode::Software);
+    world.control = Control::new(world.now);
+    world.out_of_memory = true;
+    world.start(Mode::Software);
+    assert_eq!(world.commits.len(), 1, "the adopted table stays");
+    assert_eq!(world.mode().0, Mode::Software);
+    world.out_of_memory = false;
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.commits.len(), 1);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+}
+
+#[test]
+fn a_passing_shortage_takes_nothing_down() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0", "lan1"].into();
+    world.start(Mode::Hardware);
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
+    world.out_of_memory = true;
+    let mut settings = settings(Mode::Hardware);
+    settings.interfaces[0].devices.push("lan1".into());
+    world.links.push(link(7, "lan1"));
+    world.event(Event::Link(LinkEvent::New(link(7, "lan1"))));
+    world.event(Event::Settings(Ok((settings, Vec::new()))));
+    world.rest();
+    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "wan0"]);
+    assert_eq!(world.mode().0, Mode::Hardware);
+    world.out_of_memory = false;
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "lan1", "wan0"]);
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
+}
+
+#[test]
+fn bound_devices_are_not_asked_again_and_others_only_when_they_change() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.start(Mode::Hardware);
+    assert_eq!(world.asked, ["lan0", "wan0"]);
+    // A new daemon, and a driver that would refuse a second binding.
+    world.control = Control::new(world.now);
+    world.capable.clear();
+    world.start(Mode::Hardware);
+    world.event(Event::Link(LinkEvent::New(link(40, "veth1"))));
+    world.rest();
+    assert_eq!(world.asked.len(), 2);
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
+}
+
+#[test]
+fn a_refused_hardware_class_steps_down_to_software() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.refuse_hardware = true;
+    world.start(Mode::Hardware);
+    assert_eq!(world.mode(), (Mode::Software, Reason::NoHardware));
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+    let commits = world.commits.len();
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.commits.len(), commits, "trying again disturbs no flow");
+    world.refuse_hardware = false;
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
+    assert_eq!(world.control.deadline(), None);
+}
+
+#[test]
+fn a_lost_race_is_no_fault() {
+    let mut world = World::new();
+    world.refuse_all = Some(libc::ERESTART);
+    world.start(Mode::Software);
+    world.pass(DEBOUNCE * 20);
+    assert_eq!(world.control.status(None, world.now).last_error, None);
+    assert!((15..=25).contains(&world.surveys), "{} surveys", world.surveys);
+    world.refuse_all = None;
+    world.pass(DEBOUNCE * 2);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+}
+
+#[test]
+fn all_devices_switched_off_is_a_reason_of_its_own() {
+    let mut world = World::started(Mode::Software);
+    let mut settings = settings(Mode::Software);
+    settings.device_rules.push(crate::core::settings::DeviceRule {
+        glob: "*".into(),
+        offload: crate::core::settings::DeviceOffload::Off,
+    });
+    world.event(Event::Settings(Ok((settings, Vec::new()))));
+    world.rest();
+    assert_eq!(world.mode(), (Mode::Classic, Reason::DeviceOverride));
+}
+
+#[test]
+fn an_answer_that_sees_something_missing_leads_to_a_repair() {
+    let mut world = World::started(Mode::Software);
+    apply(&mut world.kernel, &Command::DeleteTable(Table::inet(plan::TABLE_SOFTWARE)));
+    world.kernel.generation += 1;
+    world.event(Event::Refreshed(Ok(world.kernel.clone())));
+    world.rest();
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
 }

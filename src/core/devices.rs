@@ -123,7 +123,9 @@ impl Resolver<'_> {
 
     /// Adds `link` and what it stands on; returns the names of the lowest devices.
     fn descend(&mut self, link: &Link, zone: &str, path: &mut Vec<String>) -> Vec<String> {
-        if link.loopback || path.len() >= DEPTH_MAX || path.contains(&link.name) {
+        // The kernel allows names that are not UTF-8, but we cannot say them back to it.
+        let nameless = link.name.contains(char::REPLACEMENT_CHARACTER);
+        if link.loopback || nameless || path.len() >= DEPTH_MAX || path.contains(&link.name) {
             return Vec::new();
         }
         let below: Vec<&Link> = match link.kind.as_str() {

@@ -2,8 +2,9 @@
 //! The difference between what exists and what should: the commands of one transaction, none when
 //! they agree.
 //!
-//! What can be changed in place is, so that running flows stay offloaded; only what the kernel
-//! cannot change (the hardware flag, a hook) replaces a whole table.
+//! What can be changed in place is, so that running flows stay offloaded. What the kernel cannot
+//! change (the hardware flag, a hook) replaces a whole table; so does a device that is taken out
+//! while it still exists, because its flows would go on by the fast path.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +15,20 @@ use crate::netlink::nftables::{Command, Flowtable, Rule, Set};
 /// The kernel takes at most this many devices in one message (NFT_FLOWTABLE_DEVICE_MAX is 256).
 const DEVICES_PER_MESSAGE: usize = 255;
 
-/// Commands that turn `actual` into `wanted`.
-pub fn difference(actual: &Snapshot, wanted: &[Class]) -> Vec<Command> {
+/// Commands that turn `actual` into `wanted`; `exists` tells whether there is a device of a name.
+pub fn difference(
+    actual: &Snapshot,
+    wanted: &[Class],
+    exists: &dyn Fn(&str) -> bool,
+) -> Vec<Command> {
     let mut commands = Vec::new();
     for table in our_tables() {
-        let exists = actual.tables.contains(&table);
+        let made = actual.tables.contains(&table);
         match wanted.iter().find(|class| class.flowtable.table == table) {
-            None if exists => commands.push(Command::DeleteTable(table)),
+            None if made => commands.push(Command::DeleteTable(table)),
             None => (),
-            Some(class) if !exists => create(class, &mut commands),
-            Some(class) => update(actual, class, &mut commands),
+            Some(class) if !made => create(class, &mut commands),
+            Some(class) => update(actual, class, exists, &mut commands),
         }
     }
     commands
@@ -31,7 +36,7 @@ pub fn difference(actual: &Snapshot, wanted: &[Class]) -> Vec<Command> {
 
 /// Commands that remove everything of ours and nothing else.
 pub fn removal(actual: &Snapshot) -> Vec<Command> {
-    difference(actual, &[])
+    difference(actual, &[], &|_| true)
 }
 
 fn create(class: &Class, commands: &mut Vec<Command>) {
@@ -52,9 +57,18 @@ fn add_devices(flowtable: &Flowtable, devices: Vec<String>, commands: &mut Vec<C
     commands.extend(devices.chunks(DEVICES_PER_MESSAGE).map(with));
 }
 
-fn update(actual: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
+fn update(
+    actual: &Snapshot,
+    class: &Class,
+    exists: &dyn Fn(&str) -> bool,
+    commands: &mut Vec<Command>,
+) {
     let table = &class.flowtable.table;
-    match replaceable(actual, class) {
+    let leaves = |flowtable: &&Flowtable| {
+        let surplus = only_in(flowtable, &class.flowtable);
+        !surplus.iter().any(|name| exists(name))
+    };
+    match replaceable(actual, class).filter(leaves) {
         Some(flowtable) => {
             update_flowtable(flowtable, &class.flowtable, commands);
             update_rules(actual, class, commands);
@@ -80,10 +94,11 @@ fn replaceable<'a>(actual: &'a Snapshot, class: &Class) -> Option<&'a Flowtable>
     (alone && same).then_some(flowtable)
 }
 
+fn only_in(these: &Flowtable, those: &Flowtable) -> Vec<String> {
+    these.devices.iter().filter(|name| !those.devices.contains(name)).cloned().collect()
+}
+
 fn update_flowtable(actual: &Flowtable, wanted: &Flowtable, commands: &mut Vec<Command>) {
-    let only_in = |these: &Flowtable, those: &Flowtable| -> Vec<String> {
-        these.devices.iter().filter(|name| !those.devices.contains(name)).cloned().collect()
-    };
     for devices in only_in(actual, wanted).chunks(DEVICES_PER_MESSAGE) {
         let surplus = Flowtable { devices: devices.to_vec(), ..wanted.clone() };
         commands.push(Command::RemoveDevices(surplus));
@@ -150,6 +165,12 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The difference on a router whose devices have all gone.
+    fn changes(actual: &Snapshot, wanted: &[Class]) -> Vec<Command> {
+        difference(actual, wanted, &|_| false)
+    }
+
     use crate::core::plan::tests::{asking_for, device};
     use crate::core::plan::{wanted, TABLE_HARDWARE, TABLE_SOFTWARE};
     use crate::core::settings::Mode;
@@ -173,9 +194,9 @@ mod tests {
     #[test]
     fn an_empty_kernel_gets_everything_and_then_nothing() {
         let wanted = software(&["lan0", "wan0"]);
-        let commands = difference(&Snapshot::default(), &wanted);
+        let commands = changes(&Snapshot::default(), &wanted);
         assert_eq!(commands.len(), 6, "{:?}", lines(&commands));
-        assert_eq!(difference(&snapshot_of(&wanted), &wanted), []);
+        assert_eq!(changes(&snapshot_of(&wanted), &wanted), []);
     }
 
     #[test]
@@ -184,13 +205,13 @@ mod tests {
         let mut actual = snapshot_of(&wanted);
         let counter = actual.rules[0].expressions.last_mut().unwrap();
         *counter = Expression::Counter { packets: 5, bytes: 320 };
-        assert_eq!(difference(&actual, &wanted), []);
+        assert_eq!(changes(&actual, &wanted), []);
     }
 
     #[test]
     fn devices_come_and_go_in_place() {
         let actual = snapshot_of(&software(&["lan0", "wan0"]));
-        let commands = difference(&actual, &software(&["lan1", "wan0"]));
+        let commands = changes(&actual, &software(&["lan1", "wan0"]));
         assert_eq!(
             lines(&commands),
             [
@@ -201,17 +222,26 @@ mod tests {
     }
 
     #[test]
+    fn a_device_taken_out_while_it_exists_ends_its_flows() {
+        let actual = snapshot_of(&software(&["lan0", "wan0"]));
+        let commands = difference(&actual, &software(&["wan0"]), &|name| name == "lan0");
+        assert!(matches!(commands[0], Command::DeleteTable(_)), "{:?}", lines(&commands));
+        let gone = changes(&actual, &software(&["wan0"]));
+        assert!(matches!(gone[..], [Command::RemoveDevices(_)]), "{:?}", lines(&gone));
+    }
+
+    #[test]
     fn a_counter_flag_is_changed_in_place() {
         let mut actual = snapshot_of(&software(&["lan0"]));
         actual.flowtables[0].counter = false;
-        let commands = difference(&actual, &software(&["lan0"]));
+        let commands = changes(&actual, &software(&["lan0"]));
         assert!(matches!(&commands[..], [Command::AddFlowtable(ft)] if ft.devices.is_empty()));
     }
 
     #[test]
     fn the_hardware_flag_moves_flows_to_the_other_table() {
         let actual = snapshot_of(&software(&["lan0"]));
-        let commands = difference(&actual, &hardware(&["lan0"]));
+        let commands = changes(&actual, &hardware(&["lan0"]));
         assert!(matches!(&commands[0], Command::AddTable(table) if table.name == TABLE_HARDWARE));
         let last = commands.last().unwrap();
         assert!(matches!(last, Command::DeleteTable(table) if table.name == TABLE_SOFTWARE));
@@ -223,7 +253,7 @@ mod tests {
         let mut actual = snapshot_of(&wanted);
         let extra = Rule { comment: "someone's".into(), ..actual.rules[0].clone() };
         actual.rules.push(extra);
-        let commands = difference(&actual, &wanted);
+        let commands = changes(&actual, &wanted);
         assert!(matches!(commands[0], Command::FlushChain(_)));
         let keeps_flows = |command: &Command| !matches!(command, Command::DeleteTable(_));
         assert!(commands.iter().all(keeps_flows), "{:?}", lines(&commands));
@@ -234,7 +264,7 @@ mod tests {
         let wanted = software(&["lan0"]);
         let mut actual = snapshot_of(&wanted);
         actual.chains[0].hook = None;
-        let commands = difference(&actual, &wanted);
+        let commands = changes(&actual, &wanted);
         assert!(matches!(commands[0], Command::DeleteTable(_)));
         assert_eq!(commands.len(), 7);
     }
@@ -250,7 +280,7 @@ mod tests {
     fn many_devices_are_split() {
         let names: Vec<String> = (0..300).map(|n| format!("d{n:03}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let commands = difference(&Snapshot::default(), &software(&names));
+        let commands = changes(&Snapshot::default(), &software(&names));
         let counts: Vec<usize> = commands
             .iter()
             .filter_map(|command| match command {

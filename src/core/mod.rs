@@ -4,6 +4,7 @@
 //! Nothing here opens a socket, reads a clock or touches a file. Events and the present instant
 //! come in, effects go out, so that every behaviour can be replayed in a test without a kernel.
 
+pub mod answers;
 pub mod control;
 pub mod devices;
 pub mod diff;

@@ -36,7 +36,7 @@ impl Control {
             flows,
             leaked_packets: self.leaked_packets(),
             kernel: self.kernel.clone(),
-            last_error: last_error.or(fault).or_else(|| self.refused.values().next().cloned()),
+            last_error: last_error.or(fault).or_else(|| self.left_out()),
             warnings: self.warnings.clone(),
             commits: self.commits,
         }
@@ -65,6 +65,15 @@ impl Control {
             line += &format!(" ({detail})");
         }
         line
+    }
+
+    /// One line about the devices that the kernel lets into no flowtable.
+    fn left_out(&self) -> Option<String> {
+        let (name, words) = self.refused.refusals().next()?;
+        Some(match self.refused.refusals().count() {
+            1 => format!("device {name} is left out: {words}"),
+            number => format!("{number} devices are left out, the first {name}: {words}"),
+        })
     }
 
     fn requested(&self) -> Mode {
@@ -100,18 +109,32 @@ impl Control {
             return (built, Reason::OffloadOff, nothing);
         }
         // Some drivers and all of OpenWrt's kernels accept the flag without offloading anything.
-        if hardware && flows.is_some_and(|flows| flows.software > 0 && flows.hardware == 0) {
+        if built == Mode::Hardware
+            && flows.is_some_and(|flows| flows.software > 0 && flows.hardware == 0)
+        {
             return (Mode::Software, Reason::NoHardwareSeen, nothing);
         }
         match built {
-            Mode::Classic => (built, Reason::NoDevice, nothing),
+            Mode::Classic => self.why_classic(),
             Mode::Software if settings.requested == Mode::Hardware => {
-                let refusal = self.probes.values().flatten().next();
-                (built, Reason::NoHardware, refusal.cloned().unwrap_or_default())
+                let refusal = self.hardware.refusals().next().map(|(_, words)| words.to_owned());
+                (built, Reason::NoHardware, refusal.unwrap_or_default())
             }
             Mode::Mixed => (built, Reason::SomeHardware, nothing),
             Mode::Software | Mode::Hardware => (built, Reason::AsConfigured, nothing),
         }
+    }
+
+    /// Offload is wanted and nothing is wrong, yet there is nothing to offload on.
+    fn why_classic(&self) -> (Mode, Reason, String) {
+        let (reason, detail) = if let Some(line) = self.left_out() {
+            (Reason::Refused, line)
+        } else if self.devices.iter().any(switched_off) {
+            (Reason::DeviceOverride, String::new())
+        } else {
+            (Reason::NoDevice, String::new())
+        };
+        (Mode::Classic, reason, detail)
     }
 
     /// Packets counted by our rule for offloaded flows on the classic path.
@@ -154,22 +177,26 @@ impl Control {
             Coverage::Off(reason, detail) => return (*reason, detail.clone()),
             Coverage::Covered { hardware } => *hardware,
         };
-        if let Some(line) = self.refused.get(&device.name) {
-            return (Reason::Refused, line.clone());
+        if let Some(Some(words)) = self.refused.get(&device.name) {
+            return (Reason::Refused, words.to_owned());
         }
         if state == DeviceState::Off {
             let (_, reason, detail) = self.mode(None);
             return (reason, detail);
         }
         if state == DeviceState::Software && self.requested() == Mode::Hardware {
-            return match self.probes.get(&device.name) {
+            return match self.hardware.get(&device.name) {
                 _ if !hardware_allowed => (Reason::DeviceOverride, String::new()),
-                Some(Some(refusal)) => (Reason::DeviceNoHardware, refusal.clone()),
+                Some(Some(words)) => (Reason::DeviceNoHardware, words.to_owned()),
                 _ => (Reason::AsConfigured, String::new()),
             };
         }
         (Reason::AsConfigured, String::new())
     }
+}
+
+fn switched_off(device: &Device) -> bool {
+    matches!(device.coverage, Coverage::Off(Reason::DeviceOverride, _))
 }
 
 fn table_status(flowtable: &Flowtable) -> TableStatus {

@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::kernel;
+use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
 use crate::core::plan::our_tables;
 use crate::netlink::nftables::Nftables;
-use crate::netlink::route::{self, NETLINK_ROUTE};
+use crate::netlink::route::{self, Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::uci;
 
 /// Other programs' commits may come between our look and our removal this often.
 const REMOVE_TRIES: u32 = 8;
+/// The kernel takes 255 devices in one message.
+const ASKED_TOGETHER: usize = 255;
 
 /// The world outside the control loop.
 #[derive(Debug)]
@@ -61,13 +64,7 @@ impl World {
                 return None;
             }
             Effect::ProbeKernel => Event::Kernel(kernel::abilities(self.nftables().ok())),
-            Effect::ListLinks => match self.links() {
-                Ok(event) => event,
-                Err(error) => {
-                    log::error!("{error}");
-                    return None;
-                }
-            },
+            Effect::ListLinks => Event::Links(self.links()),
             Effect::Survey => {
                 self.surveyed = Some(now);
                 let wanted = our_tables();
@@ -91,30 +88,42 @@ impl World {
             let snapshot = nftables.snapshot(&our_tables())?;
             match nftables.commit(removal(&snapshot), snapshot.generation) {
                 Err(error) if error.errno() == Some(libc::ERESTART) => (),
+                Err(Error::Timeout { .. } | Error::Overrun) => (),
                 result => return result,
             }
         }
         Err(Error::Interrupted { doing: "removing our tables" })
     }
 
-    fn links(&mut self) -> Result<Event, Error> {
+    fn links(&mut self) -> Result<Vec<Link>, Error> {
         let socket = match &mut self.route {
             Some(socket) => socket,
             empty => empty.insert(Socket::open(NETLINK_ROUTE, &[], "open the rtnetlink socket")?),
         };
-        route::links(socket).map(Event::Links)
+        route::links(socket)
     }
 
-    /// For each device nothing, or why a flowtable (with the hardware flag) refuses it.
-    fn probe(&mut self, devices: Vec<String>, hardware: bool) -> Vec<(String, Option<String>)> {
-        let ask = |device: String| {
-            let refusal = match self.nftables() {
-                Ok(nftables) => kernel::refusal(nftables, &device, hardware),
-                Err(error) => Some(error.to_string()),
-            };
-            (device, refusal)
+    /// Asks for each device whether a flowtable, with the hardware flag or without, takes it.
+    fn probe(&mut self, devices: Vec<String>, hardware: bool) -> Vec<(String, Answer)> {
+        let nftables = match self.nftables() {
+            Ok(nftables) => nftables,
+            Err(error) => {
+                let unknown = Answer::Unknown(error.to_string());
+                return devices.into_iter().map(|device| (device, unknown.clone())).collect();
+            }
         };
-        devices.into_iter().map(ask).collect()
+        // Hooking takes the kernel some milliseconds a device, so all are asked at once first.
+        let names: Vec<&str> = devices.iter().map(String::as_str).collect();
+        let together = devices.len() <= ASKED_TOGETHER
+            && kernel::ask(nftables, &names, hardware) == Answer::Takes;
+        let mut ask = |device: String| {
+            let answer = match together {
+                true => Answer::Takes,
+                false => kernel::ask(nftables, &[device.as_str()], hardware),
+            };
+            (device, answer)
+        };
+        devices.into_iter().map(&mut ask).collect()
     }
 
     fn nftables(&mut self) -> Result<&mut Nftables, Error> {

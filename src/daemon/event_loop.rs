@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
@@ -39,9 +41,11 @@ const DATAGRAMS_PER_TURN: u32 = 64;
 /// `status` reads nf_tables again when the last reading is older.
 const SURVEY_FRESH: Duration = Duration::from_secs(1);
 
-/// Why the daemon could not start.
+/// Why the daemon could not start or end well.
 #[derive(Debug)]
-pub enum StartError {
+pub enum RunError {
+    /// Another daemon runs in this network namespace.
+    Running,
     /// A call of the operating system failed.
     System {
         /// What was being done.
@@ -53,20 +57,23 @@ pub enum StartError {
     Netlink(Error),
 }
 
-impl fmt::Display for StartError {
+impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::System { doing, source } => write!(f, "cannot {doing}: {source}"),
-            StartError::Netlink(error) => error.fmt(f),
+            RunError::Running => f.write_str("another flowtabled runs in this network namespace"),
+            RunError::System { doing, source } => write!(f, "cannot {doing}: {source}"),
+            RunError::Netlink(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for StartError {}
+impl std::error::Error for RunError {}
 
 /// Everything that the loop owns.
 #[derive(Debug)]
 pub struct Daemon {
+    /// Held for as long as this process lives.
+    _instance: UnixListener,
     poll: Poll,
     signals: SignalFd,
     links: Socket,
@@ -79,6 +86,8 @@ pub struct Daemon {
     control: Control,
     /// The last fault of the bus that the log was told, until it is back.
     bus_error: String,
+    /// The last fault of counting flows that the log was told, until it works again.
+    count_error: String,
     /// Callers of `status` that wait for a count of flows.
     waiting: Vec<ReplyTo>,
     /// Sources whose budget was used up before their input.
@@ -90,17 +99,18 @@ impl Daemon {
     ///
     /// # Errors
     /// What the loop cannot do without: polling, signals, and rtnetlink.
-    pub fn open(options: &Options) -> Result<Daemon, StartError> {
+    pub fn open(options: &Options) -> Result<Daemon, RunError> {
         let now = Instant::now();
-        let system = |doing| move |source| StartError::System { doing, source };
+        let system = |doing| move |source| RunError::System { doing, source };
+        let instance = only_instance()?;
         let poll = Poll::new().map_err(system("open the event queue"))?;
         let signals = SignalFd::new().map_err(system("watch signals"))?;
         let links = Socket::open(NETLINK_ROUTE, &[RTNLGRP_LINK], "watch network devices")
-            .map_err(StartError::Netlink)?;
-        let groups = [NFNLGRP_NFTABLES];
-        let nftables = Socket::open(NETLINK_NETFILTER, &groups, "watch nf_tables").map_err(told);
+            .map_err(RunError::Netlink)?;
+        let nftables = open_nftables();
         let flows = FlowCounter::open(now).map_err(told);
         let daemon = Daemon {
+            _instance: instance,
             poll,
             signals,
             links,
@@ -110,6 +120,7 @@ impl Daemon {
             world: World::new(options.config_dir.clone(), options.save_dir.clone()),
             control: Control::new(now),
             bus_error: String::new(),
+            count_error: String::new(),
             waiting: Vec::new(),
             unread: VecDeque::new(),
         };
@@ -134,8 +145,8 @@ impl Daemon {
     /// Runs until SIGTERM or SIGINT, then removes what is ours.
     ///
     /// # Errors
-    /// The event queue failed; nothing was removed then.
-    pub fn run(mut self) -> Result<(), StartError> {
+    /// The event queue failed, and nothing was removed; or removing failed.
+    pub fn run(mut self) -> Result<(), RunError> {
         info!("version {VERSION} started");
         self.feed(Event::Started);
         self.feed(self.world.settings());
@@ -144,7 +155,7 @@ impl Daemon {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(StartError::System { doing: "wait for events", source }),
+                Err(source) => return Err(RunError::System { doing: "wait for events", source }),
                 Ok(()) => (),
             }
             let unread = std::mem::take(&mut self.unread);
@@ -177,12 +188,40 @@ impl Daemon {
 
     /// Gives an event to the control loop and performs what follows from it.
     fn feed(&mut self, event: Event) {
-        let now = Instant::now();
-        let mut effects: VecDeque<Effect> = self.control.handle(event, now).into();
+        let mut effects: VecDeque<Effect> = self.control.handle(event, Instant::now()).into();
         while let Some(effect) = effects.pop_front() {
-            if let Some(answer) = self.world.perform(effect, now) {
-                effects.extend(self.control.handle(answer, now));
+            // Performing may take its time, so the clock is read for each.
+            if let Some(answer) = self.world.perform(effect, Instant::now()) {
+                effects.extend(self.control.handle(answer, Instant::now()));
             }
+        }
+    }
+
+    /// Reads the configuration again, and opens what could not be opened before: modules may have
+    /// been loaded. False when the configuration has a fault.
+    fn reload(&mut self) -> bool {
+        self.open_missing();
+        let settings = self.world.settings();
+        let read = matches!(settings, Event::Settings(Ok(_)));
+        self.feed(settings);
+        self.on_timers();
+        read
+    }
+
+    fn open_missing(&mut self) {
+        if self.nftables.is_none() {
+            self.nftables = open_nftables().ok();
+            self.watch_again(self.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES);
+        }
+        if self.flows.is_none() {
+            self.flows = FlowCounter::open(Instant::now()).map_err(told).ok();
+            self.watch_again(self.flows.as_ref().map(AsRawFd::as_raw_fd), CONNTRACK);
+        }
+    }
+
+    fn watch_again(&self, fd: Option<RawFd>, token: Token) {
+        if let Err(error) = self.watch(fd, token) {
+            error!("cannot watch a socket: {error}");
         }
     }
 
@@ -191,7 +230,9 @@ impl Daemon {
         loop {
             match self.signals.pending() {
                 Ok(Some(Signal::Terminate)) => return true,
-                Ok(Some(Signal::Reload)) => self.feed(self.world.settings()),
+                Ok(Some(Signal::Reload)) => {
+                    self.reload();
+                }
                 Ok(None) => return false,
                 Err(error) => {
                     error!("cannot read signals: {error}");
@@ -208,7 +249,11 @@ impl Daemon {
                 Ok(Some(events)) => {
                     events.into_iter().for_each(|event| self.feed(Event::Link(event)))
                 }
-                other => return self.ended(other.err()),
+                Ok(None) => return,
+                Err(error) => {
+                    self.links.discard_stale();
+                    return self.lost(&error);
+                }
             }
         }
         self.unread.push_back(LINKS);
@@ -226,22 +271,23 @@ impl Daemon {
                 Ok(Some(events)) => {
                     events.into_iter().for_each(|event| self.feed(Event::Nftables(event)));
                 }
-                other => return self.ended(other.err()),
+                Ok(None) => return,
+                Err(error) => {
+                    socket.discard_stale();
+                    return self.lost(&error);
+                }
             }
         }
         self.unread.push_back(NFTABLES);
     }
 
-    /// The end of a source's input: nothing more to read, lost events, or a broken socket.
-    fn ended(&mut self, error: Option<Error>) {
-        match error {
-            None => (),
-            Some(Error::Overrun) => self.feed(Event::EventsLost),
-            Some(error) => {
-                error!("{error}");
-                self.feed(Event::EventsLost);
-            }
+    /// Events were lost, or their socket failed. What still waited was older than what was lost and
+    /// has been thrown away: only an empty queue makes the kernel deliver, and wake us, again.
+    fn lost(&mut self, error: &Error) {
+        if !matches!(error, Error::Overrun) {
+            error!("{error}");
         }
+        self.feed(Event::EventsLost);
     }
 
     fn on_conntrack(&mut self) {
@@ -254,7 +300,12 @@ impl Daemon {
     }
 
     fn counted(&mut self, result: Result<FlowCounts, Error>) {
-        let counts = result.map_err(told).ok();
+        let line = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        if !line.is_empty() && line != self.count_error {
+            warn!("{line}");
+        }
+        self.count_error = line;
+        let counts = result.ok();
         let status = self.control.status(counts, Instant::now());
         for reply_to in std::mem::take(&mut self.waiting) {
             self.bus.reply(reply_to, Ok(status::encode(&status)));
@@ -282,10 +333,7 @@ impl Daemon {
                     self.bus.reply(reply_to, devices::encode(&devices, name.as_deref()));
                 }
                 Request::Reload => {
-                    let settings = self.world.settings();
-                    let read = matches!(settings, Event::Settings(Ok(_)));
-                    self.feed(settings);
-                    self.on_timers();
+                    let read = self.reload();
                     self.bus.reply(reply_to, reload::encode(read));
                 }
             }
@@ -321,16 +369,19 @@ impl Daemon {
     fn refresh(&mut self) {
         let now = Instant::now();
         if self.world.survey_older_than(SURVEY_FRESH, now) {
-            if let Some(Event::Surveyed(Ok(snapshot))) = self.world.perform(Effect::Survey, now) {
-                self.feed(Event::Refreshed(snapshot));
+            if let Some(Event::Surveyed(result)) = self.world.perform(Effect::Survey, now) {
+                self.feed(Event::Refreshed(result));
             }
         }
     }
 
-    fn stop(mut self) -> Result<(), StartError> {
+    fn stop(mut self) -> Result<(), RunError> {
         match self.world.remove_all() {
             Ok(()) => info!("stopped, our tables are removed"),
-            Err(error) => error!("stopped, but our tables may remain: {error}"),
+            Err(error) => {
+                error!("stopped, but our tables may remain: {error}");
+                return Err(RunError::Netlink(error));
+            }
         }
         Ok(())
     }
@@ -352,6 +403,22 @@ fn read_events<T>(
         }
     }
     Ok(Some(events))
+}
+
+/// Two daemons would undo each other's tables. An abstract socket belongs to the network namespace,
+/// as the tables do, and goes with its process however that ends.
+fn only_instance() -> Result<UnixListener, RunError> {
+    let doing = "claim this network namespace";
+    let address = SocketAddr::from_abstract_name("flowtabled")
+        .map_err(|source| RunError::System { doing, source })?;
+    UnixListener::bind_addr(&address).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => RunError::Running,
+        _ => RunError::System { doing, source },
+    })
+}
+
+fn open_nftables() -> Result<Socket, Error> {
+    Socket::open(NETLINK_NETFILTER, &[NFNLGRP_NFTABLES], "watch nf_tables").map_err(told)
 }
 
 /// Logs an error on its way.

@@ -86,6 +86,8 @@ impl FlowCounter {
         self.started = now;
         self.counts = FlowCounts::default();
         self.entries = 0;
+        // The rest of a count that was given up: while it lasts the kernel starts no other.
+        self.socket.discard_stale();
         let sequence = self.socket.next_sequence();
         self.socket.send(&conntrack::stats_request(sequence), DOING)?;
         self.step = Step::Total(sequence);

@@ -2,10 +2,12 @@
 //! Asking the running kernel what it can do, by dry runs where possible: versions lie, because
 //! distributions carry patches both ways.
 
+use crate::core::answers::Answer;
 use crate::core::plan;
-use crate::core::settings::{Mode, Settings};
+use crate::core::settings::Settings;
 use crate::core::status::KernelAbilities;
 use crate::netlink::conntrack::{self, stats};
+use crate::netlink::ext_ack::{Ack, NLMSG_ERROR};
 use crate::netlink::message::Messages;
 use crate::netlink::nftables::{Chain, ChainHook, Expression, Rule};
 use crate::netlink::nftables::{Command, Flowtable, Nftables, Table, NETLINK_NETFILTER};
@@ -26,30 +28,43 @@ pub fn abilities(nftables: Option<&mut Nftables>) -> KernelAbilities {
         ..KernelAbilities::default()
     };
     if let Some(nftables) = nftables {
-        abilities.flowtable = accepted(nftables.check(probe(&[], false)));
+        let (flowtable, rule) = probe(&[], false);
+        abilities.flowtable = accepted(nftables.check([flowtable, rule].concat()));
         if abilities.flowtable == Some(true) {
-            abilities.named_hooks = accepted(nftables.check(probe(&[NO_DEVICE], false)));
+            abilities.named_hooks = accepted(nftables.check(probe(&[NO_DEVICE], false).0));
         }
     }
     abilities
 }
 
-/// Whether the kernel would take `device` into a flowtable, with the hardware flag or without:
-/// `None` when it would, else its refusal in words.
-pub fn refusal(nftables: &mut Nftables, device: &str, hardware: bool) -> Option<String> {
-    match nftables.check(probe(&[device], hardware)) {
-        Ok(()) => None,
-        Err(Error::Refused(refusal)) => {
-            Some(refusal.text.unwrap_or_else(|| errno_text(refusal.errno)))
+/// Whether the kernel would take these devices into a flowtable, with the hardware flag or without.
+pub fn ask(nftables: &mut Nftables, devices: &[&str], hardware: bool) -> Answer {
+    let (flowtable, _) = probe(devices, hardware);
+    match nftables.check(flowtable) {
+        Ok(()) => Answer::Takes,
+        Err(Error::Refused(refusal)) if OF_THE_DEVICE.contains(&refusal.errno) => {
+            Answer::Refuses(refusal.text.unwrap_or_else(|| errno_text(refusal.errno)))
         }
-        Err(other) => Some(other.to_string()),
+        Err(error) => Answer::Unknown(error.to_string()),
     }
 }
 
-/// A whole offload table, so that every kernel module that a real one needs is asked for.
-fn probe(devices: &[&str], hardware: bool) -> Vec<Command> {
+/// Errors of a driver or of a device's hook list; others are about memory, permission or luck.
+const OF_THE_DEVICE: [i32; 7] = [
+    libc::EOPNOTSUPP,
+    libc::ENOENT,
+    libc::ENODEV,
+    libc::EBUSY,
+    libc::EEXIST,
+    libc::EINVAL,
+    libc::E2BIG,
+];
+
+/// A table with a flowtable, and the chain and rule that complete it, so that every kernel module
+/// that real ones need is asked for.
+fn probe(devices: &[&str], hardware: bool) -> (Vec<Command>, Vec<Command>) {
     let table = Table::inet(PROBE_TABLE);
-    vec![
+    let flowtable = vec![
         Command::AddTable(table.clone()),
         Command::AddFlowtable(Flowtable {
             table: table.clone(),
@@ -60,6 +75,8 @@ fn probe(devices: &[&str], hardware: bool) -> Vec<Command> {
             counter: true,
             handle: 0,
         }),
+    ];
+    let rule = vec![
         Command::AddChain(Chain {
             table: table.clone(),
             name: plan::CHAIN.into(),
@@ -70,18 +87,22 @@ fn probe(devices: &[&str], hardware: bool) -> Vec<Command> {
             table,
             chain: plan::CHAIN.into(),
             expressions: vec![Expression::FlowOffload { flowtable: plan::FLOWTABLE.into() }],
-            comment: Mode::Software.name().into(),
+            comment: "probe".into(),
             handle: 0,
         }),
-    ]
+    ];
+    (flowtable, rule)
 }
 
-/// A refusal for lack of permission says nothing about the kernel.
+/// Errors that mean that something is not built in or loaded.
+const MISSING: [i32; 4] =
+    [libc::EOPNOTSUPP, libc::ENOENT, libc::EPROTONOSUPPORT, libc::EAFNOSUPPORT];
+
+/// Refusals for other reasons (permission, memory) say nothing about the kernel.
 fn accepted(result: Result<(), Error>) -> Option<bool> {
     match result {
         Ok(()) => Some(true),
-        Err(Error::Refused(refusal)) if refusal.errno == libc::EPERM => None,
-        Err(Error::Refused(_)) => Some(false),
+        Err(Error::Refused(refusal)) => MISSING.contains(&refusal.errno).then_some(false),
         Err(_) => None,
     }
 }
@@ -93,7 +114,10 @@ fn conntrack_lists() -> Option<bool> {
     socket.send(&conntrack::stats_request(sequence), doing).ok()?;
     let datagram = socket.receive_within(doing).ok()?;
     let message = Messages::new(datagram).next()?.ok()?;
-    Some(stats::parse_entries(&message).is_ok_and(|entries| entries.is_some()))
+    match Ack::parse(&message).filter(|_| message.kind == NLMSG_ERROR) {
+        Some(ack) => MISSING.contains(&ack.errno).then_some(false),
+        None => stats::parse_entries(&message).ok()?.map(|_| true),
+    }
 }
 
 fn read(path: &str) -> Option<String> {

@@ -9,4 +9,4 @@ pub mod kernel;
 pub mod logging;
 pub mod options;
 
-pub use event_loop::{Daemon, StartError};
+pub use event_loop::{Daemon, RunError};

@@ -47,6 +47,8 @@ pub enum Error {
 pub struct Refusal {
     /// The request in words, e.g. `add flowtable ft of table inet flowtabled`.
     pub object: String,
+    /// Name of the nf_tables table that it belongs to; empty for other requests.
+    pub table: String,
     /// The offending value inside it (a device name), where the kernel pointed at one.
     pub culprit: Option<String>,
     /// Positive error number.
@@ -70,6 +72,7 @@ impl Error {
         let ack = Ack::parse(message).unwrap_or_default();
         Error::Refused(Refusal {
             object: doing.into(),
+            table: String::new(),
             culprit: None,
             errno: ack.errno,
             text: ack.text,
@@ -128,6 +131,7 @@ mod tests {
     fn refusal_names_object_and_culprit() {
         let refusal = Refusal {
             object: "add flowtable ft".into(),
+            table: "flowtabled".into(),
             culprit: Some("lan9".into()),
             errno: libc::ENOENT,
             text: None,

@@ -26,8 +26,8 @@ const DATAGRAM_LEN: usize = 32 * 1024;
 const RECEIVE_BUFFER: u32 = 1 << 20;
 /// Room for one transaction; 255 devices and a few thousand set elements fit.
 const SEND_BUFFER: u32 = 512 * 1024;
-/// The kernel answers within the send call; this is for a machine that stalls.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The kernel answers within the send call; this is for the answers that a worker makes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A dump that keeps being interrupted by other writers is repeated this often.
 const DUMP_TRIES: u32 = 8;
 

@@ -53,6 +53,26 @@ pub enum Command {
     DeleteRule(Rule),
 }
 
+impl Command {
+    /// The table that it changes.
+    pub fn table(&self) -> &Table {
+        match self {
+            Command::AddTable(table) | Command::DeleteTable(table) => table,
+            Command::AddFlowtable(flowtable)
+            | Command::RemoveDevices(flowtable)
+            | Command::DeleteFlowtable(flowtable) => &flowtable.table,
+            Command::AddChain(chain) | Command::DeleteChain(chain) | Command::FlushChain(chain) => {
+                &chain.table
+            }
+            Command::AddSet(set)
+            | Command::DeleteSet(set)
+            | Command::AddElements(set)
+            | Command::RemoveElements(set) => &set.table,
+            Command::AddRule(rule) | Command::DeleteRule(rule) => &rule.table,
+        }
+    }
+}
+
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -156,6 +176,7 @@ impl Stage {
             sequence: self.sequence,
             range: start..self.batch.bytes.len(),
             object: command.to_string(),
+            table: command.table().name.clone(),
         });
         self.sequence += 1;
     }
@@ -239,6 +260,7 @@ struct Part {
     sequence: u32,
     range: Range<usize>,
     object: String,
+    table: String,
 }
 
 impl FinishedBatch {
@@ -258,6 +280,7 @@ impl FinishedBatch {
         let request = part.and_then(|part| self.bytes.get(part.range.clone())).unwrap_or_default();
         Refusal {
             object: part.map_or_else(|| "begin a transaction".into(), |part| part.object.clone()),
+            table: part.map(|part| part.table.clone()).unwrap_or_default(),
             culprit: ack.offset.and_then(|offset| culprit(request, offset)),
             errno: ack.errno,
             text: ack.text.clone(),

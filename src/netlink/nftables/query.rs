@@ -202,7 +202,15 @@ impl Nftables {
         self.socket.send(batch.bytes(), doing)?;
         let mut refusal = None;
         loop {
-            let datagram = self.socket.receive_within(doing)?;
+            // The kernel has answered before the send call returned. A batch that it gave up half
+            // way has no last acknowledgement, so a refusal with nothing behind it is the end.
+            let datagram = match self.socket.receive(doing)? {
+                Some(datagram) => datagram,
+                None => match refusal {
+                    Some(refusal) => return Err(Error::Refused(refusal)),
+                    None => self.socket.receive_within(doing)?,
+                },
+            };
             for message in Messages::new(datagram) {
                 let message = message.map_err(|error| Error::malformed("answer", &error))?;
                 let ours = (first..=batch.last_sequence()).contains(&message.sequence);
@@ -213,8 +221,7 @@ impl Nftables {
                 if ack.errno != 0 && refusal.is_none() {
                     refusal = Some(batch.refusal(message.sequence, &ack));
                 }
-                let batch_refused = message.sequence == first && ack.errno != 0;
-                if message.sequence == batch.last_sequence() || batch_refused {
+                if message.sequence == batch.last_sequence() {
                     return refusal.map_or(Ok(()), |refusal| Err(Error::Refused(refusal)));
                 }
             }

@@ -17,6 +17,7 @@ const AF_UNSPEC: u8 = 0;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
+const IFLA_WIRELESS: u16 = 11;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
@@ -57,8 +58,9 @@ pub enum LinkEvent {
 }
 
 impl LinkEvent {
-    /// Reads one rtnetlink message. `None` for other kinds and for the bridge's own view of its
-    /// ports (family AF_BRIDGE), whose deletion does not mean that the device is gone.
+    /// Reads one rtnetlink message. `None` for other kinds, for the bridge's own view of its ports
+    /// (family AF_BRIDGE), whose deletion does not mean that the device is gone, and for wireless
+    /// events, which carry nothing of the device but its name (net/wireless/wext-core.c).
     pub(super) fn parse(message: &Message<'_>) -> Result<Option<LinkEvent>, DecodeError> {
         let gone = match message.kind {
             RTM_NEWLINK => false,
@@ -87,7 +89,14 @@ impl LinkEvent {
             lower: None,
             lower_elsewhere: false,
         };
-        attribute::for_each(attributes, |kind, value| link.read(kind, value))?;
+        let mut partial = false;
+        attribute::for_each(attributes, |kind, value| {
+            partial |= kind == IFLA_WIRELESS;
+            link.read(kind, value)
+        })?;
+        if partial {
+            return Ok(None);
+        }
         // A device without a lower one names itself, or 0 (tunnels).
         link.lower =
             link.lower.filter(|&lower| lower != 0 && (lower != index || link.lower_elsewhere));
@@ -118,4 +127,49 @@ impl Link {
 pub(super) fn write_dump(writer: &mut Writer) {
     writer.raw(&[0; IFINFOMSG_LEN]);
     writer.u32_host(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::message::{request, Messages};
+
+    fn parse(fill: impl FnOnce(&mut Writer)) -> Option<LinkEvent> {
+        let bytes = request(RTM_NEWLINK, 0, 0, |writer| {
+            let mut header = [0; IFINFOMSG_LEN];
+            header[4..8].copy_from_slice(&7u32.to_ne_bytes());
+            writer.raw(&header);
+            fill(writer);
+        });
+        let message = Messages::new(&bytes).next().unwrap().unwrap();
+        LinkEvent::parse(&message).unwrap()
+    }
+
+    #[test]
+    fn wireless_events_are_no_news_of_the_device() {
+        let full = parse(|w| {
+            w.string(IFLA_IFNAME, "wlan0");
+            w.u32_host(IFLA_MASTER, 3);
+        });
+        assert!(matches!(full, Some(LinkEvent::New(link)) if link.master == Some(3)));
+        let event = parse(|w| {
+            w.string(IFLA_IFNAME, "wlan0");
+            w.bytes(IFLA_WIRELESS, &[1, 2, 3, 4]);
+        });
+        assert_eq!(event, None);
+    }
+
+    #[test]
+    fn a_device_that_names_itself_stands_on_nothing() {
+        for lower in [0, 7] {
+            let event = parse(|w| w.u32_host(IFLA_LINK, lower));
+            assert!(matches!(event, Some(LinkEvent::New(link)) if link.lower.is_none()));
+        }
+        let elsewhere = parse(|w| {
+            w.u32_host(IFLA_LINK, 7);
+            w.u32_host(IFLA_LINK_NETNSID, 0);
+        });
+        let Some(LinkEvent::New(link)) = elsewhere else { panic!("not a device") };
+        assert_eq!((link.lower, link.lower_elsewhere), (Some(7), true));
+    }
 }

@@ -103,7 +103,7 @@ fn plan_for(names: &[&str]) -> Vec<plan::Class> {
 fn make_tables() -> Result<()> {
     let mut nftables = Nftables::open().context("nf_tables")?;
     let snapshot = nftables.snapshot(&our_tables()).context("nf_tables")?;
-    let commands = difference(&snapshot, &plan_for(&["lan0", "wan0"]));
+    let commands = difference(&snapshot, &plan_for(&["lan0", "wan0"]), &|_| true);
     nftables.commit(commands, snapshot.generation).context("the daemon's tables")
 }
 
@@ -113,7 +113,7 @@ fn refusal(socket: &mut Socket, name: &str, hardware: bool, devices: &[&str]) ->
     for class in &mut classes {
         class.flowtable.hardware = hardware;
     }
-    let batch = Batch::new(difference(&Snapshot::default(), &classes));
+    let batch = Batch::new(difference(&Snapshot::default(), &classes, &|_| true));
     let first = socket.reserve_sequences(batch.sequences());
     let batch = batch.finish(first, None, false);
     socket.send(batch.bytes(), "ask").context("nf_tables")?;
