@@ -66,7 +66,9 @@ impl Service {
 
     fn signal(&mut self, signal: &str) -> Result<()> {
         let child = self.child.as_ref().context(format!("{} does not run", self.program))?;
-        run(Command::new("kill").args([signal, &child.id().to_string()])).map(drop)
+        // The shell's own `kill`: a small system has no other.
+        let command = format!("kill {signal} {}", child.id());
+        run(Command::new("sh").args(["-c", &command])).map(drop)
     }
 
     fn wait(&mut self) -> Result<()> {

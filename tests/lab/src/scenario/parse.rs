@@ -361,5 +361,6 @@ mod tests {
         assert_eq!(release("6.12.95+deb13-cloud-amd64").unwrap(), (6, 12));
         assert_eq!(release("7.2").unwrap(), (7, 2));
         assert!(release("six").is_err());
+        assert_eq!(steps("needs kernel 6.16\n"), [Step::Needs { release: (6, 16) }]);
     }
 }

@@ -19,7 +19,7 @@ pub use tally::Tally;
 const KERNELS: [&str; 3] = ["6.1", "6.12", "newest"];
 
 /// What the differential UCI tests build the real libuci with.
-const UCI_PACKAGES: [&str; 2] = ["cmake", "libclang-dev"];
+const UCI_PACKAGES: [&str; 3] = ["cmake", "g++", "libclang-dev"];
 
 /// One step: its name and what it does.
 struct Step {
