@@ -33,7 +33,7 @@ fn set(key_type: KeyType, name: &str, elements: &[&[u8]]) -> Set {
 fn chain() -> Chain {
     Chain {
         table: table(),
-        name: "offload".into(),
+        name: "forward".into(),
         hook: Some(ChainHook::forward(10)),
         accepts: true,
     }
@@ -42,7 +42,7 @@ fn chain() -> Chain {
 fn rule(expressions: Vec<Expression>) -> Rule {
     Rule {
         table: table(),
-        chain: "offload".into(),
+        chain: "forward".into(),
         expressions,
         comment: "one rule".into(),
         handle: 0,
@@ -125,8 +125,8 @@ fn a_refusal_names_its_object_and_undoes_the_rest() {
             panic!("a rule without its chain was taken");
         };
         assert_eq!(refusal.errno, libc::ENOENT);
-        assert!(refusal.object.contains("rule \"one rule\" of chain offload"), "{refusal}");
-        assert_eq!(refusal.culprit.as_deref(), Some("offload"));
+        assert!(refusal.object.contains("rule \"one rule\" of chain forward"), "{refusal}");
+        assert_eq!(refusal.culprit.as_deref(), Some("forward"));
         assert!(nftables.snapshot(&[table()]).unwrap().tables.is_empty());
     });
 }

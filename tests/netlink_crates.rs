@@ -104,7 +104,7 @@ fn they_see_the_objects_that_we_meant() {
         _ => None,
     });
     let attributes = &chain.expect("a chain").attributes;
-    assert!(attributes.contains(&ChainAttribute::Name("offload".into())));
+    assert!(attributes.contains(&ChainAttribute::Name("forward".into())));
     assert!(attributes.contains(&ChainAttribute::Type("filter".into())));
     let hooks = attributes.iter().find_map(|attribute| match attribute {
         ChainAttribute::Hook(hooks) => Some(hooks),

@@ -24,8 +24,8 @@ pub const TABLE_SOFTWARE: &str = "flowtabled";
 pub const TABLE_HARDWARE: &str = "flowtabled_hw";
 /// Name of the flowtable in each table.
 pub const FLOWTABLE: &str = "ft";
-/// Name of the chain in each table.
-pub const CHAIN: &str = "offload";
+/// Name of the chain in each table. Not `offload`, which nft reserves and could not read back.
+pub const CHAIN: &str = "forward";
 /// Comment of the rule that counts packets of offloaded flows on the classic path.
 pub const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
 

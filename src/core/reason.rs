@@ -20,7 +20,7 @@ pub enum Reason {
     NoDevice,
     /// The kernel has no flowtable support.
     NoKernelSupport,
-    /// The kernel refused for lack of CAP_NET_ADMIN.
+    /// The kernel refused for lack of CAP_NET_ADMIN, or because another program owns the table.
     NoPermission,
     /// The kernel refused the transaction; the last good state stays.
     Refused,
@@ -98,7 +98,7 @@ impl Reason {
             Reason::NoConfiguration => "no usable configuration has been read yet",
             Reason::NoDevice => "no firewall zone has a device that exists",
             Reason::NoKernelSupport => "the kernel has no flowtable support",
-            Reason::NoPermission => "no permission to change nf_tables (CAP_NET_ADMIN)",
+            Reason::NoPermission => "no permission to change nf_tables",
             Reason::Refused => "the kernel refused the change, the last good state stays in force",
             Reason::NoHardware => "no device accepts hardware offload",
             Reason::SomeHardware => "only some devices accept hardware offload",

@@ -29,7 +29,7 @@ const NFT_LISTS: [List; 6] = [
     ("table", 0x0a01, &[]),
     ("flowtable", 0x0a17, &[]),
     ("chain", 0x0a04, &[]),
-    ("rule", 0x0a07, &[(1, "flowtabled"), (2, "offload")]),
+    ("rule", 0x0a07, &[(1, "flowtabled"), (2, "forward")]),
     ("set", 0x0a0a, &[(1, "flowtabled")]),
     ("element", 0x0a0d, &[(1, "flowtabled"), (2, "protocols")]),
 ];

@@ -25,7 +25,7 @@ const REASONS = {
 	no_configuration: _('no usable configuration has been read yet'),
 	no_device: _('no firewall zone has a device that exists'),
 	no_kernel_support: _('the kernel has no flowtable support'),
-	no_permission: _('no permission to change nf_tables (CAP_NET_ADMIN)'),
+	no_permission: _('no permission to change nf_tables'),
 	refused: _('the kernel refused the change, the last good state stays in force'),
 	no_hardware: _('no device accepts hardware offload'),
 	some_hardware: _('only some devices accept hardware offload'),
