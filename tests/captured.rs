@@ -18,7 +18,7 @@ use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::conntrack::entry::Entry;
 use flowtabled::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
 use flowtabled::netlink::conntrack::{
-    stats, Counters, Filter, Masked, Tuple, IPS_OFFLOAD,
+    stats, Counters, CtEvent, Filter, Masked, Tuple, IPS_OFFLOAD,
 };
 use flowtabled::netlink::ext_ack::Ack;
 use flowtabled::netlink::message::{Message, Messages};
@@ -266,7 +266,7 @@ fn shortened_messages_are_survived() {
                 let _ = (Table::parse(&message), Flowtable::parse(&message));
                 let _ = (Chain::parse(&message), Rule::parse(&message), Set::parse(&message));
                 let _ = (Generation::parse(&message), NftEvent::parse(&message));
-                let _ = (route::parse(&message), Entry::parse(&message));
+                let _ = (route::parse(&message), Entry::parse(&message), CtEvent::parse(&message));
                 let _ = (stats::parse_entries(&message), Ack::parse(&message));
             }
         }

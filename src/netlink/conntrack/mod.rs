@@ -5,6 +5,7 @@
 //! net/netfilter/nf_conntrack_netlink.c.
 
 pub mod entry;
+pub mod event;
 pub mod request;
 pub mod stats;
 pub mod status;
@@ -15,10 +16,18 @@ mod walk;
 use super::attribute::Writer;
 
 pub use entry::{Counters, Entry};
+pub use event::CtEvent;
 pub use request::{offloaded_request, stats_request, Change, Filter, Masked, NewEntry};
 pub use status::{IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD};
 pub use tcp_state::TcpState;
 pub use tuple::{Addresses, Family, Icmp, Tuple};
+
+/// Multicast group of new entries.
+pub const NFNLGRP_CONNTRACK_NEW: u32 = 1;
+/// Multicast group of changed entries.
+pub const NFNLGRP_CONNTRACK_UPDATE: u32 = 2;
+/// Multicast group of entries that have ended.
+pub const NFNLGRP_CONNTRACK_DESTROY: u32 = 3;
 
 const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 const IPCTNL_MSG_CT_NEW: u16 = 0;
