@@ -6,6 +6,7 @@
 
 pub mod entry;
 pub mod event;
+pub mod query;
 pub mod request;
 pub mod stats;
 pub mod status;
@@ -17,6 +18,7 @@ use super::attribute::Writer;
 
 pub use entry::{Counters, Entry};
 pub use event::CtEvent;
+pub use query::Conntrack;
 pub use request::{offloaded_request, stats_request, Change, Filter, Masked, NewEntry};
 pub use status::{IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD};
 pub use tcp_state::TcpState;
