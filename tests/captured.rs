@@ -16,7 +16,10 @@ use flowtabled::core::diff::difference;
 use flowtabled::core::plan::{self, Class};
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::conntrack::entry::Entry;
-use flowtabled::netlink::conntrack::{stats, IPS_HW_OFFLOAD, IPS_OFFLOAD};
+use flowtabled::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
+use flowtabled::netlink::conntrack::{
+    stats, Counters, CtEvent, Filter, Masked, Tuple, IPS_OFFLOAD,
+};
 use flowtabled::netlink::ext_ack::Ack;
 use flowtabled::netlink::message::{Message, Messages};
 use flowtabled::netlink::nftables::event::NftEvent;
@@ -179,11 +182,54 @@ fn network_devices_stand_on_one_another() {
 #[test]
 fn offloaded_connections_show_their_state() {
     for (kernel, text) in CAPTURES {
-        let entries = each(&capture(text), "conntrack", Entry::parse);
-        assert_eq!(entries.len(), 2, "Linux {kernel}");
-        for entry in entries.into_iter().flatten() {
-            assert_eq!(entry.status & (IPS_OFFLOAD | IPS_HW_OFFLOAD), IPS_OFFLOAD);
+        let mut entries: Vec<Entry> =
+            each(&capture(text), "conntrack", Entry::parse).into_iter().flatten().collect();
+        // Lists have no order.
+        entries.sort_by_key(|entry| entry.orig.family());
+        let [tcp, udp] = entries[..] else { panic!("Linux {kernel}: {entries:?}") };
+        for entry in [tcp, udp] {
+            assert!(entry.is_offloaded() && !entry.is_hw_offloaded());
+            assert!(entry.is_assured() && entry.seen_reply() && !entry.dying());
+            assert!(!entry.dst_nat());
+            assert_eq!((entry.mark, entry.zone), (0, 0));
+            assert_eq!((entry.timeout_s, entry.tcp_state), (None, None), "left out by the kernel");
+            assert_eq!((entry.start_ns, entry.stop_ns), (None, None));
+            assert!(!entry.has_helper && !entry.has_seq_adj && !entry.has_master);
         }
+        // The client's port and the id are all that differs between the kernels.
+        let (tcp_port, udp_port, ids) = match kernel {
+            "6.1" => (0xc300, 0x97d8, (0xdd8f_e7f5, 0xe751_974f)),
+            "6.12" => (0xa8c4, 0x9a74, (0xd338_5a08, 0x0e53_db5a)),
+            _ => (0xb722, 0xb027, (0xebc4_23c8, 0xc10a_3678)),
+        };
+        assert_eq!((tcp.id, udp.id), ids, "Linux {kernel}");
+        assert_eq!(tcp.orig.to_string(), format!("192.168.1.2:{tcp_port} -> 203.0.113.2:80 tcp"));
+        let expected = format!("[fd00:1::2]:{udp_port} -> [fd00:2::2]:53 udp");
+        assert_eq!(udp.orig.to_string(), expected);
+        // IPv4 leaves with the router's address, IPv6 with its own.
+        let address = |text: &str, port| (text.parse().unwrap(), port);
+        let (server, client) = (address("203.0.113.2", 80), address("192.168.1.2", tcp_port));
+        assert_eq!(Some(tcp.orig), Tuple::new(IPPROTO_TCP, client, server));
+        let outside = address("203.0.113.1", tcp_port);
+        assert_eq!(Some(tcp.reply), Tuple::new(IPPROTO_TCP, server, outside));
+        assert_eq!((udp.orig.protocol, udp.reply), (IPPROTO_UDP, udp.orig.inverse()));
+        // For both it was decided whether to translate: confirmed, both ways, assured.
+        assert_eq!((tcp.status, udp.status), (IPS_OFFLOAD | 0x19e, IPS_OFFLOAD | 0x18e));
+        assert!(tcp.src_nat() && !udp.src_nat());
+        let counters = |packets, bytes| Some(Counters { packets, bytes });
+        assert_eq!(
+            (tcp.counters_orig, tcp.counters_reply),
+            (counters(16, 5960), counters(12, 5752))
+        );
+        assert_eq!(
+            (udp.counters_orig, udp.counters_reply),
+            (counters(15, 8400), counters(15, 8400))
+        );
+
+        let offloaded = Filter { status: Some(Masked::set(IPS_OFFLOAD)), ..Filter::default() };
+        let classic = Filter { status: Some(Masked::clear(IPS_OFFLOAD)), ..Filter::default() };
+        assert!(offloaded.matches(&tcp) && !classic.matches(&tcp));
+
         let stats = each(&capture(text), "conntrack-stats", stats::parse_entries);
         assert_eq!(stats, [Some(0)], "Linux {kernel}: taken in an empty namespace");
     }
@@ -220,7 +266,7 @@ fn shortened_messages_are_survived() {
                 let _ = (Table::parse(&message), Flowtable::parse(&message));
                 let _ = (Chain::parse(&message), Rule::parse(&message), Set::parse(&message));
                 let _ = (Generation::parse(&message), NftEvent::parse(&message));
-                let _ = (route::parse(&message), Entry::parse(&message));
+                let _ = (route::parse(&message), Entry::parse(&message), CtEvent::parse(&message));
                 let _ = (stats::parse_entries(&message), Ack::parse(&message));
             }
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::status::FlowCounts;
 use crate::netlink::conntrack::entry::Entry;
-use crate::netlink::conntrack::{self, stats, IPS_HW_OFFLOAD, IPS_OFFLOAD};
+use crate::netlink::conntrack::{self, stats};
 use crate::netlink::ext_ack::{NLMSG_DONE, NLMSG_ERROR};
 use crate::netlink::message::Messages;
 use crate::netlink::nftables::NETLINK_NETFILTER;
@@ -178,10 +178,10 @@ fn read(
                 NLMSG_ERROR => return Err(Error::refused(DOING, &message)),
                 _ => {
                     // Kernels before 5.15 list all entries, whatever was asked for.
-                    let entry = Entry::parse(&message).map_err(malformed)?.unwrap_or_default();
-                    if entry.status & IPS_HW_OFFLOAD != 0 {
+                    let Some(entry) = Entry::parse(&message).map_err(malformed)? else { continue };
+                    if entry.is_hw_offloaded() {
                         counts.hardware += 1;
-                    } else if entry.status & IPS_OFFLOAD != 0 {
+                    } else if entry.is_offloaded() {
                         counts.software += 1;
                     }
                 }

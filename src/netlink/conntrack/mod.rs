@@ -5,48 +5,60 @@
 //! net/netfilter/nf_conntrack_netlink.c.
 
 pub mod entry;
+pub mod event;
+pub mod query;
+pub mod request;
 pub mod stats;
-
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
+pub mod status;
+pub mod tcp_state;
+pub mod tuple;
+mod walk;
 
 use super::attribute::Writer;
-use super::message::request;
+
+pub use entry::{Counters, Entry};
+pub use event::CtEvent;
+pub use query::Conntrack;
+pub use request::{offloaded_request, stats_request, Change, Filter, Masked, NewEntry};
+pub use status::{IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD};
+pub use tcp_state::TcpState;
+pub use tuple::{Addresses, Family, Icmp, Tuple};
+
+/// Multicast group of new entries.
+pub const NFNLGRP_CONNTRACK_NEW: u32 = 1;
+/// Multicast group of changed entries.
+pub const NFNLGRP_CONNTRACK_UPDATE: u32 = 2;
+/// Multicast group of entries that have ended.
+pub const NFNLGRP_CONNTRACK_DESTROY: u32 = 3;
 
 const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 const IPCTNL_MSG_CT_NEW: u16 = 0;
 const IPCTNL_MSG_CT_GET: u16 = 1;
+const IPCTNL_MSG_CT_DELETE: u16 = 2;
 const IPCTNL_MSG_CT_GET_STATS: u16 = 5;
 
 const NFGENMSG_LEN: usize = 4;
+const NFPROTO_UNSPEC: u8 = 0;
 
+const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_TUPLE_REPLY: u16 = 2;
 const CTA_STATUS: u16 = 3;
+const CTA_PROTOINFO: u16 = 4;
+const CTA_TIMEOUT: u16 = 7;
+const CTA_MARK: u16 = 8;
+const CTA_ID: u16 = 12;
+const CTA_ZONE: u16 = 18;
+const CTA_MARK_MASK: u16 = 21;
 const CTA_STATUS_MASK: u16 = 26;
 
-/// IPS_ASSURED: the connection has carried packets both ways for good.
-pub const IPS_ASSURED: u32 = 4;
-/// IPS_OFFLOAD: a flow object exists for the connection.
-pub const IPS_OFFLOAD: u32 = 0x4000;
-/// IPS_HW_OFFLOAD: a driver has accepted at least one direction.
-pub const IPS_HW_OFFLOAD: u32 = 0x8000;
+const CTA_PROTOINFO_TCP: u16 = 1;
+const CTA_PROTOINFO_TCP_STATE: u16 = 1;
 
 const fn kind(message: u16) -> u16 {
     NFNL_SUBSYS_CTNETLINK << 8 | message
 }
 
-fn write_header(writer: &mut Writer) {
-    writer.raw(&[0; NFGENMSG_LEN]);
-}
-
-/// Asks for all offloaded connections. Kernels before 5.15 ignore the filter and list all.
-pub fn offloaded_request(sequence: u32) -> Vec<u8> {
-    request(kind(IPCTNL_MSG_CT_GET), NLM_F_REQUEST | NLM_F_DUMP, sequence, |writer| {
-        write_header(writer);
-        writer.u32_be(CTA_STATUS, IPS_OFFLOAD);
-        writer.u32_be(CTA_STATUS_MASK, IPS_OFFLOAD);
-    })
-}
-
-/// Asks for the number of connections.
-pub fn stats_request(sequence: u32) -> Vec<u8> {
-    request(kind(IPCTNL_MSG_CT_GET_STATS), NLM_F_REQUEST, sequence, write_header)
+/// Writes a `struct nfgenmsg`.
+fn write_header(writer: &mut Writer, family: u8) {
+    writer.raw(&[family, 0, 0, 0]);
 }
