@@ -155,7 +155,8 @@ impl Conntrack {
                 if ack.errno != 0 && refusal.is_none() {
                     let object = object((message.sequence - first) as usize);
                     let Ack { errno, text, .. } = ack;
-                    refusal = Some(Refusal { object, culprit: None, errno, text });
+                    let table = String::new();
+                    refusal = Some(Refusal { object, table, culprit: None, errno, text });
                 }
                 if message.sequence == last {
                     return refusal.map_or(Ok(()), |refusal| Err(Error::Refused(refusal)));
