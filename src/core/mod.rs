@@ -8,6 +8,7 @@ pub mod answers;
 pub mod control;
 pub mod devices;
 pub mod diff;
+pub mod flows;
 pub mod glob;
 pub mod links;
 pub mod plan;

@@ -38,6 +38,24 @@ pub struct Counters {
     pub bytes: u64,
 }
 
+impl Counters {
+    /// Both together.
+    pub fn plus(self, other: Counters) -> Counters {
+        Counters {
+            packets: self.packets.saturating_add(other.packets),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// What has come on top of an earlier reading.
+    pub fn since(self, earlier: Counters) -> Counters {
+        Counters {
+            packets: self.packets.saturating_sub(earlier.packets),
+            bytes: self.bytes.saturating_sub(earlier.bytes),
+        }
+    }
+}
+
 /// A connection as the kernel tells of it, in an answer or an event.
 ///
 /// Events leave out what has not changed: a mark of 0, the TCP state, the sequence adjustment and

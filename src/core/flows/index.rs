@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Positions of records by hash: open addressing with four bytes a slot.
+//!
+//! The keys stay in the records, so that a flow costs its record and about eight bytes here; a
+//! `HashMap` would hold each key a second time.
+
+/// No record.
+const EMPTY: u32 = u32::MAX;
+/// Smallest number of slots.
+const SLOTS_MIN: usize = 64;
+
+/// Slots with linear probing. The caller compares keys and supplies hashes.
+#[derive(Debug)]
+pub(super) struct Index {
+    slots: Vec<u32>,
+    used: usize,
+}
+
+impl Index {
+    pub(super) fn new() -> Index {
+        Index { slots: vec![EMPTY; SLOTS_MIN], used: 0 }
+    }
+
+    /// The position whose record `is` the one sought.
+    pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        self.probe(hash).map(|(_, position)| position).find(|&position| is(position))
+    }
+
+    /// Adds a position that is not there yet; `hash_of` hashes the record at a position.
+    pub(super) fn insert(&mut self, hash: u64, position: u32, hash_of: impl Fn(u32) -> u64) {
+        // At most two thirds full, or probing gets long.
+        if (self.used + 1) * 3 > self.slots.len() * 2 {
+            self.rebuild(self.slots.len() * 2, hash_of);
+        }
+        self.place(hash, position);
+        self.used += 1;
+    }
+
+    /// Takes a position out.
+    pub(super) fn remove(&mut self, hash: u64, position: u32, hash_of: impl Fn(u32) -> u64) {
+        let found = self.probe(hash).find(|&(_, found)| found == position);
+        let Some((mut hole, _)) = found else { return };
+        self.used -= 1;
+        // What follows without a gap moves back into the hole, unless it would get before its own
+        // first slot; so no marks of deleted slots are needed.
+        let mask = self.slots.len() - 1;
+        let mut next = (hole + 1) & mask;
+        loop {
+            let moved = self.slot(next);
+            if moved == EMPTY {
+                break;
+            }
+            let home = hash_of(moved) as usize & mask;
+            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
+                self.set(hole, moved);
+                hole = next;
+            }
+            next = (next + 1) & mask;
+        }
+        self.set(hole, EMPTY);
+        if self.slots.len() > SLOTS_MIN && self.used * 6 < self.slots.len() {
+            self.rebuild(self.slots.len() / 2, hash_of);
+        }
+    }
+
+    /// The record at `from` is now at `to`.
+    pub(super) fn relocate(&mut self, hash: u64, from: u32, to: u32) {
+        let found = self.probe(hash).find(|&(_, found)| found == from);
+        if let Some((slot, _)) = found {
+            self.set(slot, to);
+        }
+    }
+
+    /// Occupied slots from the first that `hash` may be in to the next gap.
+    fn probe(&self, hash: u64) -> impl Iterator<Item = (usize, u32)> + '_ {
+        let mask = self.slots.len() - 1;
+        let first = hash as usize & mask;
+        (0..self.slots.len())
+            .map(move |step| (first + step) & mask)
+            .map(|slot| (slot, self.slot(slot)))
+            .take_while(|&(_, position)| position != EMPTY)
+    }
+
+    fn rebuild(&mut self, slots: usize, hash_of: impl Fn(u32) -> u64) {
+        let old = std::mem::replace(&mut self.slots, vec![EMPTY; slots]);
+        for position in old.into_iter().filter(|&position| position != EMPTY) {
+            self.place(hash_of(position), position);
+        }
+    }
+
+    fn place(&mut self, hash: u64, position: u32) {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while self.slot(slot) != EMPTY {
+            slot = (slot + 1) & mask;
+        }
+        self.set(slot, position);
+    }
+
+    fn slot(&self, slot: usize) -> u32 {
+        self.slots.get(slot).copied().unwrap_or(EMPTY)
+    }
+
+    fn set(&mut self, slot: usize, position: u32) {
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = position;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// Against a map, with a hash so bad that probing and moving back really happen.
+        #[test]
+        fn behaves_like_a_map(steps in proptest::collection::vec((any::<bool>(), 0u32..120), 1..400)) {
+            let hash_of = |position: u32| u64::from(position / 7);
+            let mut index = Index::new();
+            let mut map = BTreeMap::new();
+            for (add, position) in steps {
+                if add && !map.contains_key(&position) {
+                    index.insert(hash_of(position), position, hash_of);
+                    map.insert(position, ());
+                } else if !add {
+                    index.remove(hash_of(position), position, hash_of);
+                    map.remove(&position);
+                }
+                for position in 0..120 {
+                    let found = index.find(hash_of(position), |found| found == position);
+                    prop_assert_eq!(found.is_some(), map.contains_key(&position));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_shrinks_again() {
+        let hash_of = |position: u32| u64::from(position).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut index = Index::new();
+        (0..10_000).for_each(|position| index.insert(hash_of(position), position, hash_of));
+        assert_eq!(index.slots.len(), 16_384);
+        (0..10_000).for_each(|position| index.remove(hash_of(position), position, hash_of));
+        assert_eq!((index.used, index.slots.len()), (0, SLOTS_MIN));
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Every flow that conntrack knows: state, counters, rates.
+//!
+//! The kernel cannot list a flowtable, so flows come from lists of conntrack, a poll at a time.
+//! `table` keeps them in bounded memory, `account` adds up what they carried, `select` answers
+//! questions about them; `index` and `record` are how the table stays small.
+
+pub mod account;
+mod index;
+mod record;
+pub mod select;
+pub mod table;
+
+use crate::netlink::conntrack::entry::{Counters, Entry};
+use crate::netlink::conntrack::tcp_state::TcpState;
+use crate::netlink::conntrack::tuple::Tuple;
+
+/// Which path a flow's packets take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FlowState {
+    /// The ordinary forwarding path.
+    Classic,
+    /// The kernel's flowtable.
+    Software,
+    /// A device's hardware, one direction at least.
+    Hardware,
+}
+
+impl FlowState {
+    /// All states, in the order of their discriminants.
+    pub const ALL: [FlowState; 3] = [FlowState::Classic, FlowState::Software, FlowState::Hardware];
+
+    /// The name used on the bus.
+    pub fn name(self) -> &'static str {
+        match self {
+            FlowState::Classic => "classic",
+            FlowState::Software => "software",
+            FlowState::Hardware => "hardware",
+        }
+    }
+
+    /// The state that an entry's bits tell.
+    pub fn of(entry: &Entry) -> FlowState {
+        if entry.is_hw_offloaded() {
+            FlowState::Hardware
+        } else if entry.is_offloaded() {
+            FlowState::Software
+        } else {
+            FlowState::Classic
+        }
+    }
+}
+
+/// One flow, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// Direction of the first packet.
+    pub orig: Tuple,
+    /// Direction of the answers, addresses translated back.
+    pub reply: Tuple,
+    /// Conntrack zone.
+    pub zone: u16,
+    /// The connection's mark.
+    pub mark: u32,
+    /// Conntrack's number for it.
+    pub id: u32,
+    /// Which path its packets take.
+    pub state: FlowState,
+    /// It is translated (either direction).
+    pub nat: bool,
+    /// State of a TCP connection on the classic path.
+    pub tcp_state: Option<TcpState>,
+    /// What the original direction has carried; `None` when it is not accounted.
+    pub sent: Option<Counters>,
+    /// What the reply direction has carried.
+    pub received: Option<Counters>,
+    /// Bytes a second of both directions between the last two polls; `None` when not accounted.
+    pub rate: Option<(u32, u32)>,
+    /// Milliseconds since the daemon first saw it.
+    pub age_ms: u32,
+    /// Milliseconds since it took its present path.
+    pub state_age_ms: u32,
+}
+
+impl Flow {
+    /// Bytes of both directions; `None` when they are not accounted.
+    pub fn bytes(&self) -> Option<u64> {
+        Some(self.sent?.bytes.saturating_add(self.received?.bytes))
+    }
+}

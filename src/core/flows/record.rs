@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A flow in 96 bytes, with IPv6 addresses kept aside.
+//!
+//! Sixty-four thousand flows have to fit into eight megabytes together with everything else, and
+//! most flows are IPv4; a flow with its addresses in the general form would take twice as much.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Flow, FlowState};
+use crate::netlink::conntrack::entry::{Counters, Entry};
+use crate::netlink::conntrack::tcp_state::TcpState;
+use crate::netlink::conntrack::tuple::Tuple;
+
+const V6: u8 = 1;
+const NAT: u8 = 2;
+const ACCOUNTED: u8 = 4;
+
+/// No TCP state: another protocol, or offloaded.
+const NO_TCP_STATE: u8 = u8::MAX;
+
+/// The four addresses of an IPv6 flow: original source and destination, reply likewise.
+type Six = [Ipv6Addr; 4];
+
+/// IPv6 addresses of the records, with the places that are free.
+#[derive(Debug, Default)]
+pub(super) struct Sixes {
+    places: Vec<Six>,
+    free: Vec<u32>,
+}
+
+impl Sixes {
+    fn keep(&mut self, addresses: Six) -> u32 {
+        if let Some(place) = self.free.pop() {
+            if let Some(entry) = self.places.get_mut(place as usize) {
+                *entry = addresses;
+            }
+            return place;
+        }
+        self.places.push(addresses);
+        (self.places.len() - 1) as u32
+    }
+
+    fn get(&self, place: u32) -> Six {
+        self.places.get(place as usize).copied().unwrap_or([Ipv6Addr::UNSPECIFIED; 4])
+    }
+}
+
+/// A flow. Times are milliseconds since the daemon started; they wrap after 49 days, and so do the
+/// differences that are shown.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// What the original and the reply direction have carried so far.
+    pub(super) carried: [Counters; 2],
+    /// IPv4 addresses in the order of [`Six`], or the place of the IPv6 ones in the first.
+    addresses: [u32; 4],
+    ports: [u16; 4],
+    /// Bytes a second between the last two polls.
+    pub(super) rate: [u32; 2],
+    pub(super) id: u32,
+    mark: u32,
+    first_ms: u32,
+    changed_ms: u32,
+    pub(super) seen_ms: u32,
+    pub(super) zone: u16,
+    protocol: u8,
+    flags: u8,
+    state: u8,
+    tcp_state: u8,
+    /// Number of the poll that saw it last, wrapping.
+    pub(super) poll: u8,
+}
+
+const _: () = assert!(size_of::<Record>() <= 96);
+
+impl Record {
+    /// A flow seen for the first time.
+    pub(super) fn new(entry: &Entry, sixes: &mut Sixes, now_ms: u32, poll: u8) -> Record {
+        let hosts = [
+            entry.orig.source(),
+            entry.orig.destination(),
+            entry.reply.source(),
+            entry.reply.destination(),
+        ];
+        let (addresses, v6) = match hosts {
+            [IpAddr::V4(a), IpAddr::V4(b), IpAddr::V4(c), IpAddr::V4(d)] => {
+                ([a, b, c, d].map(u32::from), 0)
+            }
+            mixed => {
+                let six = mixed.map(|address| match address {
+                    IpAddr::V6(address) => address,
+                    IpAddr::V4(address) => address.to_ipv6_mapped(),
+                });
+                ([sixes.keep(six), 0, 0, 0], V6)
+            }
+        };
+        let mut record = Record {
+            carried: [Counters::default(); 2],
+            addresses,
+            ports: [
+                entry.orig.source_port,
+                entry.orig.destination_port,
+                entry.reply.source_port,
+                entry.reply.destination_port,
+            ],
+            rate: [0; 2],
+            id: entry.id,
+            mark: 0,
+            first_ms: now_ms,
+            changed_ms: now_ms,
+            seen_ms: now_ms,
+            zone: entry.zone,
+            protocol: entry.orig.protocol,
+            flags: v6,
+            state: FlowState::of(entry) as u8,
+            tcp_state: NO_TCP_STATE,
+            poll,
+        };
+        record.refresh(entry, now_ms, poll);
+        record
+    }
+
+    /// Takes over everything but the counters.
+    pub(super) fn refresh(&mut self, entry: &Entry, now_ms: u32, poll: u8) {
+        let state = FlowState::of(entry) as u8;
+        if state != self.state {
+            self.state = state;
+            self.changed_ms = now_ms;
+        }
+        self.mark = entry.mark;
+        self.tcp_state = entry.tcp_state.map_or(NO_TCP_STATE, TcpState::number);
+        let nat = if entry.src_nat() || entry.dst_nat() { NAT } else { 0 };
+        self.flags = self.flags & !NAT | nat;
+        self.seen_ms = now_ms;
+        self.poll = poll;
+    }
+
+    /// The counters are known, or are not.
+    pub(super) fn set_accounted(&mut self, accounted: bool) {
+        self.flags = if accounted { self.flags | ACCOUNTED } else { self.flags & !ACCOUNTED };
+    }
+
+    pub(super) fn is_accounted(&self) -> bool {
+        self.flags & ACCOUNTED != 0
+    }
+
+    /// Gives the IPv6 addresses back; the record is gone after this.
+    pub(super) fn release(&self, sixes: &mut Sixes) {
+        let [place, ..] = self.addresses;
+        if self.flags & V6 != 0 {
+            sixes.free.push(place);
+        }
+    }
+
+    pub(super) fn state(&self) -> FlowState {
+        FlowState::ALL.get(usize::from(self.state)).copied().unwrap_or(FlowState::Classic)
+    }
+
+    fn hosts(&self, sixes: &Sixes) -> [IpAddr; 4] {
+        let [place, ..] = self.addresses;
+        if self.flags & V6 != 0 {
+            sixes.get(place).map(IpAddr::V6)
+        } else {
+            self.addresses.map(|address| IpAddr::V4(Ipv4Addr::from(address)))
+        }
+    }
+
+    /// Both tuples; `None` cannot happen, since both addresses are always of one family.
+    fn tuples(&self, sixes: &Sixes) -> Option<(Tuple, Tuple)> {
+        let [a, b, c, d] = self.hosts(sixes);
+        let [w, x, y, z] = self.ports;
+        let orig = Tuple::new(self.protocol, (a, w), (b, x))?;
+        Some((orig, Tuple::new(self.protocol, (c, y), (d, z))?))
+    }
+
+    /// The original direction, which with the zone is the flow's key.
+    pub(super) fn key(&self, sixes: &Sixes) -> Option<Tuple> {
+        self.tuples(sixes).map(|(orig, _)| orig)
+    }
+
+    /// The flow as it is shown.
+    pub(super) fn show(&self, sixes: &Sixes, now_ms: u32) -> Option<Flow> {
+        let (orig, reply) = self.tuples(sixes)?;
+        let [sent, received] = self.carried;
+        let known = |counters| self.is_accounted().then_some(counters);
+        let [up, down] = self.rate;
+        Some(Flow {
+            orig,
+            reply,
+            zone: self.zone,
+            mark: self.mark,
+            id: self.id,
+            state: self.state(),
+            nat: self.flags & NAT != 0,
+            tcp_state: (self.tcp_state != NO_TCP_STATE).then(|| TcpState::from(self.tcp_state)),
+            sent: known(sent),
+            received: known(received),
+            rate: self.is_accounted().then_some((up, down)),
+            age_ms: now_ms.wrapping_sub(self.first_ms),
+            state_age_ms: now_ms.wrapping_sub(self.changed_ms),
+        })
+    }
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which flows to show: filters, order, and pages of a list that changes while it is read.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{Flow, FlowState};
+
+/// Longest page: a reply on the bus holds about this many flows in 64 KiB.
+pub const PAGE_MAX: usize = 100;
+
+/// An address or a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    address: IpAddr,
+    length: u8,
+}
+
+/// Why a text is no prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixError(String);
+
+impl fmt::Display for PrefixError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' is neither an address nor a prefix", self.0)
+    }
+}
+
+impl std::error::Error for PrefixError {}
+
+impl std::str::FromStr for Prefix {
+    type Err = PrefixError;
+
+    fn from_str(text: &str) -> Result<Prefix, PrefixError> {
+        let error = || PrefixError(text.to_owned());
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| error())?;
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let length = match length {
+            None => whole,
+            Some(length) => length.parse().ok().filter(|bits| *bits <= whole).ok_or_else(error)?,
+        };
+        Ok(Prefix { address, length })
+    }
+}
+
+impl Prefix {
+    /// True when the address is inside.
+    pub fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                let differ = u32::from(a) ^ u32::from(b);
+                differ.leading_zeros() >= u32::from(self.length)
+            }
+            (IpAddr::V6(a), IpAddr::V6(b)) => {
+                let differ = u128::from(a) ^ u128::from(b);
+                differ.leading_zeros() >= u32::from(self.length)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// All conditions that are there must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The path that its packets take.
+    pub state: Option<FlowState>,
+    /// An address of either end, before or after translation.
+    pub prefix: Option<Prefix>,
+    /// A port of either end.
+    pub port: Option<u16>,
+    /// IP protocol number.
+    pub protocol: Option<u8>,
+}
+
+impl Filter {
+    /// True when the flow is one of those asked for.
+    pub fn matches(&self, flow: &Flow) -> bool {
+        let tuples = [&flow.orig, &flow.reply];
+        let address = |prefix: Prefix| {
+            tuples.iter().any(|t| prefix.contains(t.source()) || prefix.contains(t.destination()))
+        };
+        let port =
+            |port: u16| tuples.iter().any(|t| t.source_port == port || t.destination_port == port);
+        self.state.is_none_or(|state| state == flow.state)
+            && self.protocol.is_none_or(|protocol| protocol == flow.orig.protocol)
+            && self.port.is_none_or(port)
+            && self.prefix.is_none_or(address)
+    }
+}
+
+/// What the list is sorted by, the largest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Bytes a second, both directions.
+    #[default]
+    Rate,
+    /// Bytes so far, both directions.
+    Bytes,
+    /// Time since it was first seen.
+    Age,
+}
+
+impl Order {
+    /// The order of this name, as on the bus.
+    pub fn named(name: &str) -> Option<Order> {
+        match name {
+            "rate" => Some(Order::Rate),
+            "bytes" => Some(Order::Bytes),
+            "age" => Some(Order::Age),
+            _ => None,
+        }
+    }
+
+    fn key(self, flow: &Flow) -> u64 {
+        match self {
+            Order::Rate => flow.rate.map_or(0, |(up, down)| u64::from(up) + u64::from(down)),
+            Order::Bytes => flow.bytes().unwrap_or(0),
+            Order::Age => u64::from(flow.age_ms),
+        }
+    }
+}
+
+/// Where a page ended: the next one begins behind it. Flows that overtook it meanwhile were on the
+/// page before or are left out; none is shown twice for standing still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    key: u64,
+    id: u32,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.key, self.id)
+    }
+}
+
+impl Cursor {
+    /// Reads what a page gave; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Cursor> {
+        let (key, id) = text.split_once('-')?;
+        Some(Cursor {
+            key: u64::from_str_radix(key, 16).ok()?,
+            id: u32::from_str_radix(id, 16).ok()?,
+        })
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The flows, in the order asked for.
+    pub flows: Vec<Flow>,
+    /// How many matched the filter, before and behind this page included.
+    pub matched: usize,
+    /// Where the next page begins; `None` when this was the last.
+    pub next: Option<Cursor>,
+}
+
+/// One page of at most `limit` flows (and [`PAGE_MAX`]) behind `after`. Memory follows the page,
+/// not the list.
+pub fn page(
+    flows: impl Iterator<Item = Flow>,
+    filter: &Filter,
+    order: Order,
+    limit: usize,
+    after: Option<Cursor>,
+) -> Page {
+    let limit = limit.clamp(1, PAGE_MAX);
+    let mut matched = 0;
+    let mut more = false;
+    // The smallest of the best is on top, and goes when a better one comes.
+    let mut best: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
+    for flow in flows.filter(|flow| filter.matches(flow)) {
+        matched += 1;
+        let rank = Cursor { key: order.key(&flow), id: flow.id };
+        if after.is_some_and(|after| rank >= after) {
+            continue;
+        }
+        best.push(Reverse(Ranked { rank, flow }));
+        if best.len() > limit {
+            best.pop();
+            more = true;
+        }
+    }
+    let ranked: Vec<Ranked> =
+        best.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked).collect();
+    let next = ranked.last().map(|ranked| ranked.rank).filter(|_| more);
+    Page { flows: ranked.into_iter().map(|ranked| ranked.flow).collect(), matched, next }
+}
+
+struct Ranked {
+    rank: Cursor,
+    flow: Flow,
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Ranked) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Ranked) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Ranked) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::flows::table::tests::{entry, table_of};
+    use proptest::prelude::*;
+
+    #[test]
+    fn prefixes() {
+        let inside = |prefix: &str, address: &str| {
+            prefix.parse::<Prefix>().unwrap().contains(address.parse().unwrap())
+        };
+        assert!(inside("192.168.1.0/24", "192.168.1.77"));
+        assert!(!inside("192.168.1.0/24", "192.168.2.1"));
+        assert!(inside("0.0.0.0/0", "8.8.8.8") && !inside("0.0.0.0/0", "::1"));
+        assert!(inside("fd00::/8", "fd12::1") && inside("::1", "::1"));
+        for bad in ["192.168.1.0/33", "::/129", "x", "1.2.3.4/", "1.2.3.4/-1"] {
+            assert!(bad.parse::<Prefix>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn filters_look_at_both_ends() {
+        let table = table_of(&[entry(1, 100), entry(2, 200)]);
+        let find =
+            |filter: &Filter| page(table.flows(0), filter, Order::Bytes, 10, None).flows.len();
+        let with = |prefix: &str| Filter { prefix: prefix.parse().ok(), ..Filter::default() };
+        assert_eq!(find(&Filter::default()), 2);
+        assert_eq!(find(&with("192.168.1.1")), 1);
+        assert_eq!(find(&with("203.0.113.2")), 2, "the server");
+        assert_eq!(find(&with("203.0.113.1")), 2, "the translated address");
+        assert_eq!(find(&Filter { port: Some(80), ..Filter::default() }), 2);
+        assert_eq!(find(&Filter { protocol: Some(17), ..Filter::default() }), 0);
+        let hardware = Filter { state: Some(FlowState::Hardware), ..Filter::default() };
+        assert_eq!(find(&hardware), 0);
+    }
+
+    proptest! {
+        /// Pages put together are the sorted list, each flow once.
+        #[test]
+        fn pages_make_up_the_list(
+            bytes in proptest::collection::vec(0u64..20, 0..60),
+            limit in 1usize..25,
+        ) {
+            let entries: Vec<_> = (1u32..).zip(&bytes).map(|(id, &b)| entry(id, b)).collect();
+            let table = table_of(&entries);
+            let mut seen = Vec::new();
+            let mut after = None;
+            loop {
+                let part = page(table.flows(0), &Filter::default(), Order::Bytes, limit, after);
+                prop_assert_eq!(part.matched, bytes.len());
+                prop_assert!(part.flows.len() <= limit);
+                seen.extend(part.flows.iter().map(|flow| (flow.bytes().unwrap(), flow.id)));
+                match part.next {
+                    Some(cursor) => after = Cursor::parse(&cursor.to_string()),
+                    None => break,
+                }
+            }
+            let mut sorted = seen.clone();
+            sorted.sort_by(|a, b| b.cmp(a));
+            sorted.dedup();
+            prop_assert_eq!(&seen, &sorted);
+            prop_assert_eq!(seen.len(), bytes.len());
+        }
+    }
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The bounded table of flows.
+//!
+//! A poll is a list of all conntrack entries: [`FlowTable::begin`], [`FlowTable::observe`] for each,
+//! [`FlowTable::end`]. A list that races with new connections can miss an entry or name one twice,
+//! so a flow goes only when two complete lists in a row have missed it, or when the kernel says
+//! that it ended.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+
+use super::account::Account;
+use super::index::Index;
+use super::record::{Record, Sixes};
+use super::{Flow, FlowState};
+use crate::core::status::FlowCounts;
+use crate::netlink::conntrack::entry::{Counters, Entry};
+use crate::netlink::conntrack::tuple::Tuple;
+
+/// Flows kept unless configured otherwise: what a router of 128 MB sets its conntrack to, with
+/// room. Further ones are counted, not kept.
+pub const FLOWS_MAX: usize = 65_536;
+/// The table grows by so many records, instead of doubling: memory follows the number of flows.
+const CHUNK: usize = 1024;
+/// Counters that went backwards (somebody zeroed them) keep what they had in a list of this length.
+const BASES_MAX: usize = 256;
+
+/// All flows, and what they carried.
+#[derive(Debug)]
+pub struct FlowTable {
+    records: Vec<Record>,
+    sixes: Sixes,
+    index: Index,
+    hasher: RandomState,
+    limit: usize,
+    account: Account,
+    /// What was counted before somebody zeroed the counters, by conntrack's id.
+    bases: BTreeMap<u32, [Counters; 2]>,
+    poll: u8,
+    now_ms: u32,
+    /// The first list only tells where counters stand: what they hold was carried before.
+    baseline: bool,
+    counts: FlowCounts,
+    /// Flows that were not kept because the table was full, over all polls.
+    pub left_out: u64,
+}
+
+impl FlowTable {
+    /// An empty table that keeps at most `limit` flows.
+    pub fn new(limit: usize) -> FlowTable {
+        FlowTable {
+            records: Vec::new(),
+            sixes: Sixes::default(),
+            index: Index::new(),
+            hasher: RandomState::new(),
+            limit,
+            account: Account::default(),
+            bases: BTreeMap::new(),
+            poll: 0,
+            now_ms: 0,
+            baseline: true,
+            counts: FlowCounts::default(),
+            left_out: 0,
+        }
+    }
+
+    /// A list begins. `now_ms` counts from the daemon's start and may wrap.
+    pub fn begin(&mut self, now_ms: u32) {
+        self.poll = self.poll.wrapping_add(1);
+        self.now_ms = now_ms;
+        self.counts = FlowCounts::default();
+    }
+
+    /// One entry of the list.
+    pub fn observe(&mut self, entry: &Entry) {
+        let hash = self.hash(&entry.orig, entry.zone);
+        match self.find(hash, &entry.orig, entry.zone) {
+            Some(position) => {
+                let known = self.records.get(position as usize);
+                if known.is_some_and(|record| record.poll == self.poll) {
+                    return; // named twice
+                }
+                if known.is_some_and(|record| record.id != entry.id) {
+                    // The same addresses and ports, but another connection.
+                    self.account.ended_unseen += 1;
+                    self.remove(position);
+                    self.insert(hash, entry);
+                } else {
+                    self.update(position, entry);
+                }
+            }
+            None => self.insert(hash, entry),
+        }
+        match FlowState::of(entry) {
+            FlowState::Classic => self.counts.classic += 1,
+            FlowState::Software => self.counts.software += 1,
+            FlowState::Hardware => self.counts.hardware += 1,
+        }
+    }
+
+    /// The list ended. An incomplete one lets no flow go.
+    pub fn end(&mut self, complete: bool) {
+        if complete {
+            let missed_twice = |record: &Record| self.poll.wrapping_sub(record.poll) >= 2;
+            let mut gone: Vec<u32> = (0u32..)
+                .zip(&self.records)
+                .filter_map(|(position, record)| missed_twice(record).then_some(position))
+                .collect();
+            // From the end, because the last record takes the place of a removed one.
+            while let Some(position) = gone.pop() {
+                self.account.ended_unseen += 1;
+                self.remove(position);
+            }
+            self.baseline = false;
+        }
+        self.account.sample(self.now_ms);
+        self.shrink();
+    }
+
+    /// The kernel says that a connection ended, and what it carried.
+    pub fn destroyed(&mut self, entry: &Entry, now_ms: u32) {
+        self.now_ms = now_ms;
+        let hash = self.hash(&entry.orig, entry.zone);
+        match self.find(hash, &entry.orig, entry.zone) {
+            Some(position) if self.id_at(position) == Some(entry.id) => {
+                // The kernel clears the offload bits before it tells, so the path is the last known.
+                let state = self.records.get(position as usize).map(Record::state);
+                self.carry(position, entry, state.unwrap_or(FlowState::Classic));
+                self.remove(position);
+            }
+            // It came and went between two lists.
+            _ => {
+                let carried = sum(entry);
+                self.account.add(FlowState::of(entry), carried);
+            }
+        }
+    }
+
+    /// Number of flows by state in the last list, those that were not kept included.
+    pub fn counts(&self) -> FlowCounts {
+        self.counts
+    }
+
+    /// Number of flows kept.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// True when no flow is kept.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What flows carried.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// All flows kept, in no order; times are as of `now_ms`.
+    pub fn flows(&self, now_ms: u32) -> impl Iterator<Item = Flow> + '_ {
+        self.records.iter().filter_map(move |record| record.show(&self.sixes, now_ms))
+    }
+
+    fn insert(&mut self, hash: u64, entry: &Entry) {
+        if self.records.len() >= self.limit {
+            self.left_out += 1;
+            return;
+        }
+        if self.records.len() == self.records.capacity() {
+            self.records.reserve_exact(CHUNK);
+        }
+        let position = self.records.len() as u32;
+        let mut record = Record::new(entry, &mut self.sixes, self.now_ms, self.poll);
+        if self.baseline {
+            // Carried before this daemon was there to count it.
+            set_counters(&mut record, entry);
+        }
+        self.records.push(record);
+        let (records, sixes, hasher) = (&self.records, &self.sixes, &self.hasher);
+        self.index.insert(hash, position, |position| hash_at(records, sixes, hasher, position));
+        if !self.baseline {
+            self.carry(position, entry, FlowState::of(entry));
+        }
+    }
+
+    fn update(&mut self, position: u32, entry: &Entry) {
+        self.carry(position, entry, FlowState::of(entry));
+        let (now_ms, poll) = (self.now_ms, self.poll);
+        if let Some(record) = self.records.get_mut(position as usize) {
+            record.refresh(entry, now_ms, poll);
+        }
+    }
+
+    /// Accounts what a flow carried since it was seen last.
+    fn carry(&mut self, position: u32, entry: &Entry, state: FlowState) {
+        let Some(record) = self.records.get_mut(position as usize) else { return };
+        let (Some(orig), Some(reply)) = (entry.counters_orig, entry.counters_reply) else {
+            record.set_accounted(false);
+            return;
+        };
+        let [orig_base, reply_base] = self.bases.get(&record.id).copied().unwrap_or_default();
+        let mut now = [orig_base.plus(orig), reply_base.plus(reply)];
+        let [sent, received] = record.carried;
+        if now[0].bytes < sent.bytes || now[1].bytes < received.bytes {
+            // Somebody zeroed the counters: what was counted before goes on top.
+            if self.bases.len() < BASES_MAX {
+                self.bases.insert(record.id, record.carried);
+            }
+            now = [sent.plus(orig), received.plus(reply)];
+        }
+        let grown = [now[0].since(sent), now[1].since(received)];
+        let span_ms = self.now_ms.wrapping_sub(record.seen_ms);
+        if span_ms > 0 {
+            record.rate = grown.map(|way| {
+                let rate = way.bytes.saturating_mul(1000) / u64::from(span_ms);
+                u32::try_from(rate).unwrap_or(u32::MAX)
+            });
+        }
+        record.carried = now;
+        record.set_accounted(true);
+        self.account.add(state, grown[0].plus(grown[1]));
+    }
+
+    fn remove(&mut self, position: u32) {
+        let Some(hash) = self.hash_at(position) else { return };
+        let last = (self.records.len() - 1) as u32;
+        let last_hash = self.hash_at(last);
+        let (records, sixes, hasher) = (&self.records, &self.sixes, &self.hasher);
+        self.index.remove(hash, position, |at| hash_at(records, sixes, hasher, at));
+        let record = self.records.swap_remove(position as usize);
+        if let Some(hash) = last_hash.filter(|_| position != last) {
+            self.index.relocate(hash, last, position);
+        }
+        self.bases.remove(&record.id);
+        record.release(&mut self.sixes);
+    }
+
+    fn shrink(&mut self) {
+        if self.records.capacity() - self.records.len() > 4 * CHUNK {
+            self.records.shrink_to(self.records.len() + CHUNK);
+        }
+    }
+
+    fn id_at(&self, position: u32) -> Option<u32> {
+        self.records.get(position as usize).map(|record| record.id)
+    }
+
+    fn hash(&self, orig: &Tuple, zone: u16) -> u64 {
+        self.hasher.hash_one((orig, zone))
+    }
+
+    fn hash_at(&self, position: u32) -> Option<u64> {
+        let record = self.records.get(position as usize)?;
+        Some(self.hash(&record.key(&self.sixes)?, record.zone))
+    }
+
+    fn find(&self, hash: u64, orig: &Tuple, zone: u16) -> Option<u32> {
+        self.index.find(hash, |position| {
+            let record = self.records.get(position as usize);
+            record.is_some_and(|r| r.zone == zone && r.key(&self.sixes).as_ref() == Some(orig))
+        })
+    }
+}
+
+fn hash_at(records: &[Record], sixes: &Sixes, hasher: &RandomState, position: u32) -> u64 {
+    let record = records.get(position as usize);
+    let key = record.and_then(|record| Some((record.key(sixes)?, record.zone)));
+    key.map_or(0, |(orig, zone)| hasher.hash_one((&orig, zone)))
+}
+
+fn set_counters(record: &mut Record, entry: &Entry) {
+    if let (Some(orig), Some(reply)) = (entry.counters_orig, entry.counters_reply) {
+        record.carried = [orig, reply];
+        record.set_accounted(true);
+    }
+}
+
+/// Both directions of an entry together; nothing where they are unknown.
+fn sum(entry: &Entry) -> Counters {
+    let both = [entry.counters_orig, entry.counters_reply].into_iter().flatten();
+    both.fold(Counters::default(), Counters::plus)
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The table of flows against lists and events as kernels send them.
+
+use super::*;
+use crate::netlink::conntrack::status::{
+    IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY, IPS_SRC_NAT,
+};
+use proptest::prelude::*;
+use std::net::IpAddr;
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// An IPv4 connection of LAN host 192.168.1.`id`, masqueraded; `bytes` in each direction.
+pub fn entry(id: u32, bytes: u64) -> Entry {
+    let client = IpAddr::from([192, 168, (id / 250 + 1) as u8, (id % 250) as u8]);
+    let server = (address("203.0.113.2"), 80);
+    let port = 40_000 + (id % 20_000) as u16;
+    let counters = Some(Counters { packets: bytes / 100, bytes });
+    Entry {
+        orig: Tuple::new(6, (client, port), server).unwrap(),
+        reply: Tuple::new(6, server, (address("203.0.113.1"), port)).unwrap(),
+        status: IPS_SEEN_REPLY | IPS_ASSURED | IPS_SRC_NAT,
+        mark: 0,
+        zone: 0,
+        id,
+        timeout_s: Some(100),
+        tcp_state: None,
+        counters_orig: counters,
+        counters_reply: counters,
+        start_ns: None,
+        stop_ns: None,
+        has_helper: false,
+        has_seq_adj: false,
+        has_master: false,
+    }
+}
+
+fn six(id: u32, bytes: u64) -> Entry {
+    let client = (address(&format!("fd00:1::{id:x}")), 5000);
+    let server = (address("fd00:2::2"), 53);
+    let orig = Tuple::new(17, client, server).unwrap();
+    Entry { orig, reply: orig.inverse(), ..entry(id, bytes) }
+}
+
+/// A table that has seen these entries at its first poll.
+pub fn table_of(entries: &[Entry]) -> FlowTable {
+    let mut table = FlowTable::new(FLOWS_MAX);
+    poll(&mut table, 1000, entries);
+    table
+}
+
+fn poll(table: &mut FlowTable, now_ms: u32, entries: &[Entry]) {
+    table.begin(now_ms);
+    entries.iter().for_each(|entry| table.observe(entry));
+    table.end(true);
+}
+
+fn with(status: u32, entry: Entry) -> Entry {
+    Entry { status: entry.status | status, ..entry }
+}
+
+fn bytes(table: &FlowTable) -> [u64; 3] {
+    table.account().totals().map(|counters| counters.bytes)
+}
+
+fn only(table: &FlowTable, now_ms: u32) -> Flow {
+    let flows: Vec<Flow> = table.flows(now_ms).collect();
+    assert_eq!(flows.len(), 1);
+    flows[0].clone()
+}
+
+#[test]
+fn what_was_carried_before_the_daemon_is_shown_but_not_counted() {
+    let mut table = table_of(&[entry(1, 5000)]);
+    assert_eq!(only(&table, 1000).bytes(), Some(10_000));
+    assert_eq!(bytes(&table), [0; 3]);
+    poll(&mut table, 3000, &[entry(1, 6000), entry(2, 70)]);
+    assert_eq!(bytes(&table), [2000 + 140, 0, 0], "the growth of one, all of the other");
+}
+
+#[test]
+fn states_change_with_their_instants_and_bytes_go_to_the_path() {
+    let mut table = table_of(&[entry(1, 0)]);
+    poll(&mut table, 2000, &[with(IPS_OFFLOAD, entry(1, 100))]);
+    let flow = only(&table, 2500);
+    assert_eq!((flow.state, flow.age_ms, flow.state_age_ms), (FlowState::Software, 1500, 500));
+    assert_eq!(flow.rate, Some((100, 100)));
+    poll(&mut table, 4000, &[with(IPS_OFFLOAD | IPS_HW_OFFLOAD, entry(1, 500))]);
+    assert_eq!(only(&table, 4000).state, FlowState::Hardware);
+    poll(&mut table, 5000, &[entry(1, 510)]);
+    assert_eq!(bytes(&table), [20, 200, 800]);
+    assert_eq!(table.counts(), FlowCounts { classic: 1, software: 0, hardware: 0 });
+}
+
+#[test]
+fn the_final_count_comes_with_the_end() {
+    let mut table = table_of(&[entry(1, 0)]);
+    poll(&mut table, 2000, &[with(IPS_OFFLOAD, entry(1, 100))]);
+    // The kernel has cleared the offload bits by then.
+    table.destroyed(&entry(1, 130), 2500);
+    assert!(table.is_empty());
+    assert_eq!(bytes(&table), [0, 260, 0]);
+    table.destroyed(&entry(9, 7), 2600);
+    assert_eq!(bytes(&table), [14, 260, 0], "came and went between two lists");
+    // An end that is about an earlier connection with the same addresses.
+    poll(&mut table, 3000, &[entry(2, 10)]);
+    table.destroyed(&Entry { id: 77, ..entry(2, 5) }, 3100);
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn a_new_connection_with_the_same_addresses_is_another_flow() {
+    let mut table = table_of(&[entry(1, 5000)]);
+    poll(&mut table, 2000, &[Entry { id: 500, ..entry(1, 30) }]);
+    assert_eq!(bytes(&table), [60, 0, 0]);
+    assert_eq!(only(&table, 2000).age_ms, 0);
+    assert_eq!(table.account().ended_unseen, 1);
+}
+
+#[test]
+fn an_entry_missed_once_stays_and_one_named_twice_counts_once() {
+    let mut table = table_of(&[entry(1, 0), entry(2, 0)]);
+    poll(&mut table, 2000, &[entry(1, 50), entry(1, 50)]);
+    assert_eq!((table.len(), bytes(&table)), (2, [100, 0, 0]));
+    assert_eq!(table.counts().classic, 1);
+    poll(&mut table, 3000, &[entry(1, 50)]);
+    assert_eq!((table.len(), table.account().ended_unseen), (1, 1));
+    table.begin(4000);
+    table.end(false);
+    table.begin(5000);
+    table.end(false);
+    assert_eq!(table.len(), 1, "incomplete lists let nothing go");
+}
+
+#[test]
+fn zeroed_counters_do_not_take_anything_back() {
+    let mut table = table_of(&[entry(1, 0)]);
+    poll(&mut table, 2000, &[entry(1, 1000)]);
+    poll(&mut table, 3000, &[entry(1, 20)]);
+    assert_eq!(only(&table, 3000).bytes(), Some(2040));
+    poll(&mut table, 4000, &[entry(1, 50)]);
+    assert_eq!(only(&table, 4000).bytes(), Some(2100));
+    assert_eq!(bytes(&table), [2100, 0, 0]);
+}
+
+#[test]
+fn unknown_counters_are_shown_as_unknown() {
+    let unknown = Entry { counters_orig: None, counters_reply: None, ..entry(1, 0) };
+    let table = table_of(&[unknown]);
+    let flow = only(&table, 1000);
+    assert_eq!((flow.sent, flow.rate, flow.bytes()), (None, None, None));
+    assert_eq!(bytes(&table), [0; 3]);
+}
+
+#[test]
+fn a_full_table_counts_what_it_does_not_keep() {
+    let mut table = FlowTable::new(3);
+    let entries: Vec<Entry> = (1..=5).map(|id| entry(id, 10)).collect();
+    poll(&mut table, 1000, &entries);
+    assert_eq!((table.len(), table.left_out, table.counts().classic), (3, 2, 5));
+}
+
+#[test]
+fn both_families_show_what_they_were_given() {
+    let entries = [entry(1, 10), six(2, 20), six(3, 30)];
+    let mut table = table_of(&entries);
+    let tuples = |table: &FlowTable| {
+        let mut list: Vec<_> = table.flows(0).map(|flow| (flow.orig, flow.reply)).collect();
+        list.sort();
+        list
+    };
+    let mut expected: Vec<_> = entries.iter().map(|entry| (entry.orig, entry.reply)).collect();
+    expected.sort();
+    assert_eq!(tuples(&table), expected);
+    table.destroyed(&entries[1], 1500);
+    poll(&mut table, 2000, &[entries[0], entries[2], six(4, 5)]);
+    assert_eq!(table.len(), 3);
+    assert!(table.flows(0).any(|flow| flow.orig == six(4, 5).orig), "a place used again");
+}
+
+proptest! {
+    /// Against a model: whatever comes and goes, each live flow is there once, and what was
+    /// carried is the sum of all growth, whichever way its end was told.
+    #[test]
+    fn nothing_is_lost_or_counted_twice(
+        polls in proptest::collection::vec(
+            proptest::collection::btree_map(1u32..40, 1u64..1000, 0..30), 1..12),
+        tell in any::<bool>(),
+    ) {
+        let mut table = FlowTable::new(FLOWS_MAX);
+        poll(&mut table, 0, &[]);
+        let mut live: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut total = 0u64;
+        for (tick, growth) in (1u32..).zip(polls) {
+            // Flows that are not in this list have ended, and the kernel may have told so.
+            let ended: Vec<u32> = live.keys().filter(|id| !growth.contains_key(id)).copied().collect();
+            for id in ended {
+                let bytes = live.remove(&id).unwrap();
+                // A connection that comes again has another id.
+                if tell {
+                    table.destroyed(&entry(id, bytes), tick * 1000);
+                } else {
+                    live.insert(id, bytes);
+                }
+            }
+            for (id, more) in growth {
+                *live.entry(id).or_default() += more;
+                total += 2 * more;
+            }
+            let list: Vec<Entry> = live.iter().map(|(id, bytes)| entry(*id, *bytes)).collect();
+            poll(&mut table, tick * 1000, &list);
+            prop_assert_eq!(table.len(), live.len());
+            prop_assert_eq!(bytes(&table).iter().sum::<u64>(), total);
+            let mut shown: Vec<(u32, u64)> =
+                table.flows(0).map(|flow| (flow.id, flow.bytes().unwrap() / 2)).collect();
+            shown.sort_unstable();
+            prop_assert_eq!(shown, live.clone().into_iter().collect::<Vec<_>>());
+        }
+    }
+}
