@@ -42,6 +42,11 @@ impl Control {
         }
     }
 
+    /// True while a flowtable of ours exists.
+    pub fn offloads(&self) -> bool {
+        self.flowtables(true).next().is_some()
+    }
+
     /// The answer of `devices`, by name.
     pub fn device_list(&self) -> Vec<DeviceStatus> {
         self.devices.iter().map(|device| self.device(device)).collect()

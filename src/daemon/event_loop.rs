@@ -14,10 +14,9 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::effects::World;
-use super::flow_count::{FlowCounter, Progress};
+use super::flow_poll::{FlowPoll, Progress};
 use super::options::Options;
 use crate::core::control::{Control, Effect, Event};
-use crate::core::status::FlowCounts;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -33,13 +32,20 @@ const LINKS: Token = Token(1);
 const NFTABLES: Token = Token(2);
 const CONNTRACK: Token = Token(3);
 const BUS: Token = Token(4);
+const ENDS: Token = Token(5);
 /// Tokens in use.
-const SOURCES: usize = 5;
+const SOURCES: usize = 6;
 
 /// Datagrams of events read in one turn.
 const DATAGRAMS_PER_TURN: u32 = 64;
 /// `status` reads nf_tables again when the last reading is older.
 const SURVEY_FRESH: Duration = Duration::from_secs(1);
+
+/// What waits for a list of flows.
+#[derive(Debug)]
+enum Question {
+    Status,
+}
 
 /// Why the daemon could not start or end well.
 #[derive(Debug)]
@@ -79,17 +85,17 @@ pub struct Daemon {
     links: Socket,
     /// `None` where the kernel has no nf_tables; surveys then report it.
     nftables: Option<Socket>,
-    /// `None` where conntrack cannot be listed; counts are then unknown.
-    flows: Option<FlowCounter>,
+    /// `None` where conntrack cannot be listed; flows are then unknown.
+    flows: Option<FlowPoll>,
     bus: Bus,
     world: World,
     control: Control,
     /// The last fault of the bus that the log was told, until it is back.
     bus_error: String,
-    /// The last fault of counting flows that the log was told, until it works again.
-    count_error: String,
-    /// Callers of `status` that wait for a count of flows.
-    waiting: Vec<ReplyTo>,
+    /// The last fault of listing flows that the log was told, until it works again.
+    flow_error: String,
+    /// Callers who wait for a list of flows.
+    waiting: Vec<(Question, ReplyTo)>,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
 }
@@ -108,19 +114,19 @@ impl Daemon {
         let links = Socket::open(NETLINK_ROUTE, &[RTNLGRP_LINK], "watch network devices")
             .map_err(RunError::Netlink)?;
         let nftables = open_nftables();
-        let flows = FlowCounter::open(now).map_err(told);
+        let flows = FlowPoll::open(now).map_err(told).ok();
         let daemon = Daemon {
             _instance: instance,
             poll,
             signals,
             links,
             nftables: nftables.ok(),
-            flows: flows.ok(),
+            flows,
             bus: Bus::new(&options.ubus_socket, BUS, now),
             world: World::new(options.config_dir.clone(), options.save_dir.clone()),
             control: Control::new(now),
             bus_error: String::new(),
-            count_error: String::new(),
+            flow_error: String::new(),
             waiting: Vec::new(),
             unread: VecDeque::new(),
         };
@@ -128,12 +134,17 @@ impl Daemon {
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
             (Some(daemon.links.as_raw_fd()), LINKS),
             (daemon.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES),
-            (daemon.flows.as_ref().map(AsRawFd::as_raw_fd), CONNTRACK),
+            (daemon.flow_fds().map(|[lists, _]| lists), CONNTRACK),
+            (daemon.flow_fds().map(|[_, ends]| ends), ENDS),
         ];
         for (fd, token) in sources {
             daemon.watch(fd, token).map_err(system("watch a socket"))?;
         }
         Ok(daemon)
+    }
+
+    fn flow_fds(&self) -> Option<[RawFd; 2]> {
+        self.flows.as_ref().map(FlowPoll::descriptors)
     }
 
     fn watch(&self, fd: Option<RawFd>, token: Token) -> io::Result<()> {
@@ -165,7 +176,8 @@ impl Daemon {
                     SIGNALS => (),
                     LINKS => self.on_links(),
                     NFTABLES => self.on_nftables(),
-                    CONNTRACK => self.on_conntrack(),
+                    CONNTRACK => self.on_flow_list(),
+                    ENDS => self.on_flow_ends(),
                     // The bus is served once, below, whether it or its timer is ready.
                     _ => (),
                 }
@@ -179,7 +191,7 @@ impl Daemon {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
-        let flows = self.flows.as_ref().and_then(FlowCounter::deadline);
+        let flows = self.flows.as_ref().and_then(|flows| flows.deadline(now));
         let deadlines = [self.control.deadline(), self.bus.deadline(), flows];
         let next = deadlines.into_iter().flatten().min()?;
         // Rounded up: epoll counts milliseconds, and waking early would spin.
@@ -214,8 +226,9 @@ impl Daemon {
             self.watch_again(self.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES);
         }
         if self.flows.is_none() {
-            self.flows = FlowCounter::open(Instant::now()).map_err(told).ok();
-            self.watch_again(self.flows.as_ref().map(AsRawFd::as_raw_fd), CONNTRACK);
+            self.flows = FlowPoll::open(Instant::now()).map_err(told).ok();
+            self.watch_again(self.flow_fds().map(|[lists, _]| lists), CONNTRACK);
+            self.watch_again(self.flow_fds().map(|[_, ends]| ends), ENDS);
         }
     }
 
@@ -290,25 +303,33 @@ impl Daemon {
         self.feed(Event::EventsLost);
     }
 
-    fn on_conntrack(&mut self) {
+    fn on_flow_list(&mut self) {
         let Some(flows) = &mut self.flows else { return };
-        match flows.on_readable(Instant::now()) {
+        match flows.on_lists(Instant::now()) {
             Progress::Waiting => (),
             Progress::More => self.unread.push_back(CONNTRACK),
-            Progress::Done(result) => self.counted(result),
+            Progress::Done(result) => self.listed(result),
         }
     }
 
-    fn counted(&mut self, result: Result<FlowCounts, Error>) {
+    fn on_flow_ends(&mut self) {
+        let Some(flows) = &mut self.flows else { return };
+        match flows.on_ends(Instant::now()) {
+            Ok(true) => self.unread.push_back(ENDS),
+            Ok(false) | Err(Error::Overrun) => (),
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    /// A list of flows is there, or is not to be had: whoever waits is answered.
+    fn listed(&mut self, result: Result<(), Error>) {
         let line = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        if !line.is_empty() && line != self.count_error {
+        if !line.is_empty() && line != self.flow_error {
             warn!("{line}");
         }
-        self.count_error = line;
-        let counts = result.ok();
-        let status = self.control.status(counts, Instant::now());
-        for reply_to in std::mem::take(&mut self.waiting) {
-            self.bus.reply(reply_to, Ok(status::encode(&status)));
+        self.flow_error = line;
+        for (question, reply_to) in std::mem::take(&mut self.waiting) {
+            self.answer(&question, reply_to, result.is_ok());
         }
     }
 
@@ -317,8 +338,13 @@ impl Daemon {
         if self.control.deadline().is_some_and(|due| due <= now) {
             self.feed(Event::Timer);
         }
-        if let Some(Progress::Done(result)) = self.flows.as_mut().map(|flows| flows.on_timer(now)) {
-            self.counted(result);
+        let offloads = self.control.offloads();
+        let Some(flows) = &mut self.flows else { return };
+        if let Err(error) = flows.set_offloading(offloads, now) {
+            warn!("{error}");
+        }
+        if let Progress::Done(result) = flows.on_timer(now) {
+            self.listed(result);
         }
     }
 
@@ -326,7 +352,7 @@ impl Daemon {
         let calls = self.bus.turn(self.poll.registry(), Instant::now());
         for Call { request, reply_to } in calls {
             match request {
-                Request::Status => self.on_status(reply_to),
+                Request::Status => self.ask(Question::Status, reply_to),
                 Request::Devices { name } => {
                     self.refresh();
                     let devices = self.control.device_list();
@@ -351,18 +377,37 @@ impl Daemon {
         }
     }
 
-    fn on_status(&mut self, reply_to: ReplyTo) {
+    /// Answers at once when the flows were just listed, else when they are.
+    fn ask(&mut self, question: Question, reply_to: ReplyTo) {
         self.refresh();
         let now = Instant::now();
-        let fresh = self.flows.as_ref().and_then(|flows| flows.fresh(now));
-        if fresh.is_none() {
-            if let Some(Ok(())) = self.flows.as_mut().map(|flows| flows.start(now)) {
-                self.waiting.push(reply_to);
-                return;
+        let Some(flows) = &mut self.flows else {
+            return self.answer(&question, reply_to, false);
+        };
+        flows.look(now);
+        if flows.is_fresh(now) {
+            let known = self.flow_error.is_empty();
+            return self.answer(&question, reply_to, known);
+        }
+        match flows.start(now) {
+            Ok(()) => self.waiting.push((question, reply_to)),
+            Err(error) => {
+                warn!("{error}");
+                self.answer(&question, reply_to, false);
             }
         }
-        let status = self.control.status(fresh, now);
-        self.bus.reply(reply_to, Ok(status::encode(&status)));
+    }
+
+    fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
+        let now = Instant::now();
+        let flows = self.flows.as_ref().filter(|_| listed);
+        let answer = match question {
+            Question::Status => {
+                let counts = flows.map(|flows| flows.table().counts());
+                Ok(status::encode(&self.control.status(counts, now)))
+            }
+        };
+        self.bus.reply(reply_to, answer);
     }
 
     /// Reads nf_tables again, unless that was just done, so that answers are about the present.

@@ -4,7 +4,7 @@
 pub mod check;
 pub mod effects;
 mod event_loop;
-pub mod flow_count;
+pub mod flow_poll;
 pub mod kernel;
 pub mod logging;
 pub mod options;

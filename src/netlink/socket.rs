@@ -62,6 +62,23 @@ impl Socket {
         Ok(Socket { socket, port, sequence: 0, buffer: Vec::new() })
     }
 
+    /// Joins or leaves a multicast group.
+    ///
+    /// # Errors
+    /// It is not allowed, or there is no such group.
+    pub fn set_membership(
+        &self,
+        group: u32,
+        member: bool,
+        doing: &'static str,
+    ) -> Result<(), Error> {
+        let result = match member {
+            true => self.socket.add_membership(group),
+            false => self.socket.drop_membership(group),
+        };
+        result.map_err(|source| Error::Io { doing, source })
+    }
+
     /// The netlink port of this socket: events that carry it were caused by its own requests.
     pub fn port(&self) -> u32 {
         self.port

@@ -117,8 +117,22 @@ impl FlowTable {
         self.shrink();
     }
 
+    /// Lets all flows go, because no list will be made for a while; totals stay. The next list is
+    /// a first one again.
+    pub fn forget(&mut self) {
+        self.records = Vec::new();
+        self.sixes = Sixes::default();
+        self.index = Index::new();
+        self.bases.clear();
+        self.counts = FlowCounts::default();
+        self.baseline = true;
+    }
+
     /// The kernel says that a connection ended, and what it carried.
     pub fn destroyed(&mut self, entry: &Entry, now_ms: u32) {
+        if self.baseline {
+            return; // nobody knows how much of it was carried before
+        }
         self.now_ms = now_ms;
         let hash = self.hash(&entry.orig, entry.zone);
         match self.find(hash, &entry.orig, entry.zone) {

@@ -111,6 +111,17 @@ fn the_final_count_comes_with_the_end() {
 }
 
 #[test]
+fn a_pause_in_listing_counts_nothing_twice() {
+    let mut table = table_of(&[entry(1, 0)]);
+    poll(&mut table, 2000, &[entry(1, 50)]);
+    table.forget();
+    assert!(table.is_empty());
+    table.destroyed(&entry(1, 90), 2500);
+    poll(&mut table, 3000, &[entry(2, 500)]);
+    assert_eq!(bytes(&table), [100, 0, 0]);
+}
+
+#[test]
 fn a_new_connection_with_the_same_addresses_is_another_flow() {
     let mut table = table_of(&[entry(1, 5000)]);
     poll(&mut table, 2000, &[Entry { id: 500, ..entry(1, 30) }]);

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Keeping the table of flows up to date: lists of conntrack, a piece per turn of the loop, and the
+//! ends of connections as the kernel tells them.
+//!
+//! Lists come quickly while somebody looks, slowly while there is offload to account for, and not
+//! at all otherwise.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use crate::core::flows::table::{FlowTable, FLOWS_MAX};
+use crate::netlink::conntrack::entry::Entry;
+use crate::netlink::conntrack::event::CtEvent;
+use crate::netlink::conntrack::request::{dump_request, Filter};
+use crate::netlink::conntrack::NFNLGRP_CONNTRACK_DESTROY;
+use crate::netlink::ext_ack::{Ack, NLMSG_DONE, NLMSG_ERROR};
+use crate::netlink::message::Messages;
+use crate::netlink::nftables::NETLINK_NETFILTER;
+use crate::netlink::socket::Socket;
+use crate::netlink::Error;
+
+const DOING: &str = "list the flows in conntrack";
+/// A list this young answers the next question too.
+const FRESH: Duration = Duration::from_secs(1);
+/// Somebody who asked this recently will ask again: pages and `watch` do.
+const WATCHED: Duration = Duration::from_secs(15);
+/// Between lists while somebody looks.
+const QUICK: Duration = Duration::from_secs(2);
+/// Between lists otherwise; the final counts of flows that end meanwhile come as events.
+const SLOW: Duration = Duration::from_secs(30);
+/// A list of 64k flows takes a slow router about half a second.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
+/// longer than it takes to walk them.
+const DATAGRAMS_PER_TURN: u32 = 4;
+
+/// What a turn of reading led to.
+#[derive(Debug)]
+pub enum Progress {
+    /// Nothing to read now.
+    Waiting,
+    /// The turn's budget is used up; there may be more to read.
+    More,
+    /// The list is complete, or failed for this reason.
+    Done(Result<(), Error>),
+}
+
+/// The table with its sockets.
+#[derive(Debug)]
+pub struct FlowPoll {
+    lists: Socket,
+    ends: Socket,
+    /// The kernel tells us the ends of connections.
+    subscribed: bool,
+    table: FlowTable,
+    started: Instant,
+    /// Sequence number and beginning of the list under way.
+    listing: Option<(u32, Instant)>,
+    listed: Option<Instant>,
+    looked: Option<Instant>,
+    offloading: bool,
+}
+
+impl FlowPoll {
+    /// Opens the sockets; `started` is the instant that times are counted from.
+    ///
+    /// # Errors
+    /// The kernel has no nfnetlink, or the process may not open it.
+    pub fn open(started: Instant) -> Result<FlowPoll, Error> {
+        let open = || Socket::open(NETLINK_NETFILTER, &[], "open the conntrack socket");
+        Ok(FlowPoll {
+            lists: open()?,
+            ends: open()?,
+            subscribed: false,
+            table: FlowTable::new(FLOWS_MAX),
+            started,
+            listing: None,
+            listed: None,
+            looked: None,
+            offloading: false,
+        })
+    }
+
+    /// Descriptors of the lists and of the ends, to be watched.
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.lists.as_raw_fd(), self.ends.as_raw_fd()]
+    }
+
+    /// The flows.
+    pub fn table(&self) -> &FlowTable {
+        &self.table
+    }
+
+    /// Milliseconds since the start, wrapping: the table's time.
+    pub fn now_ms(&self, now: Instant) -> u32 {
+        now.saturating_duration_since(self.started).as_millis() as u32
+    }
+
+    /// Somebody looks.
+    pub fn look(&mut self, now: Instant) {
+        self.looked = Some(now);
+    }
+
+    /// There is offload to account for, or not.
+    ///
+    /// # Errors
+    /// The subscription to the ends of connections could not be changed; lists still work.
+    pub fn set_offloading(&mut self, offloading: bool, now: Instant) -> Result<(), Error> {
+        self.offloading = offloading;
+        self.follow(now)
+    }
+
+    /// True when the last list is fresh enough for an answer.
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < FRESH)
+    }
+
+    /// Starts a list, unless one is under way.
+    ///
+    /// # Errors
+    /// The question could not be sent.
+    pub fn start(&mut self, now: Instant) -> Result<(), Error> {
+        if self.listing.is_some() {
+            return Ok(());
+        }
+        self.follow(now)?;
+        // The rest of a list that was given up: while it lasts the kernel starts no other.
+        self.lists.discard_stale();
+        let sequence = self.lists.next_sequence();
+        self.lists.send(&dump_request(sequence, &Filter::default()), DOING)?;
+        self.table.begin(self.now_ms(now));
+        self.listing = Some((sequence, now));
+        Ok(())
+    }
+
+    /// When a list is due or given up; `None` while nobody needs one.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        match self.listing {
+            Some((_, begun)) => Some(begun + TIMEOUT),
+            None => {
+                let interval = self.interval(now)?;
+                Some(self.listed.map_or(now, |listed| listed + interval))
+            }
+        }
+    }
+
+    /// Starts a list that is due, or gives up one that takes too long.
+    pub fn on_timer(&mut self, now: Instant) -> Progress {
+        if self.deadline(now).is_none_or(|deadline| deadline > now) {
+            return Progress::Waiting;
+        }
+        if self.listing.is_some() {
+            return self.finish(Err(Error::Timeout { doing: DOING }), now);
+        }
+        match self.start(now) {
+            Ok(()) => Progress::Waiting,
+            Err(error) => self.finish(Err(error), now),
+        }
+    }
+
+    /// Reads what has arrived of the list, up to the turn's budget.
+    pub fn on_lists(&mut self, now: Instant) -> Progress {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let datagram = match self.lists.receive(DOING) {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => return Progress::Waiting,
+                Err(error) => return self.finish(Err(error), now),
+            };
+            let Some((sequence, _)) = self.listing else { continue };
+            match read(datagram, sequence, &mut self.table) {
+                Ok(true) => return self.finish(Ok(()), now),
+                Ok(false) => (),
+                Err(error) => return self.finish(Err(error), now),
+            }
+        }
+        Progress::More
+    }
+
+    /// Reads the ends of connections; true when there may be more.
+    ///
+    /// # Errors
+    /// Some were lost, and what they carried last with them; the next list finds out which.
+    pub fn on_ends(&mut self, now: Instant) -> Result<bool, Error> {
+        let now_ms = self.now_ms(now);
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let datagram = match self.ends.receive("read the ends of flows") {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => return Ok(false),
+                Err(error) => {
+                    self.ends.discard_stale();
+                    return Err(error);
+                }
+            };
+            for message in Messages::new(datagram).flatten() {
+                if let Ok(Some(CtEvent::Destroyed(entry))) = CtEvent::parse(&message) {
+                    self.table.destroyed(&entry, now_ms);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn interval(&self, now: Instant) -> Option<Duration> {
+        let watched = |looked: Instant| now.saturating_duration_since(looked) < WATCHED;
+        match self.looked {
+            Some(looked) if watched(looked) => Some(QUICK),
+            _ => self.offloading.then_some(SLOW),
+        }
+    }
+
+    /// Subscribes to the ends of connections while lists are made, and forgets the flows when no
+    /// list will be made any more: what is not followed must not be shown as if it were.
+    fn follow(&mut self, now: Instant) -> Result<(), Error> {
+        let wanted = self.interval(now).is_some();
+        if wanted == self.subscribed {
+            return Ok(());
+        }
+        self.subscribed = wanted;
+        if !wanted {
+            self.table.forget();
+            self.listed = None;
+        }
+        self.ends.set_membership(NFNLGRP_CONNTRACK_DESTROY, wanted, "follow the ends of flows")
+    }
+
+    fn finish(&mut self, result: Result<(), Error>, now: Instant) -> Progress {
+        self.listing = None;
+        self.table.end(result.is_ok());
+        // A list that failed is tried again at the next turn of the interval.
+        self.listed = Some(now);
+        Progress::Done(result)
+    }
+}
+
+/// Feeds the entries of a datagram to the table; true at the end of the list.
+fn read(datagram: &[u8], sequence: u32, table: &mut FlowTable) -> Result<bool, Error> {
+    let malformed = |error| Error::malformed("conntrack entry", &error);
+    for message in Messages::new(datagram) {
+        let message = message.map_err(malformed)?;
+        if message.sequence != sequence {
+            continue;
+        }
+        let failed = || Ack::parse(&message).is_some_and(|ack| ack.errno != 0);
+        match message.kind {
+            NLMSG_DONE | NLMSG_ERROR if failed() => return Err(Error::refused(DOING, &message)),
+            NLMSG_DONE => return Ok(true),
+            NLMSG_ERROR => (),
+            _ => {
+                if let Some(entry) = Entry::parse(&message).map_err(malformed)? {
+                    table.observe(&entry);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
