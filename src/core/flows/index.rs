@@ -129,10 +129,12 @@ mod tests {
                     index.remove(hash_of(position), position, hash_of);
                     map.remove(&position);
                 }
-                for position in 0..120 {
-                    let found = index.find(hash_of(position), |found| found == position);
-                    prop_assert_eq!(found.is_some(), map.contains_key(&position));
-                }
+                let found = index.find(hash_of(position), |found| found == position);
+                prop_assert_eq!(found.is_some(), map.contains_key(&position));
+            }
+            for position in 0..120 {
+                let found = index.find(hash_of(position), |found| found == position);
+                prop_assert_eq!(found.is_some(), map.contains_key(&position));
             }
         }
     }
