@@ -2,12 +2,15 @@
 //! Loading a package with libuci: the only unsafe code of this crate.
 //!
 //! libuci is C with linked lists inside its structures. One context is made for each load and
-//! freed after its tree has been copied, so no pointer outlives the call.
+//! freed after its tree has been copied, so no pointer outlives the call. Contexts are not
+//! independent: all share a buffer for the text of errors, a backend that each links into its
+//! list, and `strtok`. So one load runs at a time.
 
 use std::ffi::{c_char, CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use libuci_sys::{
     uci_alloc_context, uci_context, uci_free_context, uci_get_errorstr, uci_list, uci_load,
@@ -20,6 +23,9 @@ use crate::tree::{Branch, Bytes, Content, Tree};
 extern "C" {
     fn free(pointer: *mut std::ffi::c_void);
 }
+
+/// Held from making a context to freeing it, for what libuci shares between contexts.
+static LIBUCI: Mutex<()> = Mutex::new(());
 
 /// A context that is freed with the value.
 struct Context(*mut uci_context);
@@ -39,6 +45,8 @@ pub fn load(config_dir: &Path, save_dir: &Path, name: &str) -> Result<Tree, Stri
     let save_dir = c_string(save_dir.as_os_str().as_bytes())?;
     let name = c_string(name.as_bytes())?;
 
+    // Declared before the context, so released after it.
+    let _alone = LIBUCI.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: takes no arguments; null is checked below.
     let context = Context(unsafe { uci_alloc_context() });
     if context.0.is_null() {
@@ -68,7 +76,8 @@ fn c_string(bytes: &[u8]) -> Result<CString, String> {
 fn message(context: &Context) -> String {
     let mut text: *mut c_char = ptr::null_mut();
     // SAFETY: the context is valid, `text` outlives the call, and a null prefix is allowed. The
-    // string, if there is one, ends in NUL and is ours to free with the C library's `free`.
+    // caller holds the lock for the shared buffer that the text goes through. The string, if there
+    // is one, ends in NUL and is ours to free with the C library's `free`.
     unsafe {
         uci_get_errorstr(context.0, &mut text, ptr::null());
         if text.is_null() {

@@ -7,6 +7,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::thread;
 
 use flowtabled::uci::files::Source;
 use uci_differential::tree::Tree;
@@ -88,6 +90,27 @@ fn known_differences_are_still_there() {
     assert_eq!(ours.options.first().map(|o| o.name.as_str()), Some("k"));
     let libuci = libuci.unwrap().sections.remove(0);
     assert_eq!(libuci.options.first().map(|o| o.0 .0.as_slice()), Some(b"l".as_slice()));
+}
+
+/// libuci writes the text of all errors to one buffer; a test must not see another's.
+#[test]
+fn an_error_is_of_its_own_load() {
+    let start = Barrier::new(2);
+    let load_often = |label: &str, config: &str, message: &str| {
+        let workspace = Workspace::new(label);
+        workspace.write(config.as_bytes(), None);
+        start.wait();
+        for _ in 0..10_000 {
+            let error = sys::load(&workspace.config_dir(), &workspace.save_dir(), PACKAGE);
+            assert_eq!(error.unwrap_err(), message);
+        }
+    };
+    let command = "Parse error (invalid command) at line 1, byte 0";
+    let argument = "Parse error (insufficient arguments) at line 3, byte 10";
+    thread::scope(|scope| {
+        scope.spawn(|| load_often("own-command", "bad\n", command));
+        scope.spawn(|| load_often("own-argument", "\nconfig a\n option  \n", argument));
+    });
 }
 
 /// Loads a configuration with both readers.

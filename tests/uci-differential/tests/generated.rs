@@ -1,13 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Generated configurations and changes, each loaded by both readers.
+//!
+//! The seed is fixed, so every run compares the same inputs; docs/uci.md says how to look further.
 
 // Shared steps of tests are tests as much as the functions that call them.
 #![allow(clippy::panic)]
 
+use std::env;
+use std::hash::{BuildHasher, RandomState};
+
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
 use uci_differential::{compare, is_defined, Tally, Workspace, PACKAGE};
+
+/// The seed unless another is asked for: a run must not fail for what an earlier one passed.
+const SEED: u64 = 1;
+
+/// `UCI_DIFFERENTIAL_SEED`, a number or `random`; a fresh one for each test if random.
+fn seed() -> u64 {
+    match env::var("UCI_DIFFERENTIAL_SEED").as_deref() {
+        Err(env::VarError::NotPresent) => SEED,
+        Ok("random") => RandomState::new().hash_one(SEED),
+        other => other
+            .ok()
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_else(|| panic!("UCI_DIFFERENTIAL_SEED is neither a number nor 'random'")),
+    }
+}
+
+/// `UCI_DIFFERENTIAL_TIMES`: how often the usual number of cases is run.
+fn times() -> u32 {
+    match env::var("UCI_DIFFERENTIAL_TIMES") {
+        Err(env::VarError::NotPresent) => 1,
+        other => other
+            .ok()
+            .and_then(|number| number.parse().ok())
+            .filter(|times| *times > 0)
+            .unwrap_or_else(|| panic!("UCI_DIFFERENTIAL_TIMES is no number above 0")),
+    }
+}
 
 /// Runs a strategy of configurations and changes; at least `accepted` and `rejected` of the
 /// inputs must have been taken so, or the generator has drifted to where nothing is tested.
@@ -19,8 +51,16 @@ fn run(
 ) {
     let workspace = Workspace::new(label);
     let tally = Tally::default();
-    let mut runner =
-        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let (seed, times) = (seed(), times());
+    println!("{label}: UCI_DIFFERENTIAL_SEED={seed}");
+    let defaults = Config::default();
+    let mut runner = TestRunner::new(Config {
+        cases: cases.saturating_mul(times),
+        max_global_rejects: defaults.max_global_rejects.saturating_mul(times),
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..defaults
+    });
     let outcome = runner.run(&strategy, |(config, delta)| {
         let shown = || {
             format!(
@@ -36,7 +76,7 @@ fn run(
         Ok(())
     });
     if let Err(error) = outcome {
-        panic!("{error}");
+        panic!("UCI_DIFFERENTIAL_SEED={seed}: {error}");
     }
     let counted = tally.get();
     println!("{label}: {} accepted, {} rejected", counted.0, counted.1);
