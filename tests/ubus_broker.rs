@@ -23,15 +23,22 @@ use fixture::broker::{Broker, Kind};
 use fixture::{eventually, PATIENCE};
 use flowtabled::cli;
 use flowtabled::cli::client::{Client, ClientError};
+use flowtabled::core::flows::select;
+use flowtabled::core::flows::table::FlowTable;
 use flowtabled::core::reason::Reason;
 use flowtabled::core::status::{DeviceState, DeviceStatus, Status};
-use flowtabled::ubus::{devices, json, methods, reload, status, Bus, Call, Request, StatusCode};
+use flowtabled::netlink::conntrack::entry::{Counters, Entry};
+use flowtabled::netlink::conntrack::tuple::Tuple;
+use flowtabled::ubus::flows::FlowQuery;
+use flowtabled::ubus::{
+    devices, flows, history, json, methods, reload, status, Bus, Call, Request, StatusCode,
+};
 use mio::{Events, Poll, Token};
 use ubus::client::UbusClient;
 use ubus::envelope::{EnvBuilder, UbusAttr};
 use ubus::unix::UnixUbusTransport;
 use ubus::wire::{Codec, Frame};
-use ubus::{BlobMsgTable, MsgType, UbusError};
+use ubus::{blobmsg, BlobMsgTable, MsgType, UbusError};
 
 /// Speed of the daemon's clock.
 const HURRY: u32 = 10;
@@ -116,6 +123,8 @@ fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
     match request {
         Request::Status => Ok(status::encode(&Status { uptime_s: 77, ..Status::default() })),
         Request::Devices { name } => devices::encode(&some_devices(), name.as_deref()),
+        Request::Flows(query) => Ok(some_flows(query)),
+        Request::History => Ok(history::of(FlowTable::new(1).account())),
         Request::Reload => reload::encode(true),
     }
 }
@@ -134,6 +143,38 @@ fn some_devices() -> Vec<DeviceStatus> {
         table: Some("flowtabled_sw".into()),
     };
     (1..=200).map(device).collect()
+}
+
+/// Flows in plenty, of 192.0.2.0/24 to ports 1 to 250.
+fn some_flows(query: &FlowQuery) -> BlobMsgTable {
+    let mut table = FlowTable::new(1000);
+    table.begin(0);
+    for id in 1..=250u8 {
+        let client = ([192, 0, 2, id].into(), 40_000);
+        let orig = Tuple::new(6, client, ([198, 51, 100, 1].into(), id.into())).unwrap();
+        let counters = Some(Counters { packets: 1, bytes: 100 * u64::from(id) });
+        table.observe(&Entry {
+            orig,
+            reply: orig.inverse(),
+            status: 0,
+            mark: 0,
+            zone: 0,
+            id: id.into(),
+            timeout_s: None,
+            tcp_state: None,
+            counters_orig: counters,
+            counters_reply: counters,
+            start_ns: None,
+            stop_ns: None,
+            has_helper: false,
+            has_seq_adj: false,
+            has_master: false,
+        });
+    }
+    table.end(true);
+    let (filter, order) = (&query.filter, query.order);
+    let page = select::page(table.flows(1000), filter, order, query.limit, query.after);
+    flows::encode(&page, order)
 }
 
 fn caller(path: &Path) -> UbusClient<UnixUbusTransport> {
@@ -169,7 +210,13 @@ fn the_object_is_listed_with_its_types() {
         assert_eq!(objects.len(), 1);
         assert_eq!(objects[0].signature, methods::signature());
         let signature = json::render(&objects[0].signature).unwrap();
-        assert_eq!(signature, r#"{"status":{},"devices":{"name":3},"reload":{}}"#);
+        assert_eq!(
+            signature,
+            concat!(
+                r#"{"status":{},"devices":{"name":3},"flows":{"state":3,"address":3,"port":5,"#,
+                r#""protocol":3,"sort":3,"limit":5,"cursor":3},"history":{},"reload":{}}"#
+            )
+        );
     });
 }
 
@@ -196,6 +243,45 @@ fn methods_answer_and_mistakes_have_codes() {
         let wrong = BlobMsgTable::build(|b| b.put_i32(Some("name"), 7));
         assert_eq!(code(call(path, "devices", &wrong)), 2);
         assert_eq!(code(call(path, "nothing", &empty)), 3);
+    });
+}
+
+#[test]
+fn flows_are_filtered_sorted_and_paged() {
+    each_broker(|kind, path| {
+        let _broker = Broker::start(kind, path);
+        let daemon = Daemon::start(path, Answers::AtOnce);
+        daemon.wait_registered(true);
+        let ask = |cursor: Option<&str>| {
+            let args = BlobMsgTable::build(|b| {
+                b.put_str(Some("state"), "classic");
+                b.put_str(Some("address"), "192.0.2.0/29");
+                b.put_str(Some("protocol"), "tcp");
+                b.put_str(Some("sort"), "bytes");
+                b.put_i32(Some("limit"), 5);
+                if let Some(cursor) = cursor {
+                    b.put_str(Some("cursor"), cursor);
+                }
+            });
+            let reply = call(path, "flows", &args).unwrap().remove(0);
+            let next = blobmsg::lookup(&reply, "next").and_then(|next| next.as_str());
+            (json::render(&reply).unwrap(), next.map(str::to_owned))
+        };
+        let (first, next) = ask(None);
+        assert!(first.starts_with(r#"{"matched":7,"flows":[{"source":"192.0.2.7","#), "{first}");
+        assert_eq!(first.matches("state_age_s").count(), 5);
+        let (second, end) = ask(next.as_deref());
+        assert!(second.starts_with(r#"{"matched":7,"flows":[{"source":"192.0.2.2","#), "{second}");
+        assert_eq!((second.matches("state_age_s").count(), end), (2, None));
+
+        let port = |port| BlobMsgTable::build(|b| b.put_i32(Some("port"), port));
+        let reply = call(path, "flows", &port(77)).unwrap();
+        assert!(json::render(&reply[0]).unwrap().starts_with(r#"{"matched":1,"#));
+        assert_eq!(code(call(path, "flows", &port(65_536))), 2);
+        let wrong = BlobMsgTable::build(|b| b.put_str(Some("port"), "77"));
+        assert_eq!(code(call(path, "flows", &wrong)), 2);
+        let reply = call(path, "history", &BlobMsgTable::empty()).unwrap();
+        assert!(json::render(&reply[0]).unwrap().ends_with(r#""samples":[]}"#));
     });
 }
 
@@ -330,5 +416,10 @@ fn the_command_ends_with_the_documented_codes() {
         assert_eq!(run("devices lan1 --json"), ExitCode::SUCCESS);
         assert_eq!(run("devices lan999"), ExitCode::from(1));
         assert_eq!(run("reload"), ExitCode::SUCCESS);
+        assert_eq!(run("flows --port=7 --sort age"), ExitCode::SUCCESS);
+        assert_eq!(run("flows --all"), ExitCode::SUCCESS);
+        assert_eq!(run("flows --all --json"), ExitCode::SUCCESS);
+        assert_eq!(run("flows --state fast"), ExitCode::from(2));
+        assert_eq!(run("history"), ExitCode::SUCCESS);
     });
 }

@@ -90,6 +90,11 @@ impl Client {
         Ok(client)
     }
 
+    /// What follows may take until this deadline.
+    pub fn extend(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
     /// Calls a method; returns the contents of the reply's table, empty if there is none.
     pub fn call(&mut self, method: &str, args: &BlobMsgTable) -> Result<Vec<u8>, ClientError> {
         let obj_id = self.object;

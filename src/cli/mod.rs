@@ -11,7 +11,10 @@
 //! | 5 | time-out |
 
 pub mod client;
+pub mod flows;
+pub mod history;
 pub mod options;
+pub mod quantity;
 pub mod text;
 
 use std::ffi::OsString;
@@ -22,9 +25,12 @@ use std::time::{Duration, Instant};
 
 use ubus::{blobmsg, BlobMsgTable};
 
+use crate::core::flows::select::{Cursor, PAGE_MAX};
+use crate::ubus::flows::LIMIT;
 use crate::ubus::{devices, json, SOCKETS};
 use client::{Client, ClientError};
-use options::{Action, Command, Options};
+use flows::FlowTable;
+use options::{Action, Command, FlowOptions, Options, Value};
 
 /// How long the daemon may take. It answers at once, except that `status` waits for a dump of
 /// the conntrack table, some seconds on the slowest routers.
@@ -59,7 +65,7 @@ fn perform(options: &Options) -> Exit {
         Action::Help => show(options::HELP),
         Action::Version => show(&format!("flowtable {}\n", crate::VERSION)),
         Action::Call(command) => match ask(options, command) {
-            Ok(text) => show(&text),
+            Ok(exit) => exit,
             Err(error) => {
                 let exit = exit_of(&error);
                 complain(&format!("{}: {error}", command.name()));
@@ -69,8 +75,8 @@ fn perform(options: &Options) -> Exit {
     }
 }
 
-/// Makes the call; returns what is to be printed.
-fn ask(options: &Options, command: &Command) -> Result<String, ClientError> {
+/// Makes the call and prints the answer.
+fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
     let deadline = Instant::now() + TIMEOUT;
     let sockets: Vec<PathBuf> = match &options.socket {
         Some(path) => vec![path.clone()],
@@ -78,6 +84,7 @@ fn ask(options: &Options, command: &Command) -> Result<String, ClientError> {
     };
     let mut client = Client::connect(&sockets, deadline)?;
     let args = match command {
+        Command::Flows(wanted) => return ask_flows(&mut client, wanted, options.json),
         Command::Devices(Some(name)) => {
             BlobMsgTable::build(|b| b.put_str(Some(devices::NAME), name))
         }
@@ -90,16 +97,46 @@ fn ask(options: &Options, command: &Command) -> Result<String, ClientError> {
         (_, error) => error,
     })?;
     if options.json {
-        return match json::render(&reply) {
-            Ok(text) => Ok(text + "\n"),
-            Err(error) => Err(ClientError::Reply(error)),
-        };
+        return Ok(show(&rendered(&reply)?));
     }
-    Ok(match command {
+    Ok(show(&match command {
         Command::Status => text::status(&reply),
         Command::Devices(_) => text::devices(&reply),
-        Command::Reload => String::new(),
-    })
+        Command::History => history::history(&reply),
+        Command::Flows(_) | Command::Reload => String::new(),
+    }))
+}
+
+/// Asks for flows and prints each page as it comes: all of them at once may be more than a small
+/// router can hold.
+fn ask_flows(client: &mut Client, wanted: &FlowOptions, json: bool) -> Result<Exit, ClientError> {
+    let mut wanted = wanted.clone();
+    if wanted.all {
+        wanted.arguments.push((LIMIT, Value::Number(PAGE_MAX as i32)));
+    }
+    let mut table = FlowTable::default();
+    let mut cursor = None;
+    loop {
+        let args = wanted.table(cursor.map(|cursor: Cursor| cursor.to_string()).as_deref());
+        let reply = client.call("flows", &args)?;
+        let text = if json { rendered(&reply)? } else { table.page(&reply) };
+        match write(&text) {
+            Ok(()) => {}
+            Err(error) => return Ok(unwritten(&error)),
+        }
+        // Cursors go down; one that does not would lead round in a circle.
+        let next = flows::next(&reply).filter(|next| cursor.is_none_or(|last| *next < last));
+        cursor = next.filter(|_| wanted.all);
+        if cursor.is_none() {
+            break;
+        }
+        client.extend(Instant::now() + TIMEOUT);
+    }
+    Ok(if json { Exit::Done } else { show(&table.footer()) })
+}
+
+fn rendered(reply: &[u8]) -> Result<String, ClientError> {
+    json::render(reply).map(|text| text + "\n").map_err(ClientError::Reply)
 }
 
 /// The daemon's own words about its last error, when it can still be asked for them.
@@ -117,17 +154,24 @@ fn exit_of(error: &ClientError) -> Exit {
     }
 }
 
-/// Prints to standard output. A reader that has seen enough (`| head -1`) is no error.
+/// Prints to standard output.
 fn show(text: &str) -> Exit {
+    write(text).map_or_else(|error| unwritten(&error), |()| Exit::Done)
+}
+
+fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Done,
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Exit::Done,
-        Err(e) => {
-            complain(&format!("writing the output: {e}"));
-            Exit::Failed
-        }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+/// How to end when nothing more can be printed. A reader that has seen enough (`| head -1`) is no
+/// error.
+fn unwritten(error: &io::Error) -> Exit {
+    if error.kind() == ErrorKind::BrokenPipe {
+        return Exit::Done;
     }
+    complain(&format!("writing the output: {error}"));
+    Exit::Failed
 }
 
 fn complain(text: &str) {

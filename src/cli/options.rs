@@ -5,9 +5,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use ubus::{BlobMsgTable, BlobType};
+
+use crate::ubus::flows::{self, FlowQuery, LIMIT};
+use crate::ubus::policy::{Argument, Arguments};
+
 /// One line, shown with a usage error.
 pub const USAGE: &str =
-    "usage: flowtable status|devices [NAME]|reload [--json] [--ubus-socket PATH]";
+    "usage: flowtable status|devices [NAME]|flows|history|reload [OPTIONS] (--help)";
 
 /// The text of `--help`.
 pub const HELP: &str = "\
@@ -18,7 +23,18 @@ Shows and steers flow offloading through the daemon flowtabled.
 Commands:
   status          what is offloaded, and why not more
   devices [NAME]  state of each network device, or of one
+  flows           the flows that conntrack knows, the greatest first
+  history         what was carried by each path, in all and lately
   reload          read the configuration again
+
+Options of flows:
+  --state STATE        only classic, software or hardware flows
+  --address ADDRESS    only with this address or prefix at either end
+  --port PORT          only with this port at either end
+  --protocol PROTOCOL  only of this protocol, by name or number
+  --sort ORDER         by rate (the default), bytes or age
+  --limit NUMBER       at most so many flows, 1 to 100 (else 50)
+  --all                all flows; with --json a reply a line
 
 Options:
   --json               print the daemon's reply as JSON
@@ -45,8 +61,72 @@ pub enum Command {
     Status,
     /// `devices`, all or the one of this name
     Devices(Option<String>),
+    /// `flows`
+    Flows(FlowOptions),
+    /// `history`
+    History,
     /// `reload`
     Reload,
+}
+
+/// What to show of the flows. The values have been held against the daemon's own rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlowOptions {
+    /// Arguments of the call.
+    pub arguments: Vec<(&'static str, Value)>,
+    /// Page by page to the end.
+    pub all: bool,
+}
+
+/// The value of an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A string.
+    Text(String),
+    /// An int32.
+    Number(i32),
+}
+
+impl FlowOptions {
+    /// The arguments as they are sent, and where the page begins, unless it is the first.
+    pub fn table(&self, cursor: Option<&str>) -> BlobMsgTable {
+        BlobMsgTable::build(|b| {
+            for (name, value) in &self.arguments {
+                match value {
+                    Value::Text(text) => b.put_str(Some(name), text),
+                    Value::Number(number) => b.put_i32(Some(name), *number),
+                }
+            }
+            if let Some(cursor) = cursor {
+                b.put_str(Some(flows::CURSOR), cursor);
+            }
+        })
+    }
+
+    /// Adds an argument. `false` when the daemon would refuse it. Of several the last counts.
+    fn add(&mut self, argument: &Argument, text: &str) -> bool {
+        let value = match (argument.ty, text.parse()) {
+            (BlobType::Int32, Ok(number)) => Value::Number(number),
+            (BlobType::Int32, Err(_)) => return false,
+            _ => Value::Text(text.to_owned()),
+        };
+        self.arguments.retain(|(name, _)| *name != argument.name);
+        self.arguments.push((argument.name, value));
+        let table = self.table(None);
+        Arguments::check(&flows::POLICY, table.contents())
+            .and_then(|arguments| FlowQuery::of(&arguments))
+            .is_ok()
+    }
+
+    fn has(&self, argument: &str) -> bool {
+        self.arguments.iter().any(|(name, _)| *name == argument)
+    }
+}
+
+/// The argument of `flows` that an option passes on.
+fn argument(option: &str) -> Option<&'static Argument> {
+    let name = option.strip_prefix("--").filter(|name| *name != flows::CURSOR)?;
+    flows::POLICY.arguments.iter().find(|argument| argument.name == name)
 }
 
 impl Command {
@@ -55,6 +135,8 @@ impl Command {
         match self {
             Command::Status => "status",
             Command::Devices(_) => "devices",
+            Command::Flows(_) => "flows",
+            Command::History => "history",
             Command::Reload => "reload",
         }
     }
@@ -92,7 +174,13 @@ pub enum UsageError {
     /// There is no such option.
     UnknownOption(String),
     /// An option lacks its value.
-    NoValue(&'static str),
+    NoValue(String),
+    /// An option does not take this value.
+    BadValue(String, String),
+    /// An option belongs to another command.
+    OnlyFlows(String),
+    /// Two options exclude each other.
+    LimitOfAll,
     /// An argument too many.
     Superfluous(String),
 }
@@ -104,18 +192,23 @@ impl fmt::Display for UsageError {
             UsageError::UnknownCommand(word) => write!(f, "unknown command '{word}'"),
             UsageError::UnknownOption(word) => write!(f, "unknown option '{word}'"),
             UsageError::NoValue(option) => write!(f, "{option} needs a value"),
+            UsageError::BadValue(option, value) => write!(f, "{option} does not take '{value}'"),
+            UsageError::OnlyFlows(option) => write!(f, "{option} is an option of flows only"),
+            UsageError::LimitOfAll => f.write_str("--limit and --all exclude each other"),
             UsageError::Superfluous(word) => write!(f, "unexpected argument '{word}'"),
         }
     }
 }
 
 const SOCKET: &str = "--ubus-socket";
+const ALL: &str = "--all";
 
 impl Options {
     /// Parses the arguments after the program's name. Options may stand anywhere; `--help` and
     /// `--version` win over everything that follows them.
     pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Options, UsageError> {
         let (mut json, mut socket, mut words) = (false, None, Vec::new());
+        let (mut flows, mut of_flows) = (FlowOptions::default(), None);
         let only = |action| Options { action, json: false, socket: None };
         while let Some(arg) = args.next() {
             let word = arg.to_string_lossy();
@@ -123,13 +216,29 @@ impl Options {
                 "-h" | "--help" => return Ok(only(Action::Help)),
                 "-V" | "--version" => return Ok(only(Action::Version)),
                 "--json" => json = true,
-                SOCKET => {
-                    socket = Some(PathBuf::from(args.next().ok_or(UsageError::NoValue(SOCKET))?));
+                ALL => {
+                    flows.all = true;
+                    of_flows = Some(ALL.to_owned());
                 }
                 option if option.starts_with('-') => {
-                    match option.strip_prefix(SOCKET).and_then(|rest| rest.strip_prefix('=')) {
-                        Some(path) => socket = Some(PathBuf::from(path)),
-                        None => return Err(UsageError::UnknownOption(option.to_owned())),
+                    let (option, value) = match option.split_once('=') {
+                        Some((option, value)) => (option, Some(OsString::from(value))),
+                        None => (option, None),
+                    };
+                    let mut value = || {
+                        let no_value = || UsageError::NoValue(option.to_owned());
+                        value.clone().or_else(|| args.next()).ok_or_else(no_value)
+                    };
+                    if option == SOCKET {
+                        socket = Some(PathBuf::from(value()?));
+                    } else if let Some(argument) = argument(option) {
+                        let value = value()?.to_string_lossy().into_owned();
+                        if !flows.add(argument, &value) {
+                            return Err(UsageError::BadValue(option.to_owned(), value));
+                        }
+                        of_flows = Some(option.to_owned());
+                    } else {
+                        return Err(UsageError::UnknownOption(word.into_owned()));
                     }
                 }
                 word => words.push(word.to_owned()),
@@ -141,13 +250,22 @@ impl Options {
             Some(word) => match word.as_str() {
                 "status" => Command::Status,
                 "devices" => Command::Devices(words.next()),
+                "flows" => {
+                    of_flows = None;
+                    if flows.all && flows.has(LIMIT) {
+                        return Err(UsageError::LimitOfAll);
+                    }
+                    Command::Flows(flows)
+                }
+                "history" => Command::History,
                 "reload" => Command::Reload,
                 _ => return Err(UsageError::UnknownCommand(word)),
             },
         };
-        match words.next() {
-            Some(word) => Err(UsageError::Superfluous(word)),
-            None => Ok(Options { action: Action::Call(command), json, socket }),
+        match (words.next(), of_flows) {
+            (Some(word), _) => Err(UsageError::Superfluous(word)),
+            (None, Some(option)) => Err(UsageError::OnlyFlows(option)),
+            (None, None) => Ok(Options { action: Action::Call(command), json, socket }),
         }
     }
 }
@@ -188,11 +306,56 @@ mod tests {
         assert_eq!(parse("status -x"), Err(UsageError::UnknownOption("-x".into())));
         assert_eq!(parse("status lan1"), Err(UsageError::Superfluous("lan1".into())));
         assert_eq!(parse("devices a b"), Err(UsageError::Superfluous("b".into())));
-        assert_eq!(parse("status --ubus-socket"), Err(UsageError::NoValue(SOCKET)));
+        assert_eq!(parse("status --ubus-socket"), Err(UsageError::NoValue(SOCKET.into())));
         assert_eq!(
             parse("status --ubus-socketx"),
             Err(UsageError::UnknownOption("--ubus-socketx".into()))
         );
+    }
+
+    #[test]
+    fn flows_take_what_the_daemon_takes() {
+        let text = |name, value: &str| (name, Value::Text(value.into()));
+        let flows =
+            |arguments, all| call(Command::Flows(FlowOptions { arguments, all }), false, None);
+        assert_eq!(parse("flows"), flows(Vec::new(), false));
+        assert_eq!(
+            parse("flows --state hardware --address=fd00::/8 --protocol 41 --sort age --all"),
+            flows(
+                vec![
+                    text("state", "hardware"),
+                    text("address", "fd00::/8"),
+                    text("protocol", "41"),
+                    text("sort", "age"),
+                ],
+                true
+            )
+        );
+        assert_eq!(
+            parse("--port 80 --limit 5 flows --port=443"),
+            flows(vec![("limit", Value::Number(5)), ("port", Value::Number(443))], false)
+        );
+        let bad = |option: &str, value: &str| {
+            let error = UsageError::BadValue(option.into(), value.into());
+            assert_eq!(parse(&format!("flows {option}={value}")), Err(error));
+        };
+        for (option, value) in [
+            ("--state", "fast"),
+            ("--address", "lan"),
+            ("--port", "65536"),
+            ("--port", "http"),
+            ("--protocol", "x"),
+            ("--sort", ""),
+            ("--limit", "0"),
+        ] {
+            bad(option, value);
+        }
+        assert_eq!(parse("flows --limit 5 --all"), Err(UsageError::LimitOfAll));
+        assert_eq!(parse("flows --port"), Err(UsageError::NoValue("--port".into())));
+        assert_eq!(parse("flows --cursor 1"), Err(UsageError::UnknownOption("--cursor".into())));
+        assert_eq!(parse("history --port 1"), Err(UsageError::OnlyFlows("--port".into())));
+        assert_eq!(parse("status --all"), Err(UsageError::OnlyFlows("--all".into())));
+        assert_eq!(parse("history"), call(Command::History, false, None));
     }
 
     #[test]

@@ -53,18 +53,39 @@ pub fn devices(reply: &[u8]) -> String {
             reason(device),
         ]);
     }
-    let mut out = String::new();
-    for row in &rows {
-        let mut written = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let widest = rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
-            pad(&mut written, cell, widest.unwrap_or_default() + 2);
-        }
-        out.push_str(written.trim_end());
-        out.push('\n');
-    }
+    let mut out = aligned(&rows, &mut [0; 7], heading.len(), 2);
     if let Some(total) = integer(reply, "total") {
         out.push_str(&format!("({} of {total} devices: too long for one reply)\n", rows.len() - 1));
+    }
+    out
+}
+
+/// Rows as lines whose columns stand below each other, `gap` apart; those from `numbers` on stand
+/// on the right. `widths` are the least widths, and hold those that were used afterwards.
+pub(super) fn aligned<const N: usize>(
+    rows: &[[String; N]],
+    widths: &mut [usize; N],
+    numbers: usize,
+    gap: usize,
+) -> String {
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, (width, cell)) in widths.iter().zip(row).enumerate() {
+            if column >= numbers {
+                pad(&mut line, "", width.saturating_sub(cell.chars().count()));
+                pad(&mut line, cell, cell.chars().count() + gap);
+            } else {
+                pad(&mut line, cell, width + gap);
+            }
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
     }
     out
 }
@@ -165,7 +186,7 @@ fn kernel(reply: &[u8]) -> String {
 }
 
 /// Days, hours, minutes and seconds, without leading zeros.
-fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     let mut out = String::new();
     for (unit, length, size) in
         [('d', 86_400, i64::MAX), ('h', 3600, 24), ('m', 60, 60), ('s', 1, 60)]
@@ -182,21 +203,21 @@ fn duration(seconds: i64) -> String {
     out
 }
 
-fn unknown() -> String {
+pub(super) fn unknown() -> String {
     UNKNOWN.to_owned()
 }
 
 /// A string; a dash when it is absent or empty.
-fn text(table: &[u8], key: &str) -> String {
+pub(super) fn text(table: &[u8], key: &str) -> String {
     let value = lookup(table, key).and_then(|a| a.as_str()).filter(|s| !s.is_empty());
     value.map_or_else(unknown, printable)
 }
 
-fn flag(table: &[u8], key: &str) -> Option<bool> {
+pub(super) fn flag(table: &[u8], key: &str) -> Option<bool> {
     lookup(table, key)?.as_bool()
 }
 
-fn integer(table: &[u8], key: &str) -> Option<i64> {
+pub(super) fn integer(table: &[u8], key: &str) -> Option<i64> {
     match lookup(table, key)?.value().ok()? {
         BlobValue::Int32(n) => Some(n.into()),
         BlobValue::Int64(n) => Some(n),
@@ -204,7 +225,7 @@ fn integer(table: &[u8], key: &str) -> Option<i64> {
     }
 }
 
-fn table<'a>(table: &'a [u8], key: &str) -> Option<&'a [u8]> {
+pub(super) fn table<'a>(table: &'a [u8], key: &str) -> Option<&'a [u8]> {
     contents(&lookup(table, key)?)
 }
 
@@ -216,7 +237,7 @@ fn contents<'a>(attribute: &BlobRef<'a>) -> Option<&'a [u8]> {
 }
 
 /// The tables of an array.
-fn entries<'a>(reply: &'a [u8], key: &str) -> Option<Vec<&'a [u8]>> {
+pub(super) fn entries<'a>(reply: &'a [u8], key: &str) -> Option<Vec<&'a [u8]>> {
     Some(BlobIter::new(table(reply, key)?).filter_map(|a| contents(&a)).collect())
 }
 

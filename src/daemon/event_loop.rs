@@ -358,6 +358,9 @@ impl Daemon {
                     let devices = self.control.device_list();
                     self.bus.reply(reply_to, devices::encode(&devices, name.as_deref()));
                 }
+                Request::Flows(_) | Request::History => {
+                    self.bus.reply(reply_to, Err(crate::ubus::StatusCode::NoData));
+                }
                 Request::Reload => {
                     let read = self.reload();
                     self.bus.reply(reply_to, reload::encode(read));

@@ -5,10 +5,11 @@ use ubus::BlobBuilder;
 
 use super::policy::Policy;
 use super::status_code::StatusCode;
-use super::{devices, reload, status};
+use super::{devices, flows, history, reload, status};
 
 /// All methods, in the order of the signature.
-pub const METHODS: [Policy; 3] = [status::POLICY, devices::POLICY, reload::POLICY];
+pub const METHODS: [Policy; 5] =
+    [status::POLICY, devices::POLICY, flows::POLICY, history::POLICY, reload::POLICY];
 
 /// Body of `UBUS_ATTR_SIGNATURE`: a table per method, an int32 per argument that holds its type.
 pub fn signature() -> Vec<u8> {
@@ -39,6 +40,15 @@ mod tests {
             0x82, 0, 0, 16, 0, 6, b's', b't', b'a', b't', b'u', b's', 0, 0, 0, 0,
             0x82, 0, 0, 32, 0, 7, b'd', b'e', b'v', b'i', b'c', b'e', b's', 0, 0, 0,
             0x85, 0, 0, 16, 0, 4, b'n', b'a', b'm', b'e', 0, 0, 0, 0, 0, 3,
+            0x82, 0, 0, 136, 0, 5, b'f', b'l', b'o', b'w', b's', 0,
+            0x85, 0, 0, 16, 0, 5, b's', b't', b'a', b't', b'e', 0, 0, 0, 0, 3,
+            0x85, 0, 0, 20, 0, 7, b'a', b'd', b'd', b'r', b'e', b's', b's', 0, 0, 0, 0, 0, 0, 3,
+            0x85, 0, 0, 16, 0, 4, b'p', b'o', b'r', b't', 0, 0, 0, 0, 0, 5,
+            0x85, 0, 0, 20, 0, 8, b'p', b'r', b'o', b't', b'o', b'c', b'o', b'l', 0, 0, 0, 0, 0, 3,
+            0x85, 0, 0, 16, 0, 4, b's', b'o', b'r', b't', 0, 0, 0, 0, 0, 3,
+            0x85, 0, 0, 16, 0, 5, b'l', b'i', b'm', b'i', b't', 0, 0, 0, 0, 5,
+            0x85, 0, 0, 20, 0, 6, b'c', b'u', b'r', b's', b'o', b'r', 0, 0, 0, 0, 0, 0, 0, 3,
+            0x82, 0, 0, 16, 0, 7, b'h', b'i', b's', b't', b'o', b'r', b'y', 0, 0, 0,
             0x82, 0, 0, 16, 0, 6, b'r', b'e', b'l', b'o', b'a', b'd', 0, 0, 0, 0,
         ];
         assert_eq!(signature(), wanted);

@@ -8,6 +8,8 @@
 
 pub mod connection;
 pub mod devices;
+pub mod flows;
+pub mod history;
 pub mod inbox;
 pub mod json;
 pub mod methods;

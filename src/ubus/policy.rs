@@ -18,6 +18,10 @@ pub enum Method {
     Status,
     /// State of each network device.
     Devices,
+    /// Flows, a page at a time.
+    Flows,
+    /// What flows carried in the last minutes.
+    History,
     /// Reads the configuration again.
     Reload,
 }
@@ -77,7 +81,16 @@ impl<'a> Arguments<'a> {
 
     /// The argument `name` of type string, when it was passed.
     pub fn string(&self, name: &str) -> Option<&'a str> {
-        self.found.iter().find(|(n, _)| *n == name).and_then(|(_, a)| a.as_str())
+        self.get(name)?.as_str()
+    }
+
+    /// The argument `name` of type int32, when it was passed.
+    pub fn number(&self, name: &str) -> Option<i32> {
+        self.get(name)?.as_i32()
+    }
+
+    fn get(&self, name: &str) -> Option<&BlobRef<'a>> {
+        self.found.iter().find(|(known, _)| *known == name).map(|(_, attribute)| attribute)
     }
 }
 

@@ -113,6 +113,52 @@ impl Reply {
         self.out.close_array();
     }
 
+    /// Adds an array of tables, one for each value as long as they fit, and returns how many did.
+    /// Leaves room for `reserve` more bytes. To stop early is not to leave something out: the
+    /// caller tells where the list goes on.
+    pub fn records_that_fit<'v, T: 'v>(
+        &mut self,
+        key: &str,
+        values: impl IntoIterator<Item = &'v T>,
+        reserve: usize,
+        fill: impl Fn(&mut Reply, &T),
+    ) -> usize {
+        let mut fitted = 0;
+        let Some(room) = self.left.checked_sub(reserve + size(key, 0)) else {
+            self.truncated = true;
+            return fitted;
+        };
+        let before = self.truncated;
+        self.left = room;
+        self.out.open_array(Some(key));
+        for value in values {
+            if !self.record(None, |reply| fill(reply, value)) {
+                break;
+            }
+            fitted += 1;
+        }
+        self.out.close_array();
+        self.left += reserve;
+        self.truncated = before;
+        fitted
+    }
+
+    /// Adds an array of int64, which is signed on the bus: what exceeds it stays at its greatest.
+    pub fn long_counts(&mut self, key: &str, values: &[u64]) {
+        self.put(size(key, values.len() * size("", 8)), |out| {
+            out.open_array(Some(key));
+            for value in values {
+                out.put_i64(None, i64::try_from(*value).unwrap_or(i64::MAX));
+            }
+            out.close_array();
+        });
+    }
+
+    /// Says that something was left out.
+    pub fn set_truncated(&mut self) {
+        self.truncated = true;
+    }
+
     /// Something was left out.
     pub fn is_truncated(&self) -> bool {
         self.truncated
@@ -168,6 +214,11 @@ impl Reply {
     }
 }
 
+/// Bytes that a string of this length takes under this key.
+pub fn text_size(key: &str, length: usize) -> usize {
+    size(key, length + 1)
+}
+
 /// Bytes that an attribute takes: head, name with its length and final zero, payload; the name
 /// and the payload are padded to four bytes.
 fn size(name: &str, payload: usize) -> usize {
@@ -190,6 +241,9 @@ mod tests {
         reply.strings("strings", &["one".into(), "three".into(), String::new()]);
         reply.records("records", &[1, 2], |r, n| r.number("n", *n));
         reply.table("table", |r| r.strings("none", &[]));
+        reply.long_counts("longs", &[1, u64::MAX]);
+        let fitted = reply.records_that_fit("some", &[1, 2, 3], 100, |r, n| r.number("n", *n));
+        assert_eq!(fitted, 3);
         let used = start - reply.left;
         assert_eq!(reply.finish(None).contents().len(), used);
     }

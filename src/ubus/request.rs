@@ -4,6 +4,7 @@
 use ubus::envelope::{self, UbusAttr};
 use ubus::wire::{Header, ObjId, PeerId};
 
+use super::flows::FlowQuery;
 use super::methods;
 use super::policy::{Arguments, Method};
 use super::status_code::StatusCode;
@@ -18,6 +19,10 @@ pub enum Request {
         /// Only the device of this name.
         name: Option<String>,
     },
+    /// A page of the flows.
+    Flows(FlowQuery),
+    /// What flows carried in the last minutes.
+    History,
     /// Read the configuration again.
     Reload,
 }
@@ -81,6 +86,8 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
         Method::Devices => {
             Request::Devices { name: arguments.string(super::devices::NAME).map(str::to_owned) }
         }
+        Method::Flows => Request::Flows(FlowQuery::of(&arguments)?),
+        Method::History => Request::History,
         Method::Reload => Request::Reload,
     }))
 }

@@ -39,6 +39,11 @@ impl FlowState {
         }
     }
 
+    /// The state of this name, as on the bus.
+    pub fn named(name: &str) -> Option<FlowState> {
+        FlowState::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     /// The state that an entry's bits tell.
     pub fn of(entry: &Entry) -> FlowState {
         if entry.is_hw_offloaded() {

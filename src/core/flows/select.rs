@@ -142,6 +142,11 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
+    /// Where a page ends whose last flow is this one.
+    pub fn of(order: Order, flow: &Flow) -> Cursor {
+        Cursor { key: order.key(flow), id: flow.id }
+    }
+
     /// Reads what a page gave; `None` for anything else.
     pub fn parse(text: &str) -> Option<Cursor> {
         let (key, id) = text.split_once('-')?;
@@ -179,7 +184,7 @@ pub fn page(
     let mut best: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
     for flow in flows.filter(|flow| filter.matches(flow)) {
         matched += 1;
-        let rank = Cursor { key: order.key(&flow), id: flow.id };
+        let rank = Cursor::of(order, &flow);
         if after.is_some_and(|after| rank >= after) {
             continue;
         }

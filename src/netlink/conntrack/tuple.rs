@@ -256,9 +256,15 @@ impl Tuple {
         proto.u8(code, code_value);
     }
 
-    fn protocol_name(&self) -> Option<&'static str> {
+    /// Name of the protocol; `None` for one that conntrack does not know by name.
+    pub fn protocol_name(&self) -> Option<&'static str> {
         NAMES.iter().find(|(number, _)| *number == self.protocol).map(|(_, name)| *name)
     }
+}
+
+/// Number of the protocol of this name, as [`Tuple::protocol_name`] gives it.
+pub fn protocol_named(name: &str) -> Option<u8> {
+    NAMES.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
 }
 
 /// The type of the answer to a type of message, and the other way round.

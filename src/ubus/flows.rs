@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Method `flows`: the flows that conntrack knows, sorted, a page at a time.
+//!
+//! All arguments are optional; one that makes no sense fails the call with "invalid argument".
+//!
+//! | argument | type | meaning |
+//! |---|---|---|
+//! | `state` | string | only `classic`, `software` or `hardware` |
+//! | `address` | string | only with this address or prefix at either end |
+//! | `port` | int32 | only with this port at either end |
+//! | `protocol` | string | only of this name or number |
+//! | `sort` | string | `rate` (the default), `bytes` or `age`, the greatest first |
+//! | `limit` | int32 | at most so many, 1 to 100, 50 unless given |
+//! | `cursor` | string | `next` of the page before |
+//!
+//! The reply has the int32 `matched`, the array `flows`, and the string `next` unless this is the
+//! last page. A page that is too long for one reply ends early, and `next` follows it: no flow is
+//! left out.
+
+use ubus::{BlobMsgTable, BlobType};
+
+use super::policy::{Argument, Arguments, Method, Policy};
+use super::reply::{text_size, Reply};
+use super::status_code::StatusCode;
+use crate::core::flows::select::{Cursor, Filter, Order, Page, PAGE_MAX};
+use crate::core::flows::{Flow, FlowState};
+use crate::netlink::conntrack::tuple::{protocol_named, Tuple};
+
+/// The argument that names a state.
+pub const STATE: &str = "state";
+/// The argument that is an address or a prefix.
+pub const ADDRESS: &str = "address";
+/// The argument that is a port.
+pub const PORT: &str = "port";
+/// The argument that is a protocol's name or number.
+pub const PROTOCOL: &str = "protocol";
+/// The argument that names an order.
+pub const SORT: &str = "sort";
+/// The argument that bounds the page.
+pub const LIMIT: &str = "limit";
+/// The argument that says where the page begins.
+pub const CURSOR: &str = "cursor";
+/// The key that says where the next page begins.
+pub const NEXT: &str = "next";
+
+/// Flows of a page unless the caller says how many: about what a screen and its scroll bar hold.
+const LIMIT_DEFAULT: usize = 50;
+/// Longest text of a cursor: two numbers in hexadecimal and a dash.
+const CURSOR_LENGTH: usize = 16 + 1 + 8;
+
+/// The method takes a filter, an order and a page.
+pub const POLICY: Policy = Policy {
+    method: Method::Flows,
+    name: "flows",
+    arguments: &[
+        Argument { name: STATE, ty: BlobType::String },
+        Argument { name: ADDRESS, ty: BlobType::String },
+        Argument { name: PORT, ty: BlobType::Int32 },
+        Argument { name: PROTOCOL, ty: BlobType::String },
+        Argument { name: SORT, ty: BlobType::String },
+        Argument { name: LIMIT, ty: BlobType::Int32 },
+        Argument { name: CURSOR, ty: BlobType::String },
+    ],
+};
+
+/// What a caller wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowQuery {
+    /// Which flows.
+    pub filter: Filter,
+    /// In which order.
+    pub order: Order,
+    /// How many at most; 1 to [`PAGE_MAX`].
+    pub limit: usize,
+    /// The page begins behind this; `None` for the first.
+    pub after: Option<Cursor>,
+}
+
+impl Default for FlowQuery {
+    fn default() -> Self {
+        let (filter, order) = (Filter::default(), Order::default());
+        FlowQuery { filter, order, limit: LIMIT_DEFAULT, after: None }
+    }
+}
+
+impl FlowQuery {
+    /// The query that the arguments make.
+    ///
+    /// # Errors
+    /// An argument makes no sense. None is ignored: the reply would answer another question.
+    pub fn of(arguments: &Arguments<'_>) -> Result<FlowQuery, StatusCode> {
+        let string = |name| arguments.string(name);
+        let number = |name| arguments.number(name);
+        Ok(FlowQuery {
+            filter: Filter {
+                state: valid(string(STATE), FlowState::named)?,
+                prefix: valid(string(ADDRESS), |text| text.parse().ok())?,
+                port: valid(number(PORT), |port| port.try_into().ok())?,
+                protocol: valid(string(PROTOCOL), protocol)?,
+            },
+            order: valid(string(SORT), Order::named)?.unwrap_or_default(),
+            limit: valid(number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),
+            after: valid(string(CURSOR), Cursor::parse)?,
+        })
+    }
+}
+
+fn valid<T, U>(
+    argument: Option<T>,
+    read: impl Fn(T) -> Option<U>,
+) -> Result<Option<U>, StatusCode> {
+    argument.map(|value| read(value).ok_or(StatusCode::InvalidArgument)).transpose()
+}
+
+fn protocol(text: &str) -> Option<u8> {
+    let decimal = text.bytes().all(|byte| byte.is_ascii_digit());
+    protocol_named(text).or_else(|| text.parse().ok().filter(|_| decimal))
+}
+
+fn limit(number: i32) -> Option<usize> {
+    usize::try_from(number).ok().filter(|limit| (1..=PAGE_MAX).contains(limit))
+}
+
+/// The reply: as much of a page, made in this order, as fits.
+pub fn encode(page: &Page, order: Order) -> BlobMsgTable {
+    let mut reply = Reply::new();
+    reply.count("matched", u32::try_from(page.matched).unwrap_or(u32::MAX));
+    let reserve = text_size(NEXT, CURSOR_LENGTH);
+    let fitted = reply.records_that_fit("flows", &page.flows, reserve, flow);
+    let next = if fitted < page.flows.len() {
+        let last = fitted.checked_sub(1).and_then(|last| page.flows.get(last));
+        last.map(|flow| Cursor::of(order, flow))
+    } else {
+        page.next
+    };
+    if let Some(next) = next {
+        reply.text(NEXT, &next.to_string());
+    }
+    reply.finish(None)
+}
+
+fn flow(reply: &mut Reply, flow: &Flow) {
+    ends(reply, &flow.orig);
+    match flow.orig.protocol_name() {
+        Some(name) => reply.text(PROTOCOL, name),
+        None => reply.text(PROTOCOL, &flow.orig.protocol.to_string()),
+    }
+    let behind = flow.reply.inverse();
+    if behind != flow.orig {
+        reply.table("translated", |r| ends(r, &behind));
+    }
+    reply.text(STATE, flow.state.name());
+    if let Some(state) = flow.tcp_state {
+        reply.text("tcp_state", &state.to_string());
+    }
+    if let Some(sent) = flow.sent {
+        reply.long_count("packets_sent", sent.packets);
+        reply.long_count("bytes_sent", sent.bytes);
+    }
+    if let Some(received) = flow.received {
+        reply.long_count("packets_received", received.packets);
+        reply.long_count("bytes_received", received.bytes);
+    }
+    if let Some((sent, received)) = flow.rate {
+        reply.long_count("rate_sent", sent.into());
+        reply.long_count("rate_received", received.into());
+    }
+    reply.count("age_s", flow.age_ms / 1000);
+    reply.count("state_age_s", flow.state_age_ms / 1000);
+    if flow.mark != 0 {
+        reply.long_count("mark", flow.mark.into());
+    }
+    if flow.zone != 0 {
+        reply.count("zone", flow.zone.into());
+    }
+}
+
+/// Addresses, and ports (keys of GRE) where the protocol has some. ICMP has an identifier, which
+/// tells two pings apart.
+fn ends(reply: &mut Reply, tuple: &Tuple) {
+    reply.text("source", &tuple.source().to_string());
+    let icmp = tuple.icmp();
+    let ports = icmp.is_none() && (tuple.source_port, tuple.destination_port) != (0, 0);
+    if ports {
+        reply.count("source_port", tuple.source_port.into());
+    }
+    reply.text("destination", &tuple.destination().to_string());
+    if ports {
+        reply.count("destination_port", tuple.destination_port.into());
+    }
+    if let Some(icmp) = icmp {
+        reply.count("icmp_id", icmp.id.into());
+    }
+}
+
+#[cfg(test)]
+#[path = "flows_tests.rs"]
+pub(crate) mod tests;

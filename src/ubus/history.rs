@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Method `history`: what flows carried since the daemon started, and between the polls of the
+//! last ten minutes.
+//!
+//! The reply has the table `totals`, with a table of the int64 `packets` and `bytes` for each of
+//! `classic`, `software` and `hardware`, and the array `samples`, the oldest first. A sample has
+//! the int32 `at_s`, when its poll ended, in seconds since the daemon started (from 0 again after
+//! 49 days), the int32 `span_ms`, the time since the poll before, and for each state an array of
+//! packets and bytes. When they do not fit the oldest are left out and the reply says `truncated`.
+
+use ubus::BlobMsgTable;
+
+use super::policy::{Method, Policy};
+use super::reply::Reply;
+use crate::core::flows::account::{Account, ByState, Sample};
+use crate::core::flows::FlowState;
+
+/// The method takes no arguments.
+pub const POLICY: Policy = Policy { method: Method::History, name: "history", arguments: &[] };
+
+/// The reply about an account.
+pub fn of(account: &Account) -> BlobMsgTable {
+    encode(account.history(), account.totals())
+}
+
+/// The reply; `samples` are those of an account, the oldest first.
+pub fn encode<'s>(samples: impl Iterator<Item = &'s Sample>, totals: ByState) -> BlobMsgTable {
+    let samples: Vec<&Sample> = samples.collect();
+    // All samples have the same size, so as many fit at the end of the list as at its beginning.
+    let fitting = begin(&totals).records_that_fit("samples", samples.iter().copied(), 0, sample);
+    let newest = samples.get(samples.len() - fitting..).unwrap_or_default();
+    let mut reply = begin(&totals);
+    reply.records("samples", newest, |r, s| sample(r, s));
+    if fitting < samples.len() {
+        reply.set_truncated();
+    }
+    reply.finish(None)
+}
+
+fn begin(totals: &ByState) -> Reply {
+    let mut reply = Reply::new();
+    reply.table("totals", |r| {
+        for (state, carried) in FlowState::ALL.iter().zip(totals) {
+            r.table(state.name(), |r| {
+                r.long_count("packets", carried.packets);
+                r.long_count("bytes", carried.bytes);
+            });
+        }
+    });
+    reply
+}
+
+fn sample(reply: &mut Reply, sample: &Sample) {
+    reply.count("at_s", sample.at_ms / 1000);
+    reply.count("span_ms", sample.span_ms);
+    for (state, carried) in FlowState::ALL.iter().zip(&sample.carried) {
+        reply.long_counts(state.name(), &[carried.packets, carried.bytes]);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::netlink::conntrack::entry::Counters;
+    use crate::ubus::json;
+
+    fn carried(n: u64) -> ByState {
+        [n, 10 * n, 100 * n].map(|n| Counters { packets: n, bytes: 1000 * n })
+    }
+
+    fn samples(count: u32) -> Vec<Sample> {
+        let sample = |n: u32| Sample { at_ms: n * 2000, span_ms: 2000, carried: carried(n.into()) };
+        (1..=count).map(sample).collect()
+    }
+
+    /// A history of two samples.
+    pub(crate) fn two() -> BlobMsgTable {
+        encode(samples(2).iter(), carried(7))
+    }
+
+    #[test]
+    fn every_key() {
+        assert_eq!(
+            json::render(two().contents()).unwrap(),
+            concat!(
+                r#"{"totals":{"classic":{"packets":7,"bytes":7000},"#,
+                r#""software":{"packets":70,"bytes":70000},"#,
+                r#""hardware":{"packets":700,"bytes":700000}},"samples":["#,
+                r#"{"at_s":2,"span_ms":2000,"classic":[1,1000],"software":[10,10000],"#,
+                r#""hardware":[100,100000]},"#,
+                r#"{"at_s":4,"span_ms":2000,"classic":[2,2000],"software":[20,20000],"#,
+                r#""hardware":[200,200000]}]}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_full_ring_fits() {
+        let mut account = Account::default();
+        (0..=1000).for_each(|tick| account.sample(tick * 2000));
+        let reply = of(&account);
+        assert!(reply.lookup("truncated").is_none());
+        assert_eq!(json::render(reply.contents()).unwrap().matches("at_s").count(), 300);
+    }
+
+    #[test]
+    fn the_oldest_are_left_out() {
+        let reply = encode(samples(1000).iter(), carried(u64::MAX / 100_000));
+        assert!(reply.contents().len() < 64 * 1024);
+        assert_eq!(reply.lookup("truncated").and_then(|a| a.as_bool()), Some(true));
+        let text = json::render(reply.contents()).unwrap();
+        assert!(text.matches("at_s").count() > 300);
+        assert!(text.contains(r#"{"at_s":2000,"#) && !text.contains(r#"{"at_s":2,"#));
+    }
+}
