@@ -17,6 +17,7 @@ use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
 use super::options::Options;
 use crate::core::control::{Control, Effect, Event};
+use crate::core::flows::select::page;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -24,7 +25,9 @@ use crate::netlink::route::{self, NETLINK_ROUTE, RTNLGRP_LINK};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
-use crate::ubus::{devices, reload, status, Bus, Call, ReplyTo, Request};
+use crate::ubus::flows::FlowQuery;
+use crate::ubus::{devices, flows as flow_reply, history, reload, status};
+use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
 const SIGNALS: Token = Token(0);
@@ -45,6 +48,8 @@ const SURVEY_FRESH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Question {
     Status,
+    Flows(FlowQuery),
+    History,
 }
 
 /// Why the daemon could not start or end well.
@@ -358,9 +363,8 @@ impl Daemon {
                     let devices = self.control.device_list();
                     self.bus.reply(reply_to, devices::encode(&devices, name.as_deref()));
                 }
-                Request::Flows(_) | Request::History => {
-                    self.bus.reply(reply_to, Err(crate::ubus::StatusCode::NoData));
-                }
+                Request::Flows(query) => self.ask(Question::Flows(query), reply_to),
+                Request::History => self.ask(Question::History, reply_to),
                 Request::Reload => {
                     let read = self.reload();
                     self.bus.reply(reply_to, reload::encode(read));
@@ -408,6 +412,14 @@ impl Daemon {
             Question::Status => {
                 let counts = flows.map(|flows| flows.table().counts());
                 Ok(status::encode(&self.control.status(counts, now)))
+            }
+            Question::Flows(query) => flows.ok_or(StatusCode::NoData).map(|flows| {
+                let all = flows.table().flows(flows.now_ms(now));
+                let page = page(all, &query.filter, query.order, query.limit, query.after);
+                flow_reply::encode(&page, query.order)
+            }),
+            Question::History => {
+                flows.ok_or(StatusCode::NoData).map(|flows| history::of(flows.table().account()))
             }
         };
         self.bus.reply(reply_to, answer);

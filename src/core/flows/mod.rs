@@ -79,7 +79,8 @@ pub struct Flow {
     pub sent: Option<Counters>,
     /// What the reply direction has carried.
     pub received: Option<Counters>,
-    /// Bytes a second of both directions between the last two polls; `None` when not accounted.
+    /// Bytes a second of both directions between the last two polls; `None` when not accounted, or
+    /// seen only once.
     pub rate: Option<(u32, u32)>,
     /// Milliseconds since the daemon first saw it.
     pub age_ms: u32,

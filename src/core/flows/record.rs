@@ -14,6 +14,7 @@ use crate::netlink::conntrack::tuple::Tuple;
 const V6: u8 = 1;
 const NAT: u8 = 2;
 const ACCOUNTED: u8 = 4;
+const RATED: u8 = 8;
 
 /// No TCP state: another protocol, or offloaded.
 const NO_TCP_STATE: u8 = u8::MAX;
@@ -54,8 +55,8 @@ pub(super) struct Record {
     /// IPv4 addresses in the order of [`Six`], or the place of the IPv6 ones in the first.
     addresses: [u32; 4],
     ports: [u16; 4],
-    /// Bytes a second between the last two polls.
-    pub(super) rate: [u32; 2],
+    /// Bytes a second between the last two polls, once there were two.
+    rate: [u32; 2],
     pub(super) id: u32,
     mark: u32,
     first_ms: u32,
@@ -139,6 +140,12 @@ impl Record {
         self.flags = if accounted { self.flags | ACCOUNTED } else { self.flags & !ACCOUNTED };
     }
 
+    /// Bytes a second of both directions.
+    pub(super) fn set_rate(&mut self, rate: [u32; 2]) {
+        self.rate = rate;
+        self.flags |= RATED;
+    }
+
     pub(super) fn is_accounted(&self) -> bool {
         self.flags & ACCOUNTED != 0
     }
@@ -194,7 +201,7 @@ impl Record {
             tcp_state: (self.tcp_state != NO_TCP_STATE).then(|| TcpState::from(self.tcp_state)),
             sent: known(sent),
             received: known(received),
-            rate: self.is_accounted().then_some((up, down)),
+            rate: (self.is_accounted() && self.flags & RATED != 0).then_some((up, down)),
             age_ms: now_ms.wrapping_sub(self.first_ms),
             state_age_ms: now_ms.wrapping_sub(self.changed_ms),
         })

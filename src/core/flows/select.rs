@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::{Flow, FlowState};
+use crate::netlink::conntrack::tuple::Tuple;
 
 /// Longest page: a reply on the bus holds about this many flows in 64 KiB.
 pub const PAGE_MAX: usize = 100;

@@ -225,10 +225,10 @@ impl FlowTable {
         let grown = [now[0].since(sent), now[1].since(received)];
         let span_ms = self.now_ms.wrapping_sub(record.seen_ms);
         if span_ms > 0 {
-            record.rate = grown.map(|way| {
+            record.set_rate(grown.map(|way| {
                 let rate = way.bytes.saturating_mul(1000) / u64::from(span_ms);
                 u32::try_from(rate).unwrap_or(u32::MAX)
-            });
+            }));
         }
         record.carried = now;
         record.set_accounted(true);

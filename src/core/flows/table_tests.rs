@@ -75,6 +75,7 @@ fn only(table: &FlowTable, now_ms: u32) -> Flow {
 fn what_was_carried_before_the_daemon_is_shown_but_not_counted() {
     let mut table = table_of(&[entry(1, 5000)]);
     assert_eq!(only(&table, 1000).bytes(), Some(10_000));
+    assert_eq!(only(&table, 1000).rate, None, "nothing to compare with");
     assert_eq!(bytes(&table), [0; 3]);
     poll(&mut table, 3000, &[entry(1, 6000), entry(2, 70)]);
     assert_eq!(bytes(&table), [2000 + 140, 0, 0], "the growth of one, all of the other");
