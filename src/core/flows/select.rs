@@ -87,8 +87,11 @@ impl Filter {
         let address = |prefix: Prefix| {
             tuples.iter().any(|t| prefix.contains(t.source()) || prefix.contains(t.destination()))
         };
-        let port =
-            |port: u16| tuples.iter().any(|t| t.source_port == port || t.destination_port == port);
+        // ICMP keeps other things where ports are.
+        let has = |tuple: &Tuple, port: u16| {
+            tuple.icmp().is_none() && (tuple.source_port == port || tuple.destination_port == port)
+        };
+        let port = |port: u16| tuples.iter().any(|tuple| has(tuple, port));
         self.state.is_none_or(|state| state == flow.state)
             && self.protocol.is_none_or(|protocol| protocol == flow.orig.protocol)
             && self.port.is_none_or(port)
