@@ -41,7 +41,7 @@ impl FlowTable {
 
     /// The last line.
     pub fn footer(&self) -> String {
-        format!("{} flows match, {} shown\n", self.matched.unwrap_or(0), self.shown)
+        format!("{} of {} flows shown\n", self.shown, self.matched.unwrap_or(0))
     }
 }
 
@@ -111,7 +111,7 @@ classic  icmp  192.168.1.2         192.0.2.1             -     -  0s
 classic  tcp   [2001:db8::1]:1     [2001:db8::2]:65535       -     -  0s
 "
         );
-        assert_eq!(table.footer(), "5 flows match, 4 shown\n");
+        assert_eq!(table.footer(), "4 of 5 flows shown\n");
     }
 
     #[test]
@@ -134,7 +134,7 @@ classic  tcp   [2001:db8::1]:1     [2001:db8::2]:65535       -     -  0s
     fn no_flows() {
         let mut table = FlowTable::default();
         assert_eq!(table.page(&[]), "STATE PROTO SOURCE DESTINATION RATE BYTES AGE\n");
-        assert_eq!(table.footer(), "0 flows match, 0 shown\n");
+        assert_eq!(table.footer(), "0 of 0 flows shown\n");
     }
 
     #[test]
