@@ -31,7 +31,7 @@ use flowtabled::netlink::conntrack::entry::{Counters, Entry};
 use flowtabled::netlink::conntrack::tuple::Tuple;
 use flowtabled::ubus::flows::FlowQuery;
 use flowtabled::ubus::{
-    devices, flows, history, json, methods, reload, status, Bus, Call, Request, StatusCode,
+    devices, flows, flush, history, json, methods, reload, status, Bus, Call, Request, StatusCode,
 };
 use mio::{Events, Poll, Token};
 use ubus::client::UbusClient;
@@ -125,6 +125,7 @@ fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
         Request::Devices { name } => devices::encode(&some_devices(), name.as_deref()),
         Request::Flows(query) => Ok(some_flows(query)),
         Request::History => Ok(history::of(FlowTable::new(1).account())),
+        Request::Flush => flush::encode(Some(3)),
         Request::Reload => reload::encode(true),
     }
 }
@@ -214,7 +215,7 @@ fn the_object_is_listed_with_its_types() {
             signature,
             concat!(
                 r#"{"status":{},"devices":{"name":3},"flows":{"state":3,"address":3,"port":5,"#,
-                r#""protocol":3,"sort":3,"limit":5,"cursor":3},"history":{},"reload":{}}"#
+                r#""protocol":3,"sort":3,"limit":5,"cursor":3},"history":{},"flush":{},"reload":{}}"#
             )
         );
     });

@@ -91,7 +91,7 @@ fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
         _ => BlobMsgTable::empty(),
     };
     let reply = client.call(command.name(), &args).map_err(|error| match (command, error) {
-        (Command::Reload, ClientError::Status(code, _)) => {
+        (Command::Reload | Command::Flush, ClientError::Status(code, _)) => {
             ClientError::Status(code, last_error(&mut client))
         }
         (_, error) => error,
@@ -103,6 +103,7 @@ fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
         Command::Status => text::status(&reply),
         Command::Devices(_) => text::devices(&reply),
         Command::History => history::history(&reply),
+        Command::Flush => text::flush(&reply),
         Command::Flows(_) | Command::Reload => String::new(),
     }))
 }

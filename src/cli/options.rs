@@ -12,7 +12,7 @@ use crate::ubus::policy::{Argument, Arguments};
 
 /// One line, shown with a usage error.
 pub const USAGE: &str =
-    "usage: flowtable status|devices [NAME]|flows|history|reload [OPTIONS] (--help)";
+    "usage: flowtable status|devices|flows|history|flush|reload [OPTION]... (--help)";
 
 /// The text of `--help`.
 pub const HELP: &str = "\
@@ -25,6 +25,7 @@ Commands:
   devices [NAME]  state of each network device, or of one
   flows           the flows that conntrack knows, the greatest first
   history         what was carried by each path, in all and lately
+  flush           return all flows to the classic path; they come back
   reload          read the configuration again
 
 Options of flows:
@@ -65,6 +66,8 @@ pub enum Command {
     Flows(FlowOptions),
     /// `history`
     History,
+    /// `flush`
+    Flush,
     /// `reload`
     Reload,
 }
@@ -137,6 +140,7 @@ impl Command {
             Command::Devices(_) => "devices",
             Command::Flows(_) => "flows",
             Command::History => "history",
+            Command::Flush => "flush",
             Command::Reload => "reload",
         }
     }
@@ -258,6 +262,7 @@ impl Options {
                     Command::Flows(flows)
                 }
                 "history" => Command::History,
+                "flush" => Command::Flush,
                 "reload" => Command::Reload,
                 _ => return Err(UsageError::UnknownCommand(word)),
             },

@@ -38,6 +38,12 @@ pub fn status(reply: &[u8]) -> String {
     out
 }
 
+/// The reply of `flush`, one line.
+pub fn flush(reply: &[u8]) -> String {
+    let flows = integer(reply, "flows").map_or_else(unknown, |n| n.to_string());
+    format!("{flows} offloaded flows returned to the classic path\n")
+}
+
 /// The reply of `devices`, a table with a heading.
 pub fn devices(reply: &[u8]) -> String {
     let heading = ["DEVICE", "STATE", "ZONES", "KIND", "UPPER", "TABLE", "REASON"];

@@ -13,7 +13,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
-use super::diff::difference;
+use super::diff::{difference, replacement};
 use super::links::Links;
 use super::plan::{self, Class, TABLE_HARDWARE};
 use super::reason::Reason;
@@ -61,6 +61,8 @@ pub enum Event {
     Surveyed(Result<Snapshot, Error>),
     /// A reading for an answer to somebody; it only leads to a survey when something is wrong.
     Refreshed(Result<Snapshot, Error>),
+    /// Somebody wants all flows back on the classic path.
+    Flush,
     /// Answer to [`Effect::ProbeHardware`], for each device.
     HardwareProbed(Vec<(String, Answer)>),
     /// Answer to [`Effect::ProbeDevices`], for each device.
@@ -137,6 +139,8 @@ pub struct Control {
     /// The hardware class was refused as a whole, so its devices count as without hardware.
     stepped_down: bool,
     vanished: u32,
+    /// The next decision makes all tables anew.
+    flush: bool,
     /// The refusal behind a running [`Effect::ProbeDevices`].
     unexplained: Option<Refusal>,
     /// When the next survey is due.
@@ -170,6 +174,7 @@ impl Control {
             links_known: false,
             stepped_down: false,
             vanished: 0,
+            flush: false,
             unexplained: None,
             due: None,
             retry_at: None,
@@ -182,6 +187,11 @@ impl Control {
     /// When [`Event::Timer`] is wanted; `None` while nothing can expire.
     pub fn deadline(&self) -> Option<Instant> {
         [self.due, self.retry_at].into_iter().flatten().min()
+    }
+
+    /// Transactions committed so far.
+    pub fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// Takes one event at the instant `now`.
@@ -226,6 +236,10 @@ impl Control {
                 self.snapshot = Some(snapshot);
             }
             Event::Refreshed(Err(_)) => self.survey_by(now),
+            Event::Flush => {
+                self.flush = true;
+                return vec![Effect::Survey];
+            }
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
             Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {
@@ -329,7 +343,12 @@ impl Control {
             self.repairs.clear();
             self.wanted = wanted;
         }
-        let commands = self.difference(snapshot);
+        let mut commands = self.difference(snapshot);
+        if std::mem::take(&mut self.flush) && commands.is_empty() {
+            commands = replacement(snapshot, &self.wanted);
+            // Asked for, so it is no repair.
+            self.repairs.clear();
+        }
         if commands.is_empty() {
             return self.settled(now);
         }

@@ -279,6 +279,24 @@ fn the_switch_goes_off_and_on() {
 }
 
 #[test]
+fn a_flush_makes_the_tables_anew_in_one_transaction() {
+    let mut world = World::started(Mode::Software);
+    world.event(Event::Flush);
+    assert_eq!(world.commits.len(), 2);
+    assert_eq!(world.commits[1][0], "delete table inet flowtabled");
+    assert_eq!(world.commits[1].len(), 7);
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    world.event(Event::EventsLost);
+    world.rest();
+    assert_eq!(world.commits.len(), 2, "once");
+
+    let mut off = World::started(Mode::Classic);
+    off.event(Event::Flush);
+    assert!(off.commits.is_empty());
+}
+
+#[test]
 fn hardware_falls_back_with_its_reason() {
     let world = World::started(Mode::Hardware);
     assert_eq!(world.mode(), (Mode::Software, Reason::NoHardware));

@@ -34,6 +34,17 @@ pub fn difference(
     commands
 }
 
+/// Commands that make every table of ours anew, so that its flows return to the classic path with
+/// their addresses kept; they are offloaded again with their next packet.
+pub fn replacement(actual: &Snapshot, wanted: &[Class]) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for class in wanted.iter().filter(|class| actual.tables.contains(&class.flowtable.table)) {
+        commands.push(Command::DeleteTable(class.flowtable.table.clone()));
+        create(class, &mut commands);
+    }
+    commands
+}
+
 /// Commands that remove everything of ours and nothing else.
 pub fn removal(actual: &Snapshot) -> Vec<Command> {
     difference(actual, &[], &|_| true)

@@ -26,7 +26,7 @@ use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
 use crate::ubus::flows::FlowQuery;
-use crate::ubus::{devices, flows as flow_reply, history, reload, status};
+use crate::ubus::{devices, flows as flow_reply, flush, history, reload, status};
 use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
@@ -50,6 +50,7 @@ enum Question {
     Status,
     Flows(FlowQuery),
     History,
+    Flush,
 }
 
 /// Why the daemon could not start or end well.
@@ -365,6 +366,7 @@ impl Daemon {
                 }
                 Request::Flows(query) => self.ask(Question::Flows(query), reply_to),
                 Request::History => self.ask(Question::History, reply_to),
+                Request::Flush => self.ask(Question::Flush, reply_to),
                 Request::Reload => {
                     let read = self.reload();
                     self.bus.reply(reply_to, reload::encode(read));
@@ -405,7 +407,24 @@ impl Daemon {
         }
     }
 
+    /// Returns all flows to the classic path; the number of those that were offloaded, or `None`
+    /// when that failed.
+    fn flush(&mut self, listed: bool) -> Option<u32> {
+        if !self.control.offloads() {
+            return Some(0);
+        }
+        let commits = self.control.commits();
+        self.feed(Event::Flush);
+        let flows = self.flows.as_ref().filter(|_| listed);
+        let counts = flows.map(|flows| flows.table().counts()).unwrap_or_default();
+        (self.control.commits() > commits).then_some(counts.software + counts.hardware)
+    }
+
     fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
+        if let Question::Flush = question {
+            let flushed = self.flush(listed);
+            return self.bus.reply(reply_to, flush::encode(flushed));
+        }
         let now = Instant::now();
         let flows = self.flows.as_ref().filter(|_| listed);
         let answer = match question {
@@ -418,7 +437,7 @@ impl Daemon {
                 let page = page(all, &query.filter, query.order, query.limit, query.after);
                 flow_reply::encode(&page, query.order)
             }),
-            Question::History => {
+            Question::Flush | Question::History => {
                 flows.ok_or(StatusCode::NoData).map(|flows| history::of(flows.table().account()))
             }
         };

@@ -5,11 +5,17 @@ use ubus::BlobBuilder;
 
 use super::policy::Policy;
 use super::status_code::StatusCode;
-use super::{devices, flows, history, reload, status};
+use super::{devices, flows, flush, history, reload, status};
 
 /// All methods, in the order of the signature.
-pub const METHODS: [Policy; 5] =
-    [status::POLICY, devices::POLICY, flows::POLICY, history::POLICY, reload::POLICY];
+pub const METHODS: [Policy; 6] = [
+    status::POLICY,
+    devices::POLICY,
+    flows::POLICY,
+    history::POLICY,
+    flush::POLICY,
+    reload::POLICY,
+];
 
 /// Body of `UBUS_ATTR_SIGNATURE`: a table per method, an int32 per argument that holds its type.
 pub fn signature() -> Vec<u8> {
@@ -49,6 +55,7 @@ mod tests {
             0x85, 0, 0, 16, 0, 5, b'l', b'i', b'm', b'i', b't', 0, 0, 0, 0, 5,
             0x85, 0, 0, 20, 0, 6, b'c', b'u', b'r', b's', b'o', b'r', 0, 0, 0, 0, 0, 0, 0, 3,
             0x82, 0, 0, 16, 0, 7, b'h', b'i', b's', b't', b'o', b'r', b'y', 0, 0, 0,
+            0x82, 0, 0, 12, 0, 5, b'f', b'l', b'u', b's', b'h', 0,
             0x82, 0, 0, 16, 0, 6, b'r', b'e', b'l', b'o', b'a', b'd', 0, 0, 0, 0,
         ];
         assert_eq!(signature(), wanted);

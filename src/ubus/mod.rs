@@ -9,6 +9,7 @@
 pub mod connection;
 pub mod devices;
 pub mod flows;
+pub mod flush;
 pub mod history;
 pub mod inbox;
 pub mod json;

@@ -22,6 +22,8 @@ pub enum Method {
     Flows,
     /// What flows carried in the last minutes.
     History,
+    /// Returns all flows to the classic path.
+    Flush,
     /// Reads the configuration again.
     Reload,
 }

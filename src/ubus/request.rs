@@ -23,6 +23,8 @@ pub enum Request {
     Flows(FlowQuery),
     /// What flows carried in the last minutes.
     History,
+    /// Return all flows to the classic path.
+    Flush,
     /// Read the configuration again.
     Reload,
 }
@@ -88,6 +90,7 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
         }
         Method::Flows => Request::Flows(FlowQuery::of(&arguments)?),
         Method::History => Request::History,
+        Method::Flush => Request::Flush,
         Method::Reload => Request::Reload,
     }))
 }
