@@ -415,33 +415,37 @@ impl Daemon {
         }
         let commits = self.control.commits();
         self.feed(Event::Flush);
-        let flows = self.flows.as_ref().filter(|_| listed);
+        let flows = self.known_flows(listed);
         let counts = flows.map(|flows| flows.table().counts()).unwrap_or_default();
         (self.control.commits() > commits).then_some(counts.software + counts.hardware)
     }
 
     fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
-        if let Question::Flush = question {
-            let flushed = self.flush(listed);
-            return self.bus.reply(reply_to, flush::encode(flushed));
-        }
         let now = Instant::now();
-        let flows = self.flows.as_ref().filter(|_| listed);
         let answer = match question {
             Question::Status => {
-                let counts = flows.map(|flows| flows.table().counts());
+                let counts = self.known_flows(listed).map(|flows| flows.table().counts());
                 Ok(status::encode(&self.control.status(counts, now)))
             }
-            Question::Flows(query) => flows.ok_or(StatusCode::NoData).map(|flows| {
-                let all = flows.table().flows(flows.now_ms(now));
-                let page = page(all, &query.filter, query.order, query.limit, query.after);
-                flow_reply::encode(&page, query.order)
-            }),
-            Question::Flush | Question::History => {
-                flows.ok_or(StatusCode::NoData).map(|flows| history::of(flows.table().account()))
+            Question::Flows(query) => {
+                self.known_flows(listed).ok_or(StatusCode::NoData).map(|flows| {
+                    let all = flows.table().flows(flows.now_ms(now));
+                    let page = page(all, &query.filter, query.order, query.limit, query.after);
+                    flow_reply::encode(&page, query.order)
+                })
             }
+            Question::History => {
+                let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
+                flows.map(|flows| history::of(flows.table().account()))
+            }
+            Question::Flush => flush::encode(self.flush(listed)),
         };
         self.bus.reply(reply_to, answer);
+    }
+
+    /// The flows, unless the last list of them failed.
+    fn known_flows(&self, listed: bool) -> Option<&FlowPoll> {
+        self.flows.as_ref().filter(|_| listed)
     }
 
     /// Reads nf_tables again, unless that was just done, so that answers are about the present.
