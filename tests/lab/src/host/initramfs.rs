@@ -52,6 +52,7 @@ pub fn pack(
     add_program(&mut archive, &mut packed, "usr/bin/lab-guest", &artifacts.driver)?;
     add_program(&mut archive, &mut packed, "usr/sbin/ubusd", &artifacts.ubusd)?;
     add_program(&mut archive, &mut packed, "usr/bin/ubus", &artifacts.ubus)?;
+    archive.link("usr/bin/ubus-client", "ubus")?;
     archive.link("usr/bin/flowtable", "../sbin/flowtabled")?;
     archive.copy("init", &paths::lab("guest/init"))?;
     archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
