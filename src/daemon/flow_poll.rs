@@ -160,6 +160,7 @@ impl FlowPoll {
 
     /// Reads what has arrived of the list, up to the turn's budget.
     pub fn on_lists(&mut self, now: Instant) -> Progress {
+        let now_ms = self.now_ms(now);
         for _ in 0..DATAGRAMS_PER_TURN {
             let datagram = match self.lists.receive(DOING) {
                 Ok(Some(datagram)) => datagram,
@@ -167,6 +168,9 @@ impl FlowPoll {
                 Err(error) => return self.finish(Err(error), now),
             };
             let Some((sequence, _)) = self.listing else { continue };
+            // The kernel told every end before it made this part of the list. Read after it, the
+            // end of a connection would be taken for that of a later one with the same addresses.
+            while read_ends(&mut self.ends, &mut self.table, now_ms).unwrap_or(false) {}
             match read(datagram, sequence, &mut self.table) {
                 Ok(true) => return self.finish(Ok(()), now),
                 Ok(false) => (),
@@ -183,18 +187,8 @@ impl FlowPoll {
     pub fn on_ends(&mut self, now: Instant) -> Result<bool, Error> {
         let now_ms = self.now_ms(now);
         for _ in 0..DATAGRAMS_PER_TURN {
-            let datagram = match self.ends.receive("read the ends of flows") {
-                Ok(Some(datagram)) => datagram,
-                Ok(None) => return Ok(false),
-                Err(error) => {
-                    self.ends.discard_stale();
-                    return Err(error);
-                }
-            };
-            for message in Messages::new(datagram).flatten() {
-                if let Ok(Some(CtEvent::Destroyed(entry))) = CtEvent::parse(&message) {
-                    self.table.destroyed(&entry, now_ms);
-                }
+            if !read_ends(&mut self.ends, &mut self.table, now_ms)? {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -230,6 +224,25 @@ impl FlowPoll {
         self.listed = Some(now);
         Progress::Done(result)
     }
+}
+
+/// Feeds the next datagram of ends to the table; false when there is none.
+fn read_ends(ends: &mut Socket, table: &mut FlowTable, now_ms: u32) -> Result<bool, Error> {
+    let datagram = match ends.receive("read the ends of flows") {
+        Ok(Some(datagram)) => datagram,
+        Ok(None) => return Ok(false),
+        Err(error) => {
+            // Only an empty queue makes the kernel deliver, and wake us, again.
+            ends.discard_stale();
+            return Err(error);
+        }
+    };
+    for message in Messages::new(datagram).flatten() {
+        if let Ok(Some(CtEvent::Destroyed(entry))) = CtEvent::parse(&message) {
+            table.destroyed(&entry, now_ms);
+        }
+    }
+    Ok(true)
 }
 
 /// Feeds the entries of a datagram to the table; true at the end of the list.
