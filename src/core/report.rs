@@ -47,6 +47,11 @@ impl Control {
         self.flowtables(true).next().is_some()
     }
 
+    /// False when a flowtable of ours leaves out counting.
+    pub fn counts(&self) -> bool {
+        self.flowtables(true).all(|flowtable| flowtable.counter)
+    }
+
     /// The answer of `devices`, by name.
     pub fn device_list(&self) -> Vec<DeviceStatus> {
         self.devices.iter().map(|device| self.device(device)).collect()

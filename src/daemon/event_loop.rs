@@ -344,9 +344,9 @@ impl Daemon {
         if self.control.deadline().is_some_and(|due| due <= now) {
             self.feed(Event::Timer);
         }
-        let offloads = self.control.offloads();
+        let (offloads, counts) = (self.control.offloads(), self.control.counts());
         let Some(flows) = &mut self.flows else { return };
-        if let Err(error) = flows.set_offloading(offloads, now) {
+        if let Err(error) = flows.set_offloading(offloads, counts, now) {
             warn!("{error}");
         }
         if let Progress::Done(result) = flows.on_timer(now) {

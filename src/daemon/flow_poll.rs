@@ -101,11 +101,17 @@ impl FlowPoll {
         self.looked = Some(now);
     }
 
-    /// There is offload to account for, or not.
+    /// There is offload to account for, or not, and whether the flowtables count.
     ///
     /// # Errors
     /// The subscription to the ends of connections could not be changed; lists still work.
-    pub fn set_offloading(&mut self, offloading: bool, now: Instant) -> Result<(), Error> {
+    pub fn set_offloading(
+        &mut self,
+        offloading: bool,
+        counting: bool,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.table.set_counting(counting);
         self.offloading = offloading;
         self.follow(now)
     }

@@ -15,6 +15,7 @@ const V6: u8 = 1;
 const NAT: u8 = 2;
 const ACCOUNTED: u8 = 4;
 const RATED: u8 = 8;
+const UNCOUNTED: u8 = 16;
 
 /// No TCP state: another protocol, or offloaded.
 const NO_TCP_STATE: u8 = u8::MAX;
@@ -146,8 +147,13 @@ impl Record {
         self.flags |= RATED;
     }
 
-    pub(super) fn is_accounted(&self) -> bool {
-        self.flags & ACCOUNTED != 0
+    /// It was offloaded where nobody counts, so what it carried is not known any more.
+    pub(super) fn set_uncounted(&mut self) {
+        self.flags |= UNCOUNTED;
+    }
+
+    fn is_accounted(&self) -> bool {
+        self.flags & (ACCOUNTED | UNCOUNTED) == ACCOUNTED
     }
 
     /// Gives the IPv6 addresses back; the record is gone after this.

@@ -38,6 +38,8 @@ pub struct FlowTable {
     bases: BTreeMap<u32, [Counters; 2]>,
     poll: u8,
     now_ms: u32,
+    /// The flowtables count into conntrack.
+    counting: bool,
     /// The first list only tells where counters stand: what they hold was carried before.
     baseline: bool,
     counts: FlowCounts,
@@ -58,10 +60,16 @@ impl FlowTable {
             bases: BTreeMap::new(),
             poll: 0,
             now_ms: 0,
+            counting: true,
             baseline: true,
             counts: FlowCounts::default(),
             left_out: 0,
         }
+    }
+
+    /// Whether the flowtables count. Where they do not, what an offloaded flow carries is unknown.
+    pub fn set_counting(&mut self, counting: bool) {
+        self.counting = counting;
     }
 
     /// A list begins. `now_ms` counts from the daemon's start and may wrap.
@@ -188,6 +196,9 @@ impl FlowTable {
         if self.baseline {
             // Carried before this daemon was there to count it.
             set_counters(&mut record, entry);
+            if !self.counting && FlowState::of(entry) != FlowState::Classic {
+                record.set_uncounted();
+            }
         }
         self.records.push(record);
         let (records, sixes, hasher) = (&self.records, &self.sixes, &self.hasher);
@@ -208,6 +219,9 @@ impl FlowTable {
     /// Accounts what a flow carried since it was seen last.
     fn carry(&mut self, position: u32, entry: &Entry, state: FlowState) {
         let Some(record) = self.records.get_mut(position as usize) else { return };
+        if !self.counting && state != FlowState::Classic {
+            record.set_uncounted();
+        }
         let (Some(orig), Some(reply)) = (entry.counters_orig, entry.counters_reply) else {
             record.set_accounted(false);
             return;

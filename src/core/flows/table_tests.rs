@@ -167,6 +167,23 @@ fn unknown_counters_are_shown_as_unknown() {
 }
 
 #[test]
+fn where_the_flowtable_does_not_count_nothing_is_known() {
+    let mut table = table_of(&[entry(1, 100)]);
+    table.set_counting(false);
+    poll(&mut table, 2000, &[entry(1, 200)]);
+    assert_eq!(only(&table, 2000).bytes(), Some(400), "the classic path is counted anyway");
+    poll(&mut table, 3000, &[with(IPS_OFFLOAD, entry(1, 250))]);
+    assert_eq!((only(&table, 3000).bytes(), only(&table, 3000).rate), (None, None));
+    table.set_counting(true);
+    poll(&mut table, 4000, &[entry(1, 300)]);
+    assert_eq!(only(&table, 4000).bytes(), None, "what it carried meanwhile is lost for good");
+    let mut late = FlowTable::new(FLOWS_MAX);
+    late.set_counting(false);
+    poll(&mut late, 1000, &[with(IPS_OFFLOAD, entry(1, 100))]);
+    assert_eq!(only(&late, 1000).bytes(), None);
+}
+
+#[test]
 fn a_full_table_counts_what_it_does_not_keep() {
     let mut table = FlowTable::new(3);
     let entries: Vec<Entry> = (1..=5).map(|id| entry(id, 10)).collect();
