@@ -16,8 +16,10 @@ use mio::{Events, Interest, Poll, Token};
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
 use super::options::Options;
+use super::orders::{Orders, Wish};
 use crate::core::control::{Control, Effect, Event};
 use crate::core::flows::select::page;
+use crate::core::flows::FlowState;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -26,7 +28,7 @@ use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
 use crate::ubus::flows::FlowQuery;
-use crate::ubus::{devices, flows as flow_reply, flush, history, reload, status};
+use crate::ubus::{devices, flows as flow_reply, history, reload, status};
 use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
@@ -50,7 +52,7 @@ enum Question {
     Status,
     Flows(FlowQuery),
     History,
-    Flush,
+    Order(Wish),
 }
 
 /// Why the daemon could not start or end well.
@@ -102,6 +104,8 @@ pub struct Daemon {
     flow_error: String,
     /// Callers who wait for a list of flows.
     waiting: Vec<(Question, ReplyTo)>,
+    /// Callers who wait for a transaction.
+    orders: Orders,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
 }
@@ -134,6 +138,7 @@ impl Daemon {
             bus_error: String::new(),
             flow_error: String::new(),
             waiting: Vec::new(),
+            orders: Orders::default(),
             unread: VecDeque::new(),
         };
         let sources = [
@@ -208,6 +213,12 @@ impl Daemon {
     fn feed(&mut self, event: Event) {
         let mut effects: VecDeque<Effect> = self.control.handle(event, Instant::now()).into();
         while let Some(effect) = effects.pop_front() {
+            if let Effect::Done(number, outcome) = effect {
+                if let Some((reply_to, answer)) = self.orders.end(number, outcome) {
+                    self.bus.reply(reply_to, answer);
+                }
+                continue;
+            }
             // Performing may take its time, so the clock is read for each.
             if let Some(answer) = self.world.perform(effect, Instant::now()) {
                 effects.extend(self.control.handle(answer, Instant::now()));
@@ -334,6 +345,9 @@ impl Daemon {
             warn!("{line}");
         }
         self.flow_error = line;
+        if result.is_ok() {
+            self.judge_leaks();
+        }
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }
@@ -366,7 +380,13 @@ impl Daemon {
                 }
                 Request::Flows(query) => self.ask(Question::Flows(query), reply_to),
                 Request::History => self.ask(Question::History, reply_to),
-                Request::Flush => self.ask(Question::Flush, reply_to),
+                Request::Flush => self.ask(Question::Order(Wish::Flush), reply_to),
+                Request::Evict(eviction) => {
+                    self.ask(Question::Order(Wish::Evict(eviction)), reply_to);
+                }
+                Request::Release(filter) => {
+                    self.ask(Question::Order(Wish::Release(filter)), reply_to);
+                }
                 Request::Reload => {
                     let read = self.reload();
                     self.bus.reply(reply_to, reload::encode(read));
@@ -394,7 +414,8 @@ impl Daemon {
             return self.answer(&question, reply_to, false);
         };
         flows.look(now);
-        if flows.is_fresh(now) {
+        // What is done to flows must not miss those that were offloaded since.
+        if flows.is_fresh(now) && !matches!(question, Question::Order(_)) {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }
@@ -407,17 +428,25 @@ impl Daemon {
         }
     }
 
-    /// Returns all flows to the classic path; the number of those that were offloaded, or `None`
-    /// when that failed.
-    fn flush(&mut self, listed: bool) -> Option<u32> {
-        if !self.control.offloads() {
-            return Some(0);
+    /// What a list of flows says beside the counts of what leaked.
+    fn judge_leaks(&mut self) {
+        self.refresh();
+        let Some(flows) = &self.flows else { return };
+        let totals = flows.table().account().totals();
+        let packets = |state| totals.get(state as usize).map_or(0, |carried| carried.packets);
+        let carried = [packets(FlowState::Software), packets(FlowState::Hardware)];
+        self.feed(Event::Carried(carried));
+    }
+
+    /// Has something done to flows; the caller is answered when it is.
+    fn order(&mut self, wish: &Wish, reply_to: ReplyTo, listed: bool) {
+        match wish.order(self.known_flows(listed), Instant::now()) {
+            Some((asked, order)) => {
+                let number = self.orders.enter(asked, reply_to);
+                self.feed(Event::Order(number, order));
+            }
+            None => self.bus.reply(reply_to, Err(StatusCode::NoData)),
         }
-        let commits = self.control.commits();
-        self.feed(Event::Flush);
-        let flows = self.known_flows(listed);
-        let counts = flows.map(|flows| flows.table().counts()).unwrap_or_default();
-        (self.control.commits() > commits).then_some(counts.software + counts.hardware)
     }
 
     fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
@@ -431,14 +460,15 @@ impl Daemon {
                 self.known_flows(listed).ok_or(StatusCode::NoData).map(|flows| {
                     let all = flows.table().flows(flows.now_ms(now));
                     let page = page(all, &query.filter, query.order, query.limit, query.after);
-                    flow_reply::encode(&page, query.order)
+                    let bypassed = |id| self.control.bypassed(id, now);
+                    flow_reply::encode(&page, query.order, &bypassed)
                 })
             }
             Question::History => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
                 flows.map(|flows| history::of(flows.table().account()))
             }
-            Question::Flush => flush::encode(self.flush(listed)),
+            Question::Order(wish) => return self.order(wish, reply_to, listed),
         };
         self.bus.reply(reply_to, answer);
     }

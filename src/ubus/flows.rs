@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Method `flows`: the flows that conntrack knows, sorted, a page at a time.
 //!
-//! All arguments are optional; one that makes no sense fails the call with "invalid argument".
+//! Besides the arguments of `flow_filter` it takes these. All are optional; one that makes no sense
+//! fails the call with "invalid argument".
 //!
 //! | argument | type | meaning |
 //! |---|---|---|
-//! | `state` | string | only `classic`, `software` or `hardware` |
-//! | `address` | string | only with this address or prefix at either end |
-//! | `port` | int32 | only with this port at either end |
-//! | `protocol` | string | only of this name or number |
 //! | `sort` | string | `rate` (the default), `bytes` or `age`, the greatest first |
 //! | `limit` | int32 | at most so many, 1 to 100, 50 unless given |
 //! | `cursor` | string | `next` of the page before |
@@ -17,23 +14,18 @@
 //! last page. A page that is too long for one reply ends early, and `next` follows it: no flow is
 //! left out.
 
+use std::time::Duration;
+
 use ubus::{BlobMsgTable, BlobType};
 
+use super::flow_filter::{self, valid, PROTOCOL, STATE};
 use super::policy::{Argument, Arguments, Method, Policy};
 use super::reply::{text_size, Reply};
 use super::status_code::StatusCode;
 use crate::core::flows::select::{Cursor, Filter, Order, Page, PAGE_MAX};
-use crate::core::flows::{Flow, FlowState};
-use crate::netlink::conntrack::tuple::{protocol_named, Tuple};
+use crate::core::flows::Flow;
+use crate::netlink::conntrack::tuple::Tuple;
 
-/// The argument that names a state.
-pub const STATE: &str = "state";
-/// The argument that is an address or a prefix.
-pub const ADDRESS: &str = "address";
-/// The argument that is a port.
-pub const PORT: &str = "port";
-/// The argument that is a protocol's name or number.
-pub const PROTOCOL: &str = "protocol";
 /// The argument that names an order.
 pub const SORT: &str = "sort";
 /// The argument that bounds the page.
@@ -48,20 +40,14 @@ const LIMIT_DEFAULT: usize = 50;
 /// Longest text of a cursor: two numbers in hexadecimal and a dash.
 const CURSOR_LENGTH: usize = 16 + 1 + 8;
 
+const ARGUMENTS: [Argument; 7] = flow_filter::and(&[
+    Argument { name: SORT, ty: BlobType::String },
+    Argument { name: LIMIT, ty: BlobType::Int32 },
+    Argument { name: CURSOR, ty: BlobType::String },
+]);
+
 /// The method takes a filter, an order and a page.
-pub const POLICY: Policy = Policy {
-    method: Method::Flows,
-    name: "flows",
-    arguments: &[
-        Argument { name: STATE, ty: BlobType::String },
-        Argument { name: ADDRESS, ty: BlobType::String },
-        Argument { name: PORT, ty: BlobType::Int32 },
-        Argument { name: PROTOCOL, ty: BlobType::String },
-        Argument { name: SORT, ty: BlobType::String },
-        Argument { name: LIMIT, ty: BlobType::Int32 },
-        Argument { name: CURSOR, ty: BlobType::String },
-    ],
-};
+pub const POLICY: Policy = Policy { method: Method::Flows, name: "flows", arguments: &ARGUMENTS };
 
 /// What a caller wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,44 +75,35 @@ impl FlowQuery {
     /// # Errors
     /// An argument makes no sense. None is ignored: the reply would answer another question.
     pub fn of(arguments: &Arguments<'_>) -> Result<FlowQuery, StatusCode> {
-        let string = |name| arguments.string(name);
-        let number = |name| arguments.number(name);
         Ok(FlowQuery {
-            filter: Filter {
-                state: valid(string(STATE), FlowState::named)?,
-                prefix: valid(string(ADDRESS), |text| text.parse().ok())?,
-                port: valid(number(PORT), |port| port.try_into().ok())?,
-                protocol: valid(string(PROTOCOL), protocol)?,
-            },
-            order: valid(string(SORT), Order::named)?.unwrap_or_default(),
-            limit: valid(number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),
-            after: valid(string(CURSOR), Cursor::parse)?,
+            filter: flow_filter::read(arguments)?,
+            order: valid(arguments.string(SORT), Order::named)?.unwrap_or_default(),
+            limit: valid(arguments.number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),
+            after: valid(arguments.string(CURSOR), Cursor::parse)?,
         })
     }
-}
-
-fn valid<T, U>(
-    argument: Option<T>,
-    read: impl Fn(T) -> Option<U>,
-) -> Result<Option<U>, StatusCode> {
-    argument.map(|value| read(value).ok_or(StatusCode::InvalidArgument)).transpose()
-}
-
-fn protocol(text: &str) -> Option<u8> {
-    let decimal = text.bytes().all(|byte| byte.is_ascii_digit());
-    protocol_named(text).or_else(|| text.parse().ok().filter(|_| decimal))
 }
 
 fn limit(number: i32) -> Option<usize> {
     usize::try_from(number).ok().filter(|limit| (1..=PAGE_MAX).contains(limit))
 }
 
+/// How much longer a flow is kept on the classic path, by conntrack's id; `None` when it is not.
+pub type Bypassed<'a> = &'a dyn Fn(u32) -> Option<Duration>;
+
 /// The reply: as much of a page, made in this order, as fits.
-pub fn encode(page: &Page, order: Order) -> BlobMsgTable {
+pub fn encode(page: &Page, order: Order, bypassed: Bypassed<'_>) -> BlobMsgTable {
     let mut reply = Reply::new();
     reply.count("matched", u32::try_from(page.matched).unwrap_or(u32::MAX));
     let reserve = text_size(NEXT, CURSOR_LENGTH);
-    let fitted = reply.records_that_fit("flows", &page.flows, reserve, flow);
+    let fitted = reply.records_that_fit("flows", &page.flows, reserve, |reply, record| {
+        flow(reply, record);
+        if let Some(left) = bypassed(record.id) {
+            // Rounded up: 0 would look like the end.
+            let seconds = left.as_millis().div_ceil(1000);
+            reply.count("bypassed_s", u32::try_from(seconds).unwrap_or(u32::MAX));
+        }
+    });
     let next = if fitted < page.flows.len() {
         let last = fitted.checked_sub(1).and_then(|last| page.flows.get(last));
         last.map(|flow| Cursor::of(order, flow))

@@ -8,6 +8,8 @@
 
 pub mod connection;
 pub mod devices;
+pub mod evict;
+pub mod flow_filter;
 pub mod flows;
 pub mod flush;
 pub mod history;
@@ -16,6 +18,7 @@ pub mod json;
 pub mod methods;
 pub mod outbox;
 pub mod policy;
+pub mod release;
 pub mod reload;
 pub mod reply;
 pub mod request;

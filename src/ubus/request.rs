@@ -4,10 +4,13 @@
 use ubus::envelope::{self, UbusAttr};
 use ubus::wire::{Header, ObjId, PeerId};
 
+use super::evict::Eviction;
+use super::flow_filter;
 use super::flows::FlowQuery;
 use super::methods;
 use super::policy::{Arguments, Method};
 use super::status_code::StatusCode;
+use crate::core::flows::select::Filter;
 
 /// What a caller asks for, with checked arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub enum Request {
     History,
     /// Return all flows to the classic path.
     Flush,
+    /// Return some flows to the classic path and keep them there.
+    Evict(Eviction),
+    /// Let these flows leave the classic path.
+    Release(Filter),
     /// Read the configuration again.
     Reload,
 }
@@ -91,6 +98,8 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
         Method::Flows => Request::Flows(FlowQuery::of(&arguments)?),
         Method::History => Request::History,
         Method::Flush => Request::Flush,
+        Method::Evict => Request::Evict(Eviction::of(&arguments)?),
+        Method::Release => Request::Release(flow_filter::read(&arguments)?),
         Method::Reload => Request::Reload,
     }))
 }

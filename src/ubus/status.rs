@@ -9,7 +9,9 @@
 //! | `reason`, `reason_text` | string | why; absent before the first decision |
 //! | `detail` | string | object or kernel's words of the reason; absent when there is none |
 //! | `flows` | table | int32 `classic`, `software`, `hardware`; absent when unknown |
-//! | `leaked_packets` | int64 | absent when unknown |
+//! | `leaked_packets` | int64 | sum of `leaked`; absent when unknown |
+//! | `leaked` | table | tables `software`, `hardware` with int64 `packets`, `rate` (packets a second) |
+//! | `bypassed` | int32 | connections kept on the classic path; absent when unknown |
 //! | `kernel` | table | `release`, booleans `flowtable`, `named_hooks`, `conntrack`, `accounting` |
 //! | `commits` | int64 | how often the wanted state was committed |
 //! | `last_error` | string | absent when there is none |
@@ -22,7 +24,7 @@ use ubus::BlobMsgTable;
 
 use super::policy::{Method, Policy};
 use super::reply::Reply;
-use crate::core::status::Status;
+use crate::core::status::{Leak, Status};
 
 /// The method takes no arguments.
 pub const POLICY: Policy = Policy { method: Method::Status, name: "status", arguments: &[] };
@@ -46,8 +48,15 @@ pub fn encode(status: &Status) -> BlobMsgTable {
             r.count("hardware", flows.hardware);
         });
     }
-    if let Some(leaked) = status.leaked_packets {
-        reply.long_count("leaked_packets", leaked);
+    if let Some(leaked) = status.leaked {
+        reply.long_count("leaked_packets", leaked.packets());
+        reply.table("leaked", |r| {
+            r.table("software", |r| leak(r, leaked.software));
+            r.table("hardware", |r| leak(r, leaked.hardware));
+        });
+    }
+    if let Some(bypassed) = status.bypassed {
+        reply.count("bypassed", u32::try_from(bypassed).unwrap_or(u32::MAX));
     }
     reply.table("kernel", |r| {
         r.text_unless_empty("release", &status.kernel.release);
@@ -73,12 +82,19 @@ pub fn encode(status: &Status) -> BlobMsgTable {
     reply.finish(None)
 }
 
+fn leak(reply: &mut Reply, leak: Leak) {
+    reply.long_count("packets", leak.packets);
+    if let Some(rate) = leak.rate_pps {
+        reply.long_count("rate", rate);
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::core::reason::Reason;
     use crate::core::settings::Mode;
-    use crate::core::status::{FlowCounts, KernelAbilities, TableStatus};
+    use crate::core::status::{FlowCounts, KernelAbilities, Leaked, TableStatus};
     use crate::ubus::json;
 
     /// A status with every key.
@@ -106,7 +122,11 @@ pub(crate) mod tests {
             ],
             foreign_flowtables: vec!["inet fw4 ft".into()],
             flows: Some(FlowCounts { classic: 12, software: 340, hardware: 88 }),
-            leaked_packets: Some(17),
+            leaked: Some(Leaked {
+                software: Leak { packets: 12, rate_pps: Some(3) },
+                hardware: Leak { packets: 5, rate_pps: None },
+            }),
+            bypassed: Some(2),
             kernel: KernelAbilities {
                 release: "6.12.55".into(),
                 flowtable: Some(true),
@@ -129,6 +149,8 @@ pub(crate) mod tests {
                 + r#""effective":"mixed","reason":"some_hardware","#
                 + r#""reason_text":"only some devices accept hardware offload","detail":"lan3","#
                 + r#""flows":{"classic":12,"software":340,"hardware":88},"leaked_packets":17,"#
+                + r#""leaked":{"software":{"packets":12,"rate":3},"hardware":{"packets":5}},"#
+                + r#""bypassed":2,"#
                 + r#""kernel":{"release":"6.12.55","flowtable":true,"named_hooks":false,"#
                 + r#""conntrack":true},"commits":4,"#
                 + r#""last_error":"nf_tables: table flowtabled_sw: device busy","#
