@@ -13,6 +13,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::fault::Fault;
 use super::leaks::Leaks;
 use super::links::Links;
 use super::marks::Marks;
@@ -101,25 +102,6 @@ pub enum Effect {
     Done(u32, Result<Done, OrderError>),
     /// Tell the log.
     Log(Level, String),
-}
-
-/// Why the wanted state is not in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) reason: Reason,
-    /// What belongs to the reason: the kernel's words, or what to do.
-    pub(super) detail: String,
-}
-
-impl Fault {
-    /// One line for the log and for `last_error`.
-    pub(super) fn line(&self) -> String {
-        match self.reason {
-            // The detail of a refusal is a whole sentence already.
-            Reason::Refused => self.detail.clone(),
-            reason => format!("{}: {}", reason.text(), self.detail),
-        }
-    }
 }
 
 /// All state of the control loop. Everything that matters to the network lives in the kernel;
@@ -367,8 +349,10 @@ impl Control {
             self.repairs.clear();
             self.wanted = wanted;
         }
-        let Transaction { commands, repairs, outcomes } = self.transaction(snapshot, now);
+        let transaction = self.transaction(snapshot, now);
+        let Transaction { commands, repairs, outcomes, marks } = transaction;
         if commands.is_empty() {
+            self.marks = marks;
             return [self.settled(now), self.finish_orders(outcomes)].concat();
         }
         if !self.wanted.is_empty() && self.kernel.flowtable == Some(false) {

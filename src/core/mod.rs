@@ -9,6 +9,7 @@ pub mod answers;
 pub mod control;
 pub mod devices;
 pub mod diff;
+mod fault;
 pub mod flows;
 pub mod glob;
 mod leaks;

@@ -219,6 +219,23 @@ fn marks_follow_the_flows_into_every_new_table() {
 }
 
 #[test]
+fn flows_are_kept_again_when_offload_is_on_again_unless_released() {
+    let mut world = World::started(Mode::Software);
+    let switch = |world: &mut World, mode| {
+        world.event(Event::Settings(Ok((settings(mode), Vec::new()))));
+        world.rest();
+    };
+    world.order(evict([1, 2], MINUTE)).unwrap();
+    switch(&mut world, Mode::Classic);
+    assert_eq!(world.control.status(None, world.now).bypassed, Some(0));
+    assert_eq!(world.control.bypassed(1, world.now), None);
+    let released = world.order(Order::Release { ids: Some(vec![2]) });
+    assert_eq!(released, Ok(Done { released: 1, ..Done::default() }));
+    switch(&mut world, Mode::Software);
+    assert_eq!(world.kept(TABLE_SOFTWARE), [1]);
+}
+
+#[test]
 fn an_order_outlives_a_lost_race() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
