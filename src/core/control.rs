@@ -464,7 +464,8 @@ impl Control {
         if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
             return self.failed(&Error::Refused(refusal), now);
         }
-        if refusal.table == TABLE_HARDWARE {
+        // An order may name an element that has just expired, which says nothing about hardware.
+        if refusal.table == TABLE_HARDWARE && !self.names_what_may_be_gone(&refusal) {
             return self.step_down(&refusal);
         }
         if refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX {
@@ -477,6 +478,11 @@ impl Control {
         }
         self.unexplained = Some(refusal);
         vec![Effect::ProbeDevices(names)]
+    }
+
+    fn names_what_may_be_gone(&self, refusal: &Refusal) -> bool {
+        let ordered = !self.orders.is_empty();
+        ordered && refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX
     }
 
     /// Devices that may be behind a refusal: those to be hooked that are not hooked yet.
