@@ -81,7 +81,7 @@ pub enum Event {
 }
 
 /// What is to be done. Each is performed at once and in order; an answer comes as an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Ask the kernel what it can do.
     ProbeKernel,
@@ -250,7 +250,9 @@ impl Control {
             Event::Committed(Ok(())) => {
                 self.commits += 1;
                 let outcomes = std::mem::take(&mut self.outcomes);
-                return [vec![Effect::Survey], self.finish_orders(outcomes)].concat();
+                let mut effects = vec![Effect::Survey];
+                effects.extend(self.finish_orders(outcomes));
+                return effects;
             }
             Event::Committed(Err(error)) => return self.not_committed(error, now),
             Event::Timer => return self.on_timer(now),
@@ -353,7 +355,9 @@ impl Control {
         let Transaction { commands, repairs, outcomes, marks } = transaction;
         if commands.is_empty() {
             self.marks = marks;
-            return [self.settled(now), self.finish_orders(outcomes)].concat();
+            let mut effects = self.settled(now);
+            effects.extend(self.finish_orders(outcomes));
+            return effects;
         }
         if !self.wanted.is_empty() && self.kernel.flowtable == Some(false) {
             let detail = "on OpenWrt install kmod-nft-offload";

@@ -20,19 +20,20 @@ const NEARLY_OVER: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     /// Connections that stay on the classic path, and until when.
-    pub bypassed: BTreeMap<u32, Instant>,
-    /// Connections whose leaked packets are counted.
-    pub watched: BTreeMap<u32, Watched>,
+    pub bypassed: BTreeMap<u32, Mark>,
+    /// Connections whose leaked packets are counted, and until when.
+    pub watched: BTreeMap<u32, Mark>,
     /// Packets of offloaded flows on the classic path: of those in software only, and of those in
     /// hardware. `None` before they were counted.
     pub leaked: Option<[Counted; 2]>,
 }
 
-/// A connection whose leaked packets are counted.
+/// What belongs to a connection in a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Watched {
+pub(super) struct Mark {
     pub until: Instant,
-    pub counted: Counted,
+    /// `None` in a set that does not count.
+    pub counted: Option<Counted>,
 }
 
 /// The key of a connection.
@@ -49,8 +50,8 @@ impl Marks {
         let mut marks = Marks::default();
         for set in &snapshot.sets {
             match set.name.as_str() {
-                SET_BYPASS => marks.take_bypassed(set, now),
-                SET_WATCHED => marks.take_watched(set, now),
+                SET_BYPASS => take(&mut marks.bypassed, set, now),
+                SET_WATCHED => take(&mut marks.watched, set, now),
                 SET_LEAKED => {
                     let counted = |hardware| {
                         let element = set.elements.get(&leak_key(hardware));
@@ -64,33 +65,13 @@ impl Marks {
         Some(marks)
     }
 
-    fn take_bypassed(&mut self, set: &Set, now: Instant) {
-        for (id, until, _) in of_connections(set, now) {
-            let longest = self.bypassed.entry(id).or_insert(until);
-            *longest = (*longest).max(until);
-        }
-    }
-
-    fn take_watched(&mut self, set: &Set, now: Instant) {
-        for (id, until, counted) in of_connections(set, now) {
-            self.watched.insert(id, Watched { until, counted });
-        }
-    }
-
     /// The class with the marks in its sets, as they are at `now`.
     pub fn fill(&self, class: &Class, now: Instant) -> Class {
         let mut class = class.clone();
         for set in &mut class.sets {
             match set.name.as_str() {
-                SET_BYPASS => {
-                    let ends = self.bypassed.iter().map(|(id, until)| (*id, *until, None));
-                    set.elements = elements(ends, now);
-                }
-                SET_WATCHED => {
-                    let watched = self.watched.iter();
-                    let ends = watched.map(|(id, w)| (*id, w.until, Some(w.counted)));
-                    set.elements = elements(ends, now);
-                }
+                SET_BYPASS => set.elements = elements(&self.bypassed, now),
+                SET_WATCHED => set.elements = elements(&self.watched, now),
                 SET_LEAKED => {
                     for (hardware, counted) in [false, true].into_iter().zip(self.leaked()) {
                         if let Some(element) = set.elements.get_mut(&leak_key(hardware)) {
@@ -124,22 +105,26 @@ impl Control {
     }
 }
 
-/// Id, end and count of each element; one that never expires is not ours.
-fn of_connections(set: &Set, now: Instant) -> impl Iterator<Item = (u32, Instant, Counted)> + '_ {
-    set.elements.iter().filter_map(move |(key, element)| {
-        let id = u32::from_be_bytes(key.as_slice().try_into().ok()?);
-        let until = now.checked_add(element.expires?)?;
-        Some((id, until, element.counted.unwrap_or_default()))
-    })
+/// Adds what a set holds; of several marks of a connection the longest counts. An element that never
+/// expires is not ours.
+fn take(marks: &mut BTreeMap<u32, Mark>, set: &Set, now: Instant) {
+    for (key, element) in &set.elements {
+        let id = key.as_slice().try_into().map(u32::from_be_bytes);
+        let until = element.expires.and_then(|expires| now.checked_add(expires));
+        let (Ok(id), Some(until)) = (id, until) else { continue };
+        if marks.get(&id).is_none_or(|mark| mark.until < until) {
+            marks.insert(id, Mark { until, counted: element.counted });
+        }
+    }
 }
 
-fn elements(
-    ends: impl Iterator<Item = (u32, Instant, Option<Counted>)>,
-    now: Instant,
-) -> BTreeMap<Vec<u8>, Element> {
-    ends.filter_map(|(id, until, counted)| {
-        let left = until.saturating_duration_since(now);
-        (left >= NEARLY_OVER).then(|| (key(id), Element { expires: Some(left), counted }))
-    })
-    .collect()
+fn elements(marks: &BTreeMap<u32, Mark>, now: Instant) -> BTreeMap<Vec<u8>, Element> {
+    let mut elements = BTreeMap::new();
+    for (id, mark) in marks {
+        let left = mark.until.saturating_duration_since(now);
+        if left >= NEARLY_OVER {
+            elements.insert(key(*id), Element { expires: Some(left), counted: mark.counted });
+        }
+    }
+    elements
 }

@@ -6,12 +6,12 @@
 //! wait. One that races with another program's changes is made again, so an order is either done
 //! or its caller hears that it was not.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Effect};
 use super::diff::{difference, replacement};
-use super::marks::{self, Marks, Watched};
+use super::marks::{self, Mark, Marks};
 use super::plan::{Class, SET_BYPASS, TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::{Command, Counted, Set};
@@ -104,9 +104,9 @@ pub(super) struct Transaction {
 struct Changes {
     marks: Marks,
     /// Keys of the elements that are made, changed or taken out: bypassed and watched.
-    touched: [BTreeSet<Vec<u8>>; 2],
+    touched: [Vec<Vec<u8>>; 2],
     /// Tables that are made anew.
-    replaced: BTreeSet<&'static str>,
+    replaced: Vec<&'static str>,
 }
 
 impl Control {
@@ -137,10 +137,11 @@ impl Control {
         let repairs = !commands.is_empty();
         for class in classes.iter().filter(|class| made(&class.flowtable.table.name)) {
             let table = &class.flowtable.table;
-            if commands.contains(&Command::DeleteTable(table.clone())) {
+            let made_anew = |c: &Command| matches!(c, Command::DeleteTable(gone) if gone == table);
+            if commands.iter().any(made_anew) {
                 continue;
             }
-            if changes.replaced.contains(table.name.as_str()) {
+            if changes.replaced.contains(&table.name.as_str()) {
                 commands.retain(|command| command.table() != table);
                 commands.extend(replacement(class));
             } else {
@@ -174,22 +175,22 @@ impl Control {
 
     /// How long a connection is still kept on the classic path; `None` when it is not.
     pub fn bypassed(&self, id: u32, now: Instant) -> Option<Duration> {
-        let until = self.marks.bypassed.get(&id).filter(|_| self.offloads())?;
-        until.checked_duration_since(now).filter(|left| !left.is_zero())
+        let mark = self.marks.bypassed.get(&id).filter(|_| self.offloads())?;
+        mark.until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// How many connections are kept on the classic path; `None` before the first survey.
     pub fn bypassed_count(&self, now: Instant) -> Option<usize> {
         self.snapshot.as_ref()?;
         let ends = self.marks.bypassed.values().filter(|_| self.offloads());
-        Some(ends.filter(|until| **until > now).count())
+        Some(ends.filter(|mark| mark.until > now).count())
     }
 
     /// Packets of a connection that were offloaded, yet on the classic path, since it is watched;
     /// `None` when it is not. As of the last survey.
     pub fn watched(&self, id: u32, now: Instant) -> Option<u64> {
         let watched = self.marks.watched.get(&id).filter(|_| self.offloads())?;
-        (watched.until > now).then_some(watched.counted.packets)
+        watched.counted.filter(|_| watched.until > now).map(|counted| counted.packets)
     }
 }
 
@@ -227,8 +228,9 @@ impl Changes {
 
     fn bypass(&mut self, ids: &[u32], now: Instant, duration: Duration) -> Result<(), OrderError> {
         let mut bypassed = self.marks.bypassed.clone();
-        bypassed.retain(|_, until| *until > now);
-        bypassed.extend(ids.iter().map(|id| (*id, now + duration)));
+        bypassed.retain(|_, mark| mark.until > now);
+        let mark = Mark { until: now + duration, counted: None };
+        bypassed.extend(ids.iter().map(|id| (*id, mark)));
         if bypassed.len() > BYPASS_MAX {
             return Err(OrderError::TooMany);
         }
@@ -246,9 +248,9 @@ impl Changes {
         let [touched, _] = &mut self.touched;
         let mut released = 0;
         for id in ids {
-            let Some(until) = self.marks.bypassed.remove(&id) else { continue };
-            touched.insert(marks::key(id));
-            released += usize::from(until > now);
+            let Some(mark) = self.marks.bypassed.remove(&id) else { continue };
+            touched.push(marks::key(id));
+            released += usize::from(mark.until > now);
         }
         Done { released, ..Done::default() }
     }
@@ -259,11 +261,11 @@ impl Changes {
             Some(watched) if watched.until > now + WATCH_RENEWED => return Ok(Done::default()),
             Some(watched) => watched.counted,
             None if self.marks.watched.len() >= WATCHED_MAX => return Err(OrderError::TooMany),
-            None => Counted::default(),
+            None => Some(Counted::default()),
         };
-        self.marks.watched.insert(id, Watched { until: now + WATCH, counted });
+        self.marks.watched.insert(id, Mark { until: now + WATCH, counted });
         let [_, touched] = &mut self.touched;
-        touched.insert(marks::key(id));
+        touched.push(marks::key(id));
         Ok(Done::default())
     }
 
@@ -271,17 +273,19 @@ impl Changes {
     /// sets are made anew anyway.
     fn elements(&self, snapshot: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
         for set in class.sets.iter().filter(|set| set.expiring) {
-            let anew = |command: &Command| matches!(command, Command::AddSet(new) if new == set);
-            let same = |other: &&Set| other.table == set.table && other.name == set.name;
-            let Some(actual) = snapshot.sets.iter().find(same) else { continue };
+            let same = |other: &Set| other.table == set.table && other.name == set.name;
+            let anew = |command: &Command| matches!(command, Command::AddSet(new) if same(new));
+            let Some(actual) = snapshot.sets.iter().find(|set| same(set)) else { continue };
             if commands.iter().any(anew) {
                 continue;
             }
             let [bypassed, watched] = &self.touched;
             let keys = if set.name == SET_BYPASS { bypassed } else { watched };
             let touched = |of: &Set| {
+                let mut elements = BTreeMap::new();
                 let of_key = |key: &Vec<u8>| Some((key.clone(), *of.elements.get(key)?));
-                Set { elements: keys.iter().filter_map(of_key).collect(), ..set.clone() }
+                elements.extend(keys.iter().filter_map(of_key));
+                Set { elements, ..set.clone() }
             };
             // Kernels before 6.12 do not change the time of an element that is there.
             let (gone, new) = (touched(actual), touched(set));

@@ -158,14 +158,11 @@ impl Set {
         key_type: KeyType,
         keys: impl IntoIterator<Item = Vec<u8>>,
     ) -> Set {
-        Set {
-            table: table.clone(),
-            name: name.to_owned(),
-            key_type,
-            expiring: false,
-            counting: false,
-            elements: keys.into_iter().map(|key| (key, Element::default())).collect(),
-        }
+        let mut elements = BTreeMap::new();
+        // Not collected, which would bring a sort of its own into the binary.
+        elements.extend(keys.into_iter().map(|key| (key, Element::default())));
+        let (table, name) = (table.clone(), name.to_owned());
+        Set { table, name, key_type, expiring: false, counting: false, elements }
     }
 
     /// Reads a NEWSET answer or event; the elements come by [`Set::parse_elements`].
