@@ -223,7 +223,7 @@ impl fmt::Display for Class {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A covered device directly in a zone.

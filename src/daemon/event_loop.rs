@@ -436,7 +436,7 @@ impl Daemon {
             }
             Question::History => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
-                flows.map(|flows| history::of(flows.table().account()))
+                flows.map(|flows| history::of(&flows.table().ledger().account))
             }
             Question::Flush => flush::encode(self.flush(listed)),
         };

@@ -8,6 +8,7 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use crate::core::topology::Answer;
 use crate::core::flows::table::{FlowTable, FLOWS_MAX};
 use crate::netlink::conntrack::entry::Entry;
 use crate::netlink::conntrack::event::CtEvent;
@@ -245,7 +246,7 @@ fn read_ends(ends: &mut Socket, table: &mut FlowTable, now_ms: u32) -> Result<bo
     };
     for message in Messages::new(datagram).flatten() {
         if let Ok(Some(CtEvent::Destroyed(entry))) = CtEvent::parse(&message) {
-            table.destroyed(&entry, now_ms);
+            table.destroyed(&entry, now_ms, &mut |_| Answer::NotAsked);
         }
     }
     Ok(true)
@@ -266,7 +267,7 @@ fn read(datagram: &[u8], sequence: u32, table: &mut FlowTable) -> Result<bool, E
             NLMSG_ERROR => (),
             _ => {
                 if let Some(entry) = Entry::parse(&message).map_err(malformed)? {
-                    table.observe(&entry);
+                    table.observe(&entry, &mut |_| Answer::NotAsked);
                 }
             }
         }
