@@ -24,7 +24,7 @@ pub fn is_route_change(message: &Message<'_>) -> bool {
     match message.kind {
         RTM_NEWROUTE | RTM_DELROUTE => {
             let flags = message.payload.get(RTM_FLAGS_OFFSET..).and_then(|rest| rest.first_chunk());
-            !flags.is_some_and(|&flags| u32::from_ne_bytes(flags) & RTM_F_CLONED != 0)
+            flags.is_none_or(|&flags| u32::from_ne_bytes(flags) & RTM_F_CLONED == 0)
         }
         RTM_NEWRULE | RTM_DELRULE | RTM_NEWNEXTHOP | RTM_DELNEXTHOP => true,
         _ => false,
