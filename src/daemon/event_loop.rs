@@ -262,8 +262,14 @@ impl Daemon {
     }
 
     fn on_links(&mut self) {
+        let parse = |message: &Message<'_>| {
+            Ok(match route::parse(message)? {
+                Some(route::Event::Link(event)) => Some(event),
+                _ => None,
+            })
+        };
         for _ in 0..DATAGRAMS_PER_TURN {
-            let events = read_events(&mut self.links, "read device events", route::parse);
+            let events = read_events(&mut self.links, "read device events", parse);
             match events {
                 Ok(Some(events)) => {
                     events.into_iter().for_each(|event| self.feed(Event::Link(event)))

@@ -3,6 +3,7 @@
 
 use netlink_packet_core::DecodeError;
 
+use super::AF_UNSPEC;
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
 
@@ -12,7 +13,6 @@ pub(super) const RTM_GETLINK: u16 = 18;
 
 /// `struct ifinfomsg`: family, padding, type, index, flags, change mask.
 const IFINFOMSG_LEN: usize = 16;
-const AF_UNSPEC: u8 = 0;
 
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
