@@ -18,6 +18,7 @@ use super::flow_poll::{FlowPoll, Progress};
 use super::options::Options;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::flows::select::page;
+use crate::core::status::Status;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -425,7 +426,8 @@ impl Daemon {
         let answer = match question {
             Question::Status => {
                 let counts = self.known_flows(listed).map(|flows| flows.table().counts());
-                Ok(status::encode(&self.control.status(counts, now)))
+                let polling = self.flows.as_ref().map(FlowPoll::polling);
+                Ok(status::encode(&Status { polling, ..self.control.status(counts, now) }))
             }
             Question::Flows(query) => {
                 self.known_flows(listed).ok_or(StatusCode::NoData).map(|flows| {
