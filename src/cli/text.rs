@@ -23,6 +23,7 @@ pub fn status(reply: &[u8]) -> String {
     line(&mut out, "effective", &text(reply, "effective"));
     line(&mut out, "reason", &reason(reply));
     line(&mut out, "flows", &flows(reply));
+    lines(&mut out, "polling", table(reply, "polling").map(polling));
     let leaked = integer(reply, "leaked_packets");
     line(&mut out, "leaked", &leaked.map_or_else(unknown, |n| format!("{n} packets")));
     lines(&mut out, "tables", tables(reply));
@@ -143,6 +144,36 @@ fn flows(reply: &[u8]) -> String {
         count("software"),
         count("classic")
     )
+}
+
+/// The lists in one line, the ends in another, with what went wrong if anything did.
+fn polling(polling: &[u8]) -> Vec<String> {
+    let count = |key| integer(polling, key).map_or_else(unknown, |n| n.to_string());
+    let interval = match integer(polling, "interval_s") {
+        Some(seconds) => format!("every {}", duration(seconds)),
+        None => "on demand".to_owned(),
+    };
+    let last = match integer(polling, "entries") {
+        Some(entries) => format!(
+            "the last of {entries} flows in {} ms, {} ms of them busy",
+            count("last_ms"),
+            count("cpu_ms")
+        ),
+        None => "none yet".to_owned(),
+    };
+    let mut second = format!("{} ends told", count("events"));
+    let troubles = [
+        ("failed", "lists failed"),
+        ("overruns", "times ends were lost"),
+        ("left_out", "flows left out"),
+        ("ended_unseen", "ended unseen"),
+    ];
+    for (key, words) in troubles {
+        if integer(polling, key) != Some(0) {
+            second.push_str(&format!(", {} {words}", count(key)));
+        }
+    }
+    vec![format!("{interval}, {} lists, {last}", count("lists")), second]
 }
 
 fn tables(reply: &[u8]) -> Option<Vec<String>> {
@@ -277,6 +308,9 @@ requested:  hardware
 effective:  mixed
 reason:     only some devices accept hardware offload (lan3)
 flows:      88 hardware, 340 software, 12 classic
+polling:    every 30s, 1200 lists, the last of 440 flows in 9 ms, 7 ms of them busy
+            5000000000 ends told, 1 lists failed, 2 times ends were lost, 3 flows left out, \
+4 ended unseen
 leaked:     17 packets
 tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
             flowtabled_sw ft (software, not counting, priority 0): none
@@ -302,6 +336,7 @@ requested:  classic
 effective:  classic
 reason:     -
 flows:      -
+polling:    -
 leaked:     -
 tables:     none
 foreign:    none

@@ -14,7 +14,7 @@ use super::status::{DeviceState, DeviceStatus, FlowCounts, Status, TableStatus};
 use crate::netlink::nftables::{Expression, Flowtable};
 
 impl Control {
-    /// The answer of `status`; `flows` are counted by the caller.
+    /// The answer of `status`; `flows` are counted by the caller, who also knows of polling.
     pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
         let (effective, reason, detail) = self.mode(flows);
         let last_error = self.config_error.clone();
@@ -34,11 +34,13 @@ impl Control {
                 })
                 .collect(),
             flows,
+            polling: None,
             leaked_packets: self.leaked_packets(),
             kernel: self.kernel.clone(),
             last_error: last_error.or(fault).or_else(|| self.left_out()),
             warnings: self.warnings.clone(),
             commits: self.commits,
+            links_left_out: self.links.left_out,
         }
     }
 

@@ -18,6 +18,7 @@ use super::flow_poll::{FlowPoll, Progress};
 use super::options::Options;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::flows::select::page;
+use crate::core::status::Status;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -36,8 +37,9 @@ const NFTABLES: Token = Token(2);
 const CONNTRACK: Token = Token(3);
 const BUS: Token = Token(4);
 const ENDS: Token = Token(5);
+const AROUND: Token = Token(6);
 /// Tokens in use.
-const SOURCES: usize = 6;
+const SOURCES: usize = 7;
 
 /// Datagrams of events read in one turn.
 const DATAGRAMS_PER_TURN: u32 = 64;
@@ -140,8 +142,9 @@ impl Daemon {
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
             (Some(daemon.links.as_raw_fd()), LINKS),
             (daemon.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES),
-            (daemon.flow_fds().map(|[lists, _]| lists), CONNTRACK),
-            (daemon.flow_fds().map(|[_, ends]| ends), ENDS),
+            (daemon.flow_fds().map(|[lists, ..]| lists), CONNTRACK),
+            (daemon.flow_fds().map(|[_, ends, _]| ends), ENDS),
+            (daemon.flow_fds().map(|[.., around]| around), AROUND),
         ];
         for (fd, token) in sources {
             daemon.watch(fd, token).map_err(system("watch a socket"))?;
@@ -149,7 +152,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn flow_fds(&self) -> Option<[RawFd; 2]> {
+    fn flow_fds(&self) -> Option<[RawFd; 3]> {
         self.flows.as_ref().map(FlowPoll::descriptors)
     }
 
@@ -184,6 +187,7 @@ impl Daemon {
                     NFTABLES => self.on_nftables(),
                     CONNTRACK => self.on_flow_list(),
                     ENDS => self.on_flow_ends(),
+                    AROUND => self.flows.iter_mut().for_each(FlowPoll::on_changes),
                     // The bus is served once, below, whether it or its timer is ready.
                     _ => (),
                 }
@@ -233,8 +237,9 @@ impl Daemon {
         }
         if self.flows.is_none() {
             self.flows = FlowPoll::open(Instant::now()).map_err(told).ok();
-            self.watch_again(self.flow_fds().map(|[lists, _]| lists), CONNTRACK);
-            self.watch_again(self.flow_fds().map(|[_, ends]| ends), ENDS);
+            self.watch_again(self.flow_fds().map(|[lists, ..]| lists), CONNTRACK);
+            self.watch_again(self.flow_fds().map(|[_, ends, _]| ends), ENDS);
+            self.watch_again(self.flow_fds().map(|[.., around]| around), AROUND);
         }
     }
 
@@ -355,7 +360,7 @@ impl Daemon {
         if let Err(error) = flows.set_offloading(offloads, counts, now) {
             warn!("{error}");
         }
-        if let Progress::Done(result) = flows.on_timer(now) {
+        if let Progress::Done(result) = flows.on_timer(&self.control, now) {
             self.listed(result);
         }
     }
@@ -404,7 +409,7 @@ impl Daemon {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }
-        match flows.start(now) {
+        match flows.start(&self.control, now) {
             Ok(()) => self.waiting.push((question, reply_to)),
             Err(error) => {
                 warn!("{error}");
@@ -431,7 +436,8 @@ impl Daemon {
         let answer = match question {
             Question::Status => {
                 let counts = self.known_flows(listed).map(|flows| flows.table().counts());
-                Ok(status::encode(&self.control.status(counts, now)))
+                let polling = self.flows.as_ref().map(FlowPoll::polling);
+                Ok(status::encode(&Status { polling, ..self.control.status(counts, now) }))
             }
             Question::Flows(query) => {
                 self.known_flows(listed).ok_or(StatusCode::NoData).map(|flows| {

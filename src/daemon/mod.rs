@@ -8,5 +8,6 @@ pub mod flow_poll;
 pub mod kernel;
 pub mod logging;
 pub mod options;
+pub mod surroundings;
 
 pub use event_loop::{Daemon, RunError};

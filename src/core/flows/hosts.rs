@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn client(address: &str, mac: u8) -> Client {
-        let mac = (mac != 0).then_some(Mac([2, 0, 0, 0, 0, mac]));
+        let mac = (mac != 0).then_some(Mac::new([2, 0, 0, 0, 0, mac]));
         Client { address: address.parse().unwrap(), mac, answers: false }
     }
 

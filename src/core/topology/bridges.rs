@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::netlink::route::{FdbEntry, Mac};
 
 /// A bridge that learns more stations than this is no home's; further ones have no known port.
-const STATIONS_MAX: usize = 4096;
+pub const STATIONS_MAX: usize = 4096;
 
 /// Ports by MAC address, bridge and VLAN. Bridges without VLANs have `None`.
 #[derive(Debug, Default)]
@@ -17,24 +17,18 @@ pub(super) struct Bridges {
 }
 
 impl Bridges {
-    /// True when the station was not known to be there. The bridge's own addresses are skipped.
-    pub(super) fn learn(&mut self, entry: FdbEntry) -> bool {
-        let Some(bridge) = entry.bridge.filter(|_| !entry.own) else { return false };
-        let key = (entry.mac, bridge, entry.vlan);
-        if self.ports.len() >= STATIONS_MAX && !self.ports.contains_key(&key) {
-            self.left_out += 1;
-            return false;
+    /// True when a station is there that was not. The ports' own addresses are skipped.
+    pub(super) fn replace(&mut self, list: Vec<FdbEntry>) -> bool {
+        let before = std::mem::take(&mut self.ports);
+        for entry in list {
+            let Some(bridge) = entry.bridge.filter(|_| !entry.own) else { continue };
+            if self.ports.len() >= STATIONS_MAX {
+                self.left_out += 1;
+                continue;
+            }
+            self.ports.insert((entry.mac, bridge, entry.vlan), entry.port);
         }
-        self.ports.insert(key, entry.port) != Some(entry.port)
-    }
-
-    /// A station aged out, or moved: then the new port has been told before.
-    pub(super) fn forget(&mut self, entry: FdbEntry) {
-        let Some(bridge) = entry.bridge else { return };
-        let key = (entry.mac, bridge, entry.vlan);
-        if self.ports.get(&key) == Some(&entry.port) {
-            self.ports.remove(&key);
-        }
+        self.ports.iter().any(|(key, port)| before.get(key) != Some(port))
     }
 
     /// The port of a bridge that a station is behind, in this VLAN or in any.
@@ -51,30 +45,40 @@ impl Bridges {
 mod tests {
     use super::*;
 
+    const MAC: Mac = Mac::new([2; 6]);
+
     fn entry(port: u32, vlan: Option<u16>) -> FdbEntry {
-        FdbEntry { port, bridge: Some(2), mac: Mac([2; 6]), vlan, own: false }
+        FdbEntry { port, bridge: Some(2), mac: MAC, vlan, own: false }
     }
 
     #[test]
     fn stations_are_found_by_vlan_and_roam() {
         let mut bridges = Bridges::default();
-        assert!(bridges.learn(entry(3, Some(10))));
-        assert!(!bridges.learn(entry(3, Some(10))));
-        assert_eq!(bridges.port(2, Mac([2; 6]), Some(10)), Some(3));
-        assert_eq!(bridges.port(2, Mac([2; 6]), None), Some(3), "whatever the VLAN");
-        assert_eq!(bridges.port(9, Mac([2; 6]), None), None, "of another bridge");
-        assert!(bridges.learn(entry(4, Some(10))), "it roamed");
-        bridges.forget(entry(3, Some(10)));
-        assert_eq!(bridges.port(2, Mac([2; 6]), Some(10)), Some(4));
-        bridges.forget(entry(4, Some(10)));
-        assert_eq!(bridges.port(2, Mac([2; 6]), Some(10)), None);
+        assert!(bridges.replace(vec![entry(3, Some(10))]));
+        assert!(!bridges.replace(vec![entry(3, Some(10))]));
+        assert_eq!(bridges.port(2, MAC, Some(10)), Some(3));
+        assert_eq!(bridges.port(2, MAC, None), Some(3), "whatever the VLAN");
+        assert_eq!(bridges.port(9, MAC, None), None, "of another bridge");
+        assert!(bridges.replace(vec![entry(4, Some(10))]), "it roamed");
+        assert_eq!(bridges.port(2, MAC, Some(10)), Some(4));
+        assert!(!bridges.replace(Vec::new()), "its flows stay where they were");
+        assert_eq!(bridges.port(2, MAC, Some(10)), None);
     }
 
     #[test]
     fn a_ports_own_address_is_no_station() {
         let mut bridges = Bridges::default();
-        assert!(!bridges.learn(FdbEntry { own: true, ..entry(3, None) }));
-        assert!(!bridges.learn(FdbEntry { bridge: None, ..entry(3, None) }));
-        assert_eq!(bridges.port(2, Mac([2; 6]), None), None);
+        let own = FdbEntry { own: true, ..entry(3, None) };
+        let nowhere = FdbEntry { bridge: None, ..entry(3, None) };
+        assert!(!bridges.replace(vec![own, nowhere]));
+        assert_eq!(bridges.port(2, MAC, None), None);
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut bridges = Bridges::default();
+        let vlans = 0..STATIONS_MAX as u16 + 2;
+        bridges.replace(vlans.map(|vlan| entry(3, Some(vlan))).collect());
+        assert_eq!((bridges.ports.len(), bridges.left_out), (STATIONS_MAX, 2));
     }
 }

@@ -17,11 +17,13 @@ use std::net::IpAddr;
 use super::devices::Device;
 use super::links::Links;
 use crate::netlink::conntrack::entry::Entry;
-use crate::netlink::route::{Address, AddressEvent, Link, Lookup, Mac, NeighbourEvent};
+use crate::netlink::route::{Address, AddressEvent, FdbEntry, Link, Lookup, Mac, Neighbour};
 use addresses::Addresses;
 use bridges::Bridges;
 use neighbours::Neighbours;
 use routes::Routes;
+
+pub use bridges::STATIONS_MAX;
 
 /// A chain of devices is never longer: VLAN on bridge on VLAN on port is four.
 const CHAIN_MAX: usize = 8;
@@ -125,21 +127,16 @@ impl Topology {
         }
     }
 
-    /// A neighbour or an entry of a bridge's forwarding database came, moved or went.
-    pub fn neighbour(&mut self, event: NeighbourEvent) {
-        let moved = match event {
-            NeighbourEvent::New(neighbour) => self.neighbours.learn(neighbour),
-            NeighbourEvent::Lost { index, address } => {
-                self.neighbours.lose(index, address);
-                false
-            }
-            NeighbourEvent::FdbNew(entry) => self.bridges.learn(entry),
-            NeighbourEvent::FdbGone(entry) => {
-                self.bridges.forget(entry);
-                false
-            }
-        };
-        if moved {
+    /// Takes over the neighbours that the kernel has now.
+    pub fn set_neighbours(&mut self, list: Vec<Neighbour>) {
+        if self.neighbours.replace(list) {
+            self.version = self.version.wrapping_add(1);
+        }
+    }
+
+    /// Takes over the stations that bridges have now.
+    pub fn set_stations(&mut self, list: Vec<FdbEntry>) {
+        if self.bridges.replace(list) {
             self.version = self.version.wrapping_add(1);
         }
     }

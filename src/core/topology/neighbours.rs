@@ -27,8 +27,13 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    /// True when the address was not known there before.
-    pub(super) fn learn(&mut self, neighbour: Neighbour) -> bool {
+    /// True when an address is known that was not, or not there.
+    pub(super) fn replace(&mut self, list: Vec<Neighbour>) -> bool {
+        self.by_address.values_mut().for_each(|known| known.lost = true);
+        list.into_iter().fold(false, |moved, neighbour| self.learn(neighbour) || moved)
+    }
+
+    fn learn(&mut self, neighbour: Neighbour) -> bool {
         let Neighbour { index, address, mac } = neighbour;
         if let Some(known) = self.by_address.get_mut(&address) {
             let moved = (known.index, known.mac) != (index, mac);
@@ -47,12 +52,6 @@ impl Neighbours {
         true
     }
 
-    pub(super) fn lose(&mut self, index: u32, address: IpAddr) {
-        if let Some(known) = self.by_address.get_mut(&address).filter(|known| known.index == index) {
-            known.lost = true;
-        }
-    }
-
     pub(super) fn get(&self, address: IpAddr) -> Option<(u32, Mac)> {
         self.by_address.get(&address).map(|known| (known.index, known.mac))
     }
@@ -63,28 +62,28 @@ mod tests {
     use super::*;
 
     fn neighbour(number: u32, mac: u8) -> Neighbour {
-        Neighbour { index: 2, address: IpAddr::V4(number.into()), mac: Mac([0, 0, 0, 0, 0, mac]) }
+        Neighbour { index: 2, address: IpAddr::V4(number.into()), mac: Mac::new([0, 0, 0, 0, 0, mac]) }
     }
 
     #[test]
     fn only_moves_count_and_the_lost_are_remembered() {
         let mut table = Neighbours::default();
         let address = neighbour(1, 7).address;
-        assert!(table.learn(neighbour(1, 7)));
-        assert!(!table.learn(neighbour(1, 7)));
-        assert!(table.learn(neighbour(1, 8)));
-        table.lose(2, address);
-        assert_eq!(table.get(address), Some((2, Mac([0, 0, 0, 0, 0, 8]))));
+        assert!(table.replace(vec![neighbour(1, 7)]));
+        assert!(!table.replace(vec![neighbour(1, 7)]));
+        assert!(table.replace(vec![neighbour(1, 8)]));
+        assert!(!table.replace(Vec::new()));
+        assert_eq!(table.get(address), Some((2, Mac::new([0, 0, 0, 0, 0, 8]))));
     }
 
     #[test]
     fn the_lost_make_room() {
         let mut table = Neighbours::default();
-        (0..NEIGHBOURS_MAX as u32).for_each(|number| assert!(table.learn(neighbour(number, 1))));
-        assert!(!table.learn(neighbour(9_999, 1)));
+        let all = |from: u32| (from..from + NEIGHBOURS_MAX as u32).map(|n| neighbour(n, 1));
+        assert!(table.replace(all(0).chain(all(9_999).take(1)).collect()));
         assert_eq!(table.left_out, 1);
-        table.lose(2, neighbour(5, 1).address);
-        assert!(table.learn(neighbour(9_999, 1)));
-        assert_eq!(table.get(neighbour(5, 1).address), None);
+        assert!(table.replace(all(5).collect()));
+        assert_eq!(table.get(neighbour(4, 1).address), None);
+        assert_eq!(table.by_address.len(), NEIGHBOURS_MAX);
     }
 }

@@ -15,7 +15,7 @@ const GUEST: u32 = 7;
 const PPP: u32 = 8;
 
 /// MAC address of the client on the first port.
-pub const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+pub const MAC: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -23,6 +23,10 @@ fn address(text: &str) -> IpAddr {
 
 fn own(index: u32, text: &str, prefix: u8) -> Address {
     Address { index, address: address(text), prefix, peer: None }
+}
+
+fn neighbour(text: &str, mac: Mac) -> Neighbour {
+    Neighbour { index: BR_LAN, address: address(text), mac }
 }
 
 /// A bridge `br-lan` with the port `lan1`, a guest device, and `wan.7` on `wan`.
@@ -46,12 +50,9 @@ pub fn router() -> Topology {
         own(GUEST, "10.0.0.1", 24),
         own(WAN_VLAN, "203.0.113.1", 24),
     ]);
-    for text in ["192.168.1.2", "fd00:1::2"] {
-        let neighbour = Neighbour { index: BR_LAN, address: address(text), mac: MAC };
-        topology.neighbour(NeighbourEvent::New(neighbour));
-    }
+    topology.set_neighbours(vec![neighbour("192.168.1.2", MAC), neighbour("fd00:1::2", MAC)]);
     let station = FdbEntry { port: LAN1, bridge: Some(BR_LAN), mac: MAC, vlan: None, own: false };
-    topology.neighbour(NeighbourEvent::FdbNew(station));
+    topology.set_stations(vec![station]);
     topology
 }
 
@@ -143,13 +144,10 @@ fn chains_lead_down_to_the_port() {
 fn only_what_moves_a_flow_makes_a_new_version() {
     let mut topology = router();
     let version = topology.version();
-    let neighbour = Neighbour { index: BR_LAN, address: address("192.168.1.2"), mac: MAC };
-    topology.neighbour(NeighbourEvent::New(neighbour));
-    let lost = NeighbourEvent::Lost { index: BR_LAN, address: address("192.168.1.2") };
-    topology.neighbour(lost);
+    topology.set_neighbours(vec![neighbour("192.168.1.2", MAC)]);
+    topology.set_stations(Vec::new());
     topology.address(AddressEvent::New(own(BR_LAN, "192.168.1.1", 24)));
     assert_eq!(topology.version(), version);
-    let mac = Mac([2, 0, 0, 0, 0, 2]);
-    topology.neighbour(NeighbourEvent::New(Neighbour { mac, ..neighbour }));
+    topology.set_neighbours(vec![neighbour("192.168.1.2", Mac::new([2, 0, 0, 0, 0, 2]))]);
     assert_ne!(topology.version(), version);
 }

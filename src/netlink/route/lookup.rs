@@ -31,7 +31,7 @@ const RTN_ANYCAST: u8 = 4;
 const RTN_MULTICAST: u8 = 5;
 
 /// A packet whose way is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lookup {
     /// Sender; must be given with `input`, of which the kernel checks it as it does of packets.
     pub from: Option<IpAddr>,
