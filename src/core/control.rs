@@ -131,7 +131,7 @@ pub struct Control {
     pub(super) fault: Option<Fault>,
     pub(super) commits: u64,
     /// What the last decision aimed at.
-    wanted: Vec<Class>,
+    pub(super) wanted: Vec<Class>,
     /// Recent commits for the same wanted state.
     repairs: VecDeque<Instant>,
     /// The list of devices could be read, and nothing was lost since.

@@ -8,6 +8,8 @@ pub mod answers;
 pub mod control;
 pub mod devices;
 pub mod diff;
+pub mod explain;
+pub mod flow_reason;
 pub mod flows;
 pub mod glob;
 pub mod links;

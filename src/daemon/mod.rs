@@ -6,6 +6,7 @@ pub mod effects;
 mod event_loop;
 pub mod flow_poll;
 pub mod kernel;
+pub mod knowledge;
 pub mod logging;
 pub mod options;
 pub mod surroundings;

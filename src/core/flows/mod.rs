@@ -2,9 +2,9 @@
 //! Every flow that conntrack knows: state, counters, rates.
 //!
 //! The kernel cannot list a flowtable, so flows come from lists of conntrack, a poll at a time.
-//! `table` keeps them in bounded memory; `account` adds up what they carried by state, `attachments`
-//! by device and `hosts` by client, all in one `ledger`; `select` answers questions about them; `index`, `place` and
-//! `record` are how the table stays small.
+//! `table` keeps them in bounded memory, with the help of `index`, `place` and `record`. What they
+//! carried is in the `ledger`: by state (`account`), by device (`attachments`) and by client
+//! (`hosts`). `select` and `sums` answer questions about them, `view` gives them names.
 
 pub mod account;
 pub mod attachments;
@@ -16,6 +16,7 @@ mod record;
 pub mod select;
 pub mod sums;
 pub mod table;
+pub mod view;
 
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;

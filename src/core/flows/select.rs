@@ -115,6 +115,11 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
+    /// Behind what has this key and this number.
+    pub fn new(key: u64, id: u32) -> Cursor {
+        Cursor { key, id }
+    }
+
     /// Where a page ends whose last flow is this one.
     pub fn of(order: Order, flow: &Flow) -> Cursor {
         Cursor { key: order.key(flow), id: flow.id }
