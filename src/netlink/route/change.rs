@@ -16,7 +16,7 @@ const RTM_DELNEXTHOP: u16 = 105;
 
 /// `struct rtmsg` up to its flags.
 const RTM_FLAGS_OFFSET: usize = 8;
-/// A cached copy of a route, made for one destination; also set in answers to a look-up.
+/// A cached copy of a route, made for one destination; IPv4 sets it in answers to look-ups too.
 const RTM_F_CLONED: u32 = 0x200;
 
 /// May packets go other ways than before this message? Too short a message counts as a change.
@@ -24,7 +24,7 @@ pub fn is_route_change(message: &Message<'_>) -> bool {
     match message.kind {
         RTM_NEWROUTE | RTM_DELROUTE => {
             let flags = message.payload.get(RTM_FLAGS_OFFSET..).and_then(|rest| rest.first_chunk());
-            !flags.is_some_and(|&flags| u32::from_ne_bytes(flags) & RTM_F_CLONED != 0)
+            flags.is_none_or(|&flags| u32::from_ne_bytes(flags) & RTM_F_CLONED == 0)
         }
         RTM_NEWRULE | RTM_DELRULE | RTM_NEWNEXTHOP | RTM_DELNEXTHOP => true,
         _ => false,
