@@ -51,7 +51,7 @@ pub struct Hosts {
 
 impl Hosts {
     /// The number of a client, which gets one more flow.
-    pub(super) fn join(
+    pub(crate) fn join(
         &mut self,
         client: &Client,
         attachment: Option<u16>,
@@ -164,10 +164,11 @@ impl Hosts {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn client(address: &str, mac: u8) -> Client {
+    /// A client on the link; without a MAC address when that is 0.
+    pub fn client(address: &str, mac: u8) -> Client {
         let mac = (mac != 0).then_some(Mac::new([2, 0, 0, 0, 0, mac]));
         Client { address: address.parse().unwrap(), mac, answers: false }
     }

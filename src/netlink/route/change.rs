@@ -16,7 +16,7 @@ const RTM_DELNEXTHOP: u16 = 105;
 
 /// `struct rtmsg` up to its flags.
 const RTM_FLAGS_OFFSET: usize = 8;
-/// A cached copy of a route, made for one destination; also set in answers to a look-up.
+/// A cached copy of a route, made for one destination; IPv4 sets it in answers to look-ups too.
 const RTM_F_CLONED: u32 = 0x200;
 
 /// May packets go other ways than before this message? Too short a message counts as a change.

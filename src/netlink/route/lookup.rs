@@ -76,8 +76,11 @@ impl Route {
     pub(super) const NONE: Route =
         Route { output: None, gateway: None, kind: RouteKind::Unreachable };
 
-    /// Reads the answer to [`Lookup`]; `None` for messages of other kinds.
-    pub(super) fn parse(message: &Message<'_>) -> Result<Option<Route>, DecodeError> {
+    /// Reads the answer to a [`Lookup`]; `None` for messages of other kinds, such as a refusal.
+    ///
+    /// # Errors
+    /// A malformed message.
+    pub fn parse(message: &Message<'_>) -> Result<Option<Route>, DecodeError> {
         if message.kind != RTM_NEWROUTE {
             return Ok(None);
         }

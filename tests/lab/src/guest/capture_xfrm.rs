@@ -15,7 +15,7 @@ const POLICIES: [&str; 5] = [
      tmpl src 203.0.113.1 dst 203.0.113.2 proto esp reqid 1 mode tunnel",
     "ip xfrm policy add src 10.2.0.0/16 dst 10.1.0.0/16 dir fwd priority 200 \
      tmpl src 203.0.113.2 dst 203.0.113.1 proto esp reqid 1 mode tunnel level use",
-    "ip xfrm policy add src fd00:1::/64 dst fd00:2::1/128 proto tcp sport 1000 dport 443 dir in \
+    "ip xfrm policy add src fd00:1::/64 dst fd00:2::1/128 proto 6 sport 1000 dport 443 dir in \
      if_id 7 mark 5 mask 15 tmpl src fd00:3::1 dst fd00:3::2 proto esp reqid 2 mode tunnel",
     "ip xfrm policy add src 10.1.0.5/32 dst 10.2.0.0/16 dir out priority 100",
     "ip xfrm policy add src 10.1.0.6/32 dst 10.2.0.0/16 dev lo dir out action block priority 50",
