@@ -2,6 +2,8 @@
 //! Why a flow takes the classic path: the ladder that the kernel and our rules walk, from the
 //! first step on.
 
+use std::net::IpAddr;
+
 use super::flow_reason::FlowReason;
 use super::flows::place::{End, Place};
 use super::flows::{Flow, FlowState};
@@ -15,6 +17,38 @@ const SILENT_MS: u32 = 5_000;
 /// On kernels that keep closed connections in the flowtable, a TCP flow that has carried nothing
 /// for so long is taken for one of them; the kernel lets it go after 30 s.
 const CLOSED_MS: u32 = 10_000;
+
+/// A flow that somebody asks about. What is `None` may be anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Address of one end.
+    pub source: Option<IpAddr>,
+    /// Its port.
+    pub source_port: Option<u16>,
+    /// Address of the other end.
+    pub destination: Option<IpAddr>,
+    /// Its port.
+    pub destination_port: Option<u16>,
+    /// IP protocol number.
+    pub protocol: Option<u8>,
+}
+
+impl Wanted {
+    /// True when a direction of the flow, before or behind translation, is the one asked for.
+    pub fn matches(&self, flow: &Flow) -> bool {
+        let is = |tuple: &Tuple| {
+            let port = |wanted: Option<u16>, port| {
+                wanted.is_none_or(|wanted| tuple.icmp().is_none() && wanted == port)
+            };
+            self.source.is_none_or(|address| address == tuple.source())
+                && self.destination.is_none_or(|address| address == tuple.destination())
+                && port(self.source_port, tuple.source_port)
+                && port(self.destination_port, tuple.destination_port)
+                && self.protocol.is_none_or(|protocol| protocol == tuple.protocol)
+        };
+        [flow.orig, flow.orig.inverse(), flow.reply, flow.reply.inverse()].iter().any(is)
+    }
+}
 
 /// What is known apart from the flow itself.
 pub trait Facts {
@@ -43,6 +77,14 @@ pub fn why_classic(flow: &Flow, facts: &dyn Facts) -> Option<(FlowReason, String
         Some((step, detail))
     });
     Some(failed.unwrap_or((FlowReason::Unknown, String::new())))
+}
+
+/// The steps that a flow passes, up to the first that it fails.
+pub fn passed(flow: &Flow, facts: &dyn Facts) -> Vec<FlowReason> {
+    let steps = FlowReason::ALL.into_iter().take_while(|step| *step != FlowReason::Idle);
+    steps
+        .take_while(|step| flow.state != FlowState::Classic || fails(*step, flow, facts).is_none())
+        .collect()
 }
 
 /// True while a connection ends: by its TCP state, or where the kernel hides that, by its silence.
@@ -204,6 +246,37 @@ mod tests {
         assert_eq!(code(&flow, &facts), "offload_off");
         flow.state = FlowState::Software;
         assert_eq!(code(&flow, &facts), "offloaded");
+    }
+
+    #[test]
+    fn steps_passed_end_where_one_fails() {
+        let mut flow = flow();
+        flow.helped = true;
+        let steps = passed(&flow, &Ready::default());
+        assert_eq!(steps.last(), Some(&FlowReason::DeviceNotCovered));
+        assert_eq!(steps.len(), 8);
+        flow.state = FlowState::Hardware;
+        assert_eq!(passed(&flow, &Ready::default()).last(), Some(&FlowReason::Ipsec));
+    }
+
+    #[test]
+    fn a_flow_is_found_by_any_of_its_tuples() {
+        let flow = flow();
+        let wanted = |source: &str, port, destination: &str| Wanted {
+            source: source.parse().ok(),
+            source_port: port,
+            destination: destination.parse().ok(),
+            destination_port: None,
+            protocol: Some(6),
+        };
+        assert!(wanted("192.168.1.1", Some(40_001), "203.0.113.2").matches(&flow));
+        assert!(wanted("203.0.113.2", Some(80), "192.168.1.1").matches(&flow));
+        assert!(wanted("203.0.113.1", Some(40_001), "203.0.113.2").matches(&flow), "translated");
+        assert!(wanted("203.0.113.2", None, "").matches(&flow));
+        assert!(!wanted("192.168.1.1", Some(80), "203.0.113.2").matches(&flow));
+        assert!(!wanted("192.168.1.9", None, "").matches(&flow));
+        let udp = Wanted { protocol: Some(17), ..Wanted::default() };
+        assert!(!udp.matches(&flow));
     }
 
     #[test]

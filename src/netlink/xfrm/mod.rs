@@ -38,12 +38,8 @@ pub fn policies(most: usize) -> Result<Vec<Policy>, Error> {
         }
         Ok(())
     })?;
-<<<<<<< HEAD
-    // The kernel lists them by age, which decides among those of equal priority.
-=======
     // Among those of equal priority the oldest decides, and the kernel lists the newest first.
     policies.reverse();
->>>>>>> route
     policies.sort_by_key(|policy| policy.priority);
     Ok(policies)
 }

@@ -143,12 +143,9 @@ impl Policy {
 
     /// Reads one message; `None` for other kinds, for families other than IPv4 and IPv6, and for
     /// policies of single sockets, which key daemons make for themselves.
-<<<<<<< HEAD
-=======
     ///
     /// # Errors
     /// A malformed message.
->>>>>>> route
     pub fn parse(message: &Message<'_>) -> Result<Option<Policy>, DecodeError> {
         if message.kind != XFRM_MSG_NEWPOLICY {
             return Ok(None);

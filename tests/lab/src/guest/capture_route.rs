@@ -75,15 +75,10 @@ const ROUTES: [&str; 7] = [
     "ip -6 route add unreachable 2001:db8::/32",
 ];
 
-<<<<<<< HEAD
-/// The marks, senders, input devices and receivers that are asked for.
-const LOOKUPS: [(&str, u32, Option<(&str, &str)>, &str); 10] = [
-=======
 /// Sender and input device of a forwarded packet.
 type From = Option<(&'static str, &'static str)>;
 /// The marks, senders and receivers that are asked for.
 const LOOKUPS: [(&str, u32, From, &str); 10] = [
->>>>>>> route
     ("lookup-default", 0, None, "192.0.2.1"),
     ("lookup-marked", 7, None, "192.0.2.1"),
     ("lookup-forward", 0, Some(("192.168.1.2", "br-lan")), "192.0.2.1"),
@@ -111,23 +106,15 @@ pub fn capture() -> Result<()> {
             writer.raw(&header);
         }
     };
-<<<<<<< HEAD
-    list(&mut socket, "device", RTM_GETLINK, header(0, 16))?;
-=======
     list(&mut socket, "device", RTM_GETLINK, |writer| {
         writer.raw(&[0; 16]);
         writer.u32_host(29, 8);
     })?;
->>>>>>> route
     list(&mut socket, "address", RTM_GETADDR, header(0, 8))?;
     list(&mut socket, "neighbour", RTM_GETNEIGH, header(0, 12))?;
     list(&mut socket, "fdb", RTM_GETNEIGH, header(AF_BRIDGE, 12))?;
     list(&mut socket, "route", RTM_GETROUTE, header(AF_INET, 12))?;
-<<<<<<< HEAD
-    list(&mut socket, "rule", RTM_GETRULE, header(AF_INET, 12))?;
-=======
     list(&mut socket, "fib-rule", RTM_GETRULE, header(AF_INET, 12))?;
->>>>>>> route
     LOOKUPS.iter().try_for_each(|(name, mark, from, to)| {
         look_up(&mut socket, name, *mark, *from, to.parse().context("address")?)
     })
@@ -148,17 +135,7 @@ fn await_learnt(socket: &mut Socket) -> Result<()> {
 }
 
 /// Written by hand and not with the codec, which hides the refusals.
-<<<<<<< HEAD
-fn look_up(
-    socket: &mut Socket,
-    name: &str,
-    mark: u32,
-    from: Option<(&str, &str)>,
-    to: IpAddr,
-) -> Result<()> {
-=======
 fn look_up(socket: &mut Socket, name: &str, mark: u32, from: From, to: IpAddr) -> Result<()> {
->>>>>>> route
     let (family, bits) = if to.is_ipv4() { (AF_INET, 32) } else { (AF_INET6, 128) };
     let from = from.map(|(address, device)| -> Result<(IpAddr, u32)> {
         let path = format!("/sys/class/net/{device}/ifindex");
