@@ -245,7 +245,7 @@ mod tests {
                 .map(|(name, networks)| Zone {
                     name: (*name).into(),
                     networks: strings(networks),
-                    devices: Vec::new(),
+                    ..Zone::default()
                 })
                 .collect(),
             interfaces: interfaces
@@ -391,8 +391,8 @@ mod tests {
         let mut settings = Settings::default();
         settings.zones.push(Zone {
             name: "vpn".into(),
-            networks: Vec::new(),
             devices: vec!["tun+".into(), "eth9".into()],
+            ..Zone::default()
         });
         let devices = resolve(&settings, &links(vec![link(2, "tun0"), link(3, "tun1")]));
         assert_eq!(covered(&devices), ["tun0", "tun1"]);
