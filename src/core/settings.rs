@@ -100,7 +100,7 @@ pub struct Settings {
 }
 
 /// Where the DHCP servers of OpenWrt keep their leases: dnsmasq, and odhcpd of releases before and
-/// since December 2025.
+/// since November 2025.
 const LEASE_FILES: [&str; 3] = ["/tmp/dhcp.leases", "/tmp/hosts/odhcpd", "/tmp/odhcpd.leases"];
 
 impl Default for Settings {

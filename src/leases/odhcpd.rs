@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! odhcpd's leases (`/tmp/odhcpd.leases`, before December 2025 `/tmp/hosts/odhcpd`), as
+//! odhcpd's leases (`/tmp/odhcpd.leases`, before November 2025 `/tmp/hosts/odhcpd`), as
 //! src/statefiles.c and before it src/dhcpv6-ia.c write them.
 //!
 //! `# INTERFACE DUID IAID NAME EXPIRY ASSIGNED LENGTH ADDRESS/LENGTH...`; for IPv4 the IAID is
