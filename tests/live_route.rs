@@ -13,7 +13,7 @@ use fixture::namespace::{in_namespace, run};
 use flowtabled::netlink::message::Messages;
 use flowtabled::netlink::route::{
     self, Address, AddressEvent, Event, FdbEntry, LinkEvent, Lookup, Mac, Neighbour,
-    NeighbourEvent, RouteKind, NETLINK_ROUTE,
+    NeighbourEvent, Route, RouteKind, NETLINK_ROUTE,
 };
 use flowtabled::netlink::socket::Socket;
 use flowtabled::netlink::xfrm::{self, Direction, Prefix};
@@ -100,6 +100,14 @@ fn the_way_depends_on_mark_sender_and_rules() {
         run("ip route add blackhole 192.0.2.0/28");
         run("ip route add prohibit 192.0.2.16/28");
         run("ip route add unreachable 192.0.2.32/28");
+        run("ip address add fd00:1::1/64 dev br-lan nodad");
+        run("ip address add fd00:2::1/64 dev wan0 nodad");
+        run("ip address add fd00:3::1/64 dev wan1 nodad");
+        run("ip -6 route add default via fd00:2::2");
+        run("ip -6 rule add fwmark 7 table 100");
+        run("ip -6 route add default via fd00:3::2 table 100");
+        run("ip -6 route add blackhole 2001:db8:1::/48");
+        run("ip -6 route add prohibit 2001:db8:1::/48 table 100");
         let (lan, wan0, wan1) = (index_of("br-lan"), index_of("wan0"), index_of("wan1"));
         let mut socket = socket(&[]);
         let mut way = |question: Lookup| route::lookup(&mut socket, &question).unwrap();
@@ -111,7 +119,7 @@ fn the_way_depends_on_mark_sender_and_rules() {
             mark,
         };
         for (mark, output, gateway) in [(0, wan0, "203.0.113.2"), (7, wan1, "198.51.100.2")] {
-            let expected = route::Route {
+            let expected = Route {
                 output: Some(output),
                 gateway: Some(ip(gateway)),
                 kind: RouteKind::Unicast,
@@ -119,6 +127,16 @@ fn the_way_depends_on_mark_sender_and_rules() {
             assert_eq!(way(forward(mark)), expected);
             let own = Lookup { from: None, input: None, ..forward(mark) };
             assert_eq!(way(own), expected);
+        }
+        for (mark, device, gateway) in [(0, "wan0", "fd00:2::2"), (7, "wan1", "fd00:3::2")] {
+            let (from, to) = (Some(ip("fd00:1::9")), ip("2001:db8::1"));
+            let route = way(Lookup { from, to, input: Some(lan), mark });
+            let expected = (Some(index_of(device)), Some(ip(gateway)), RouteKind::Unicast);
+            assert_eq!((route.output, route.gateway, route.kind), expected);
+            let own = Lookup { from, to: ip("fd00:1::1"), input: Some(lan), mark };
+            assert_eq!(way(own).kind, RouteKind::Local);
+            let (from, to) = (None, ip("2001:db8:1::1"));
+            assert_eq!(way(Lookup { from, to, input: None, mark }), Route::NONE);
         }
         let to = |text| Lookup { to: ip(text), ..forward(0) };
         assert_eq!(way(to("203.0.113.1")).kind, RouteKind::Local);
@@ -130,7 +148,6 @@ fn the_way_depends_on_mark_sender_and_rules() {
             to("192.0.2.1"),
             to("192.0.2.17"),
             to("192.0.2.33"),
-            Lookup { from: None, input: None, ..to("2001:db8::1") },
             Lookup { from: Some(ip("127.0.0.1")), ..forward(0) },
             Lookup { from: Some(ip("fd00::1")), ..forward(0) },
         ] {
@@ -246,5 +263,29 @@ fn ipsec_policies_in_the_order_of_the_kernel() {
         assert_eq!(decides("10.1.0.5"), Some(false), "exempt");
         assert_eq!(decides("10.3.0.5"), None);
         assert_eq!(xfrm::policies(2).unwrap().len(), 2);
+    });
+}
+
+/// Of two policies of equal priority the older decides: asked of the kernel with packets.
+#[test]
+fn the_order_of_policies_is_the_kernels() {
+    in_namespace("the_order_of_policies_is_the_kernels", || {
+        router();
+        let wide = "src 198.51.100.0/24 dst 198.51.100.0/24 dir out priority 200";
+        let narrow = "src 198.51.100.0/25 dst 198.51.100.0/25 dir out priority 200";
+        let socket = std::net::UdpSocket::bind("198.51.100.1:0").unwrap();
+        for (older, younger, blocked) in [
+            (format!("{wide} action block"), narrow.to_owned(), true),
+            (narrow.to_owned(), format!("{wide} action block"), false),
+            (wide.to_owned(), format!("{narrow} action block"), false),
+        ] {
+            run(&format!("ip xfrm policy add {older}"));
+            run(&format!("ip xfrm policy add {younger}"));
+            let first = xfrm::policies(10).unwrap()[0].source.bits;
+            assert_eq!(first, if older.contains("/25") { 25 } else { 24 });
+            let sent = socket.send_to(b"x", "198.51.100.9:9");
+            assert_eq!(sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM)), blocked);
+            run("ip xfrm policy flush");
+        }
     });
 }

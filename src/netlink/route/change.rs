@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Changes of routes, routing rules and nexthops: that there was one, not which.
 //!
-//! What a change means for a packet is asked of the kernel ([`super::lookup`]), so nothing here
+//! What a change means for a packet is asked of the kernel ([`super::lookup()`]), so nothing here
 //! reads more than the flags. Routes of the local table count: they come with an address, and a
 //! packet to it is for the router from then on.
 

@@ -73,8 +73,7 @@ pub struct Route {
 
 impl Route {
     /// The packet goes nowhere.
-    pub(super) const NONE: Route =
-        Route { output: None, gateway: None, kind: RouteKind::Unreachable };
+    pub const NONE: Route = Route { output: None, gateway: None, kind: RouteKind::Unreachable };
 
     /// Reads the answer to a [`Lookup`]; `None` for messages of other kinds, such as a refusal.
     ///

@@ -2,7 +2,8 @@
 //! rtnetlink: the network devices and how they stand on one another, their addresses, the stations
 //! on their links, and which way packets go.
 //!
-//! Attributes are in host order here, unlike those of netfilter. Source:
+//! Lists and look-ups throw away what waits on their socket ([`Socket::discard_stale`]), so they need
+//! another one than the events. Attributes are in host order here, unlike those of netfilter. Source:
 //! include/uapi/linux/{rtnetlink,if_link,if_addr,neighbour,fib_rules,nexthop}.h.
 
 pub mod address;
