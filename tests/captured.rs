@@ -26,7 +26,7 @@ use flowtabled::netlink::nftables::event::NftEvent;
 use flowtabled::netlink::nftables::generation::Generation;
 use flowtabled::netlink::nftables::query::Snapshot;
 use flowtabled::netlink::nftables::{Batch, Chain, Command, Flowtable, Rule, Set, Table};
-use flowtabled::netlink::route::{self, Link, LinkEvent};
+use flowtabled::netlink::route::{self, Event, Link, LinkEvent};
 
 const CAPTURES: [(&str, &str); 3] = [
     ("6.1", include_str!("captured/6.1.txt")),
@@ -164,7 +164,7 @@ fn network_devices_stand_on_one_another() {
     for (kernel, text) in CAPTURES {
         let all = capture(text);
         let parse = |captured: &Captured| match route::parse(&captured.message()) {
-            Ok(Some(LinkEvent::New(link))) => link,
+            Ok(Some(Event::Link(LinkEvent::New(link)))) => link,
             other => panic!("Linux {kernel}: {other:?}"),
         };
         let links: Vec<Link> = all.iter().filter(|c| c.name == "link").map(parse).collect();

@@ -14,7 +14,7 @@ use flowtabled::core::plan::{self, Class};
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::message::{Message, Messages};
 use flowtabled::netlink::nftables::{Batch, Chain, Command, Flowtable, Rule, Set, Table};
-use flowtabled::netlink::route::{self, LinkEvent};
+use flowtabled::netlink::route::{self, Event, LinkEvent};
 use netlink_packet_core::{Emitable, NetlinkBuffer, NetlinkMessage, NetlinkPayload, Parseable};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ExpressionAttribute, Expressions, Hook, ListAttribute, Meta, MetaKey,
@@ -202,7 +202,7 @@ fn we_read_their_network_devices() {
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
     let message = Messages::new(&bytes).next().unwrap().unwrap();
-    let Some(LinkEvent::New(link)) = route::parse(&message).unwrap() else {
+    let Some(Event::Link(LinkEvent::New(link))) = route::parse(&message).unwrap() else {
         panic!("not a device")
     };
     assert_eq!((link.index, link.name.as_str(), link.kind.as_str()), (7, "wan0.7", "vlan"));

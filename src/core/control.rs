@@ -131,7 +131,7 @@ pub struct Control {
     pub(super) fault: Option<Fault>,
     pub(super) commits: u64,
     /// What the last decision aimed at.
-    wanted: Vec<Class>,
+    pub(super) wanted: Vec<Class>,
     /// Recent commits for the same wanted state.
     repairs: VecDeque<Instant>,
     /// The list of devices could be read, and nothing was lost since.
@@ -192,6 +192,13 @@ impl Control {
     /// Transactions committed so far.
     pub fn commits(&self) -> u64 {
         self.commits
+    }
+
+    /// All devices, those that the zones lead to, and the names of those that lead outside.
+    pub fn surroundings(&self) -> (&Links, &[Device], BTreeSet<String>) {
+        let settings = self.settings.as_ref();
+        let uplinks = settings.map(|settings| devices::uplinks(settings, &self.devices));
+        (&self.links, &self.devices, uplinks.unwrap_or_default())
     }
 
     /// Takes one event at the instant `now`.

@@ -195,6 +195,21 @@ fn class(
     }
 }
 
+impl Class {
+    /// True when its rules let flows between these devices, as the forward hook sees them, into
+    /// its flowtable, unless a class before it takes them.
+    pub fn takes(&self, input: &str, output: &str) -> bool {
+        let set = |name: &str| self.sets.iter().find(|set| set.name == name);
+        let [input, output] = [input, output].map(ifname_key);
+        let off = set(SET_OFF)
+            .is_some_and(|off| off.elements.contains(&input) || off.elements.contains(&output));
+        let chosen = set(SET_DEVICES).is_none_or(|chosen| {
+            chosen.elements.contains(&input) && chosen.elements.contains(&output)
+        });
+        chosen && !off
+    }
+}
+
 impl fmt::Display for Class {
     /// In the words of `nft list table`, for people who check what would be made.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,7 +238,7 @@ impl fmt::Display for Class {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A covered device directly in a zone.
@@ -344,6 +359,9 @@ pub(super) mod tests {
         let expected: BTreeSet<Vec<u8>> =
             ["br-lan", "lan1", "lan2", "swp1", "wan0"].iter().map(|n| ifname_key(n)).collect();
         assert_eq!(*chosen, expected);
+        let taker = |input, output| classes.iter().position(|class| class.takes(input, output));
+        assert_eq!(taker("br-lan", "wan0"), Some(0));
+        assert_eq!(taker("br-guest", "wan0"), Some(1));
         assert_eq!(classes[0].rules.len(), 1, "only the software table counts leaks");
     }
 }

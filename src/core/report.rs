@@ -59,6 +59,51 @@ impl Control {
         self.devices.iter().map(|device| self.device(device)).collect()
     }
 
+    /// Why nothing is offloaded, in words; `None` while a flowtable of ours exists.
+    pub fn nothing_offloaded(&self) -> Option<String> {
+        if self.offloads() {
+            return None;
+        }
+        let (_, reason, detail) = self.mode(None);
+        Some(with_detail(reason.text(), &detail))
+    }
+
+    /// Why no flowtable of ours sees packets by this chain of devices, the lowest last: which
+    /// device, in words. `None` when one does.
+    pub fn not_covered(&self, chain: &[String]) -> Option<String> {
+        let lowest = chain.last()?;
+        let Some(device) = self.devices.iter().find(|device| device.name == *lowest) else {
+            // Somebody else's device below one of ours.
+            let hooked = |name: &String| self.flowtables(true).any(|f| f.devices.contains(name));
+            let covered = chain.iter().any(hooked);
+            return (!covered).then(|| format!("{lowest}: no firewall zone leads to it"));
+        };
+        let status = self.device(device);
+        // The port of a bridge may be unknown: then any of them stands for it.
+        if status.state != DeviceState::Off || status.reason == Reason::LowerCovered {
+            return None;
+        }
+        let words = with_detail(status.reason.text(), &status.detail);
+        Some(format!("{lowest}: {words}"))
+    }
+
+    /// The kernel keeps closed TCP connections in the flowtable for a while. Nothing shows that but
+    /// its version: 6.14 brought it.
+    pub fn keeps_closed(&self) -> bool {
+        let mut numbers = self.kernel.release.split(['.', '-']).map_while(|n| n.parse().ok());
+        let version: (u32, u32) =
+            (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+        version >= (6, 14)
+    }
+
+    /// Our table whose flowtable has the flows between two devices, as routing sees them.
+    pub fn table_between(&self, input: &str, output: &str) -> Option<&str> {
+        let class = self.wanted.iter().find(|class| class.takes(input, output))?;
+        let table = &class.flowtable.table;
+        let exists = self.flowtables(true).any(|flowtable| flowtable.table == *table);
+        exists.then_some(table.name.as_str())
+    }
+
     /// One line for the log about what is in force.
     pub(super) fn summary(&self) -> String {
         let (effective, reason, detail) = self.mode(None);
@@ -72,10 +117,7 @@ impl Control {
         if !names.is_empty() {
             line += &format!(" on {}", names.join(", "));
         }
-        line += &format!(": {}", reason.text());
-        if !detail.is_empty() {
-            line += &format!(" ({detail})");
-        }
+        line += &format!(": {}", with_detail(reason.text(), &detail));
         line
     }
 
@@ -204,6 +246,13 @@ impl Control {
             };
         }
         (Reason::AsConfigured, String::new())
+    }
+}
+
+fn with_detail(text: &str, detail: &str) -> String {
+    match detail {
+        "" => text.to_owned(),
+        detail => format!("{text} ({detail})"),
     }
 }
 

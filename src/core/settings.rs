@@ -61,6 +61,8 @@ pub struct Zone {
     pub networks: Vec<String>,
     /// Devices named directly (`list device`); a trailing `+` stands for any ending.
     pub devices: Vec<String>,
+    /// What leaves by it is masqueraded (`masq` or `masq6`): it leads outside.
+    pub masq: bool,
 }
 
 /// A `config interface` section of `network`, reduced to its devices.

@@ -37,8 +37,9 @@ const NFTABLES: Token = Token(2);
 const CONNTRACK: Token = Token(3);
 const BUS: Token = Token(4);
 const ENDS: Token = Token(5);
+const AROUND: Token = Token(6);
 /// Tokens in use.
-const SOURCES: usize = 6;
+const SOURCES: usize = 7;
 
 /// Datagrams of events read in one turn.
 const DATAGRAMS_PER_TURN: u32 = 64;
@@ -141,8 +142,9 @@ impl Daemon {
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
             (Some(daemon.links.as_raw_fd()), LINKS),
             (daemon.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES),
-            (daemon.flow_fds().map(|[lists, _]| lists), CONNTRACK),
-            (daemon.flow_fds().map(|[_, ends]| ends), ENDS),
+            (daemon.flow_fds().map(|[lists, ..]| lists), CONNTRACK),
+            (daemon.flow_fds().map(|[_, ends, _]| ends), ENDS),
+            (daemon.flow_fds().map(|[.., around]| around), AROUND),
         ];
         for (fd, token) in sources {
             daemon.watch(fd, token).map_err(system("watch a socket"))?;
@@ -150,7 +152,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn flow_fds(&self) -> Option<[RawFd; 2]> {
+    fn flow_fds(&self) -> Option<[RawFd; 3]> {
         self.flows.as_ref().map(FlowPoll::descriptors)
     }
 
@@ -185,6 +187,7 @@ impl Daemon {
                     NFTABLES => self.on_nftables(),
                     CONNTRACK => self.on_flow_list(),
                     ENDS => self.on_flow_ends(),
+                    AROUND => self.flows.iter_mut().for_each(FlowPoll::on_changes),
                     // The bus is served once, below, whether it or its timer is ready.
                     _ => (),
                 }
@@ -234,8 +237,9 @@ impl Daemon {
         }
         if self.flows.is_none() {
             self.flows = FlowPoll::open(Instant::now()).map_err(told).ok();
-            self.watch_again(self.flow_fds().map(|[lists, _]| lists), CONNTRACK);
-            self.watch_again(self.flow_fds().map(|[_, ends]| ends), ENDS);
+            self.watch_again(self.flow_fds().map(|[lists, ..]| lists), CONNTRACK);
+            self.watch_again(self.flow_fds().map(|[_, ends, _]| ends), ENDS);
+            self.watch_again(self.flow_fds().map(|[.., around]| around), AROUND);
         }
     }
 
@@ -263,8 +267,14 @@ impl Daemon {
     }
 
     fn on_links(&mut self) {
+        let parse = |message: &Message<'_>| {
+            Ok(match route::parse(message)? {
+                Some(route::Event::Link(event)) => Some(event),
+                _ => None,
+            })
+        };
         for _ in 0..DATAGRAMS_PER_TURN {
-            let events = read_events(&mut self.links, "read device events", route::parse);
+            let events = read_events(&mut self.links, "read device events", parse);
             match events {
                 Ok(Some(events)) => {
                     events.into_iter().for_each(|event| self.feed(Event::Link(event)))
@@ -350,7 +360,7 @@ impl Daemon {
         if let Err(error) = flows.set_offloading(offloads, counts, now) {
             warn!("{error}");
         }
-        if let Progress::Done(result) = flows.on_timer(now) {
+        if let Progress::Done(result) = flows.on_timer(&self.control, now) {
             self.listed(result);
         }
     }
@@ -399,7 +409,7 @@ impl Daemon {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }
-        match flows.start(now) {
+        match flows.start(&self.control, now) {
             Ok(()) => self.waiting.push((question, reply_to)),
             Err(error) => {
                 warn!("{error}");
@@ -438,7 +448,7 @@ impl Daemon {
             }
             Question::History => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
-                flows.map(|flows| history::of(flows.table().account()))
+                flows.map(|flows| history::of(&flows.table().ledger().account))
             }
             Question::Flush => flush::encode(self.flush(listed)),
         };

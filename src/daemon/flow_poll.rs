@@ -10,6 +10,8 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::surroundings::Surroundings;
+use crate::core::control::Control;
 use crate::core::flows::table::{FlowTable, FLOWS_MAX};
 use crate::core::status::{ListCost, Polling};
 use crate::netlink::conntrack::entry::Entry;
@@ -54,6 +56,7 @@ pub enum Progress {
 pub struct FlowPoll {
     lists: Socket,
     ends: Socket,
+    around: Surroundings,
     /// The kernel tells us the ends of connections.
     subscribed: bool,
     table: FlowTable,
@@ -78,6 +81,7 @@ impl FlowPoll {
         Ok(FlowPoll {
             lists: open()?,
             ends: open()?,
+            around: Surroundings::open()?,
             subscribed: false,
             table: FlowTable::new(FLOWS_MAX),
             started,
@@ -90,9 +94,9 @@ impl FlowPoll {
         })
     }
 
-    /// Descriptors of the lists and of the ends, to be watched.
-    pub fn descriptors(&self) -> [RawFd; 2] {
-        [self.lists.as_raw_fd(), self.ends.as_raw_fd()]
+    /// Descriptors of the lists, of the ends, and of changes around, to be watched.
+    pub fn descriptors(&self) -> [RawFd; 3] {
+        [self.lists.as_raw_fd(), self.ends.as_raw_fd(), self.around.descriptor()]
     }
 
     /// The flows.
@@ -109,7 +113,7 @@ impl FlowPoll {
     pub fn polling(&self) -> Polling {
         Polling {
             left_out: self.table.left_out,
-            ended_unseen: self.table.account().ended_unseen,
+            ended_unseen: self.table.ledger().account.ended_unseen,
             ..self.polling
         }
     }
@@ -140,15 +144,16 @@ impl FlowPoll {
         self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < FRESH)
     }
 
-    /// Starts a list, unless one is under way.
+    /// Starts a list, unless one is under way; `control` knows the devices.
     ///
     /// # Errors
     /// The question could not be sent.
-    pub fn start(&mut self, now: Instant) -> Result<(), Error> {
+    pub fn start(&mut self, control: &Control, now: Instant) -> Result<(), Error> {
         if self.listing.is_some() {
             return Ok(());
         }
         self.follow(now)?;
+        self.around.refresh(control, self.table.topology_mut());
         // The rest of a list that was given up: while it lasts the kernel starts no other.
         self.lists.discard_stale();
         let sequence = self.lists.next_sequence();
@@ -173,7 +178,7 @@ impl FlowPoll {
     }
 
     /// Starts a list that is due, or gives up one that takes too long.
-    pub fn on_timer(&mut self, now: Instant) -> Progress {
+    pub fn on_timer(&mut self, control: &Control, now: Instant) -> Progress {
         if self.deadline(now).is_none_or(|deadline| deadline > now) {
             return Progress::Waiting;
         }
@@ -181,7 +186,7 @@ impl FlowPoll {
             self.table.end(false);
             return self.finish(Err(Error::Timeout { doing: DOING }), now);
         }
-        match self.start(now) {
+        match self.start(control, now) {
             Ok(()) => Progress::Waiting,
             Err(error) => self.finish(Err(error), now),
         }
@@ -190,6 +195,7 @@ impl FlowPoll {
     /// Reads what has arrived of the list, up to the turn's budget.
     pub fn on_lists(&mut self, now: Instant) -> Progress {
         let before = cpu_time();
+        self.around.renew_budget();
         let progress = self.read_list(now);
         if let Progress::Done(result) = &progress {
             self.table.end(result.is_ok());
@@ -212,9 +218,9 @@ impl FlowPoll {
             let Some((sequence, _)) = self.listing else { continue };
             // The kernel told every end before it made this part of the list. Read after it, the
             // end of a connection would be taken for that of a later one with the same addresses.
-            let (ends, polling) = (&mut self.ends, &mut self.polling);
-            while read_ends(ends, &mut self.table, polling, now_ms).unwrap_or(false) {}
-            match read(datagram, sequence, &mut self.table) {
+            let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
+            while read_ends(ends, &mut self.table, polling, around, now_ms).unwrap_or(false) {}
+            match read(datagram, sequence, &mut self.table, around) {
                 Ok(true) => return Progress::Done(Ok(())),
                 Ok(false) => (),
                 Err(error) => return Progress::Done(Err(error)),
@@ -229,12 +235,19 @@ impl FlowPoll {
     /// Some were lost, and what they carried last with them; the next list finds out which.
     pub fn on_ends(&mut self, now: Instant) -> Result<bool, Error> {
         let now_ms = self.now_ms(now);
+        self.around.renew_budget();
+        let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
         for _ in 0..DATAGRAMS_PER_TURN {
-            if !read_ends(&mut self.ends, &mut self.table, &mut self.polling, now_ms)? {
+            if !read_ends(ends, &mut self.table, polling, around, now_ms)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Takes over changes of addresses and routes.
+    pub fn on_changes(&mut self) {
+        self.around.on_changes(self.table.topology_mut());
     }
 
     fn interval(&self, now: Instant) -> Option<Duration> {
@@ -257,6 +270,7 @@ impl FlowPoll {
             self.table.forget();
             self.listed = None;
         }
+        self.around.follow(wanted, self.table.topology_mut());
         self.ends.set_membership(NFNLGRP_CONNTRACK_DESTROY, wanted, "follow the ends of flows")
     }
 
@@ -285,6 +299,7 @@ fn read_ends(
     ends: &mut Socket,
     table: &mut FlowTable,
     polling: &mut Polling,
+    around: &mut Surroundings,
     now_ms: u32,
 ) -> Result<bool, Error> {
     let datagram = match ends.receive("read the ends of flows") {
@@ -300,7 +315,7 @@ fn read_ends(
     };
     for message in Messages::new(datagram).flatten() {
         if let Ok(Some(CtEvent::Destroyed(entry))) = CtEvent::parse(&message) {
-            table.destroyed(&entry, now_ms);
+            table.destroyed(&entry, now_ms, &mut |lookup| around.ask(lookup));
             polling.events += 1;
         }
     }
@@ -308,7 +323,12 @@ fn read_ends(
 }
 
 /// Feeds the entries of a datagram to the table; true at the end of the list.
-fn read(datagram: &[u8], sequence: u32, table: &mut FlowTable) -> Result<bool, Error> {
+fn read(
+    datagram: &[u8],
+    sequence: u32,
+    table: &mut FlowTable,
+    around: &mut Surroundings,
+) -> Result<bool, Error> {
     let malformed = |error| Error::malformed("conntrack entry", &error);
     for message in Messages::new(datagram) {
         let message = message.map_err(malformed)?;
@@ -322,7 +342,7 @@ fn read(datagram: &[u8], sequence: u32, table: &mut FlowTable) -> Result<bool, E
             NLMSG_ERROR => (),
             _ => {
                 if let Some(entry) = Entry::parse(&message).map_err(malformed)? {
-                    table.observe(&entry);
+                    table.observe(&entry, &mut |lookup| around.ask(lookup));
                 }
             }
         }

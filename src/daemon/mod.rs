@@ -6,7 +6,9 @@ pub mod effects;
 mod event_loop;
 pub mod flow_poll;
 pub mod kernel;
+pub mod knowledge;
 pub mod logging;
 pub mod options;
+pub mod surroundings;
 
 pub use event_loop::{Daemon, RunError};

@@ -97,6 +97,7 @@ impl FlowQuery {
                 prefix: valid(string(ADDRESS), |text| text.parse().ok())?,
                 port: valid(number(PORT), |port| port.try_into().ok())?,
                 protocol: valid(string(PROTOCOL), protocol)?,
+                ..Filter::default()
             },
             order: valid(string(SORT), Order::named)?.unwrap_or_default(),
             limit: valid(number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),

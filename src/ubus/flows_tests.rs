@@ -2,6 +2,7 @@
 //! The arguments and the replies of `flows`.
 
 use super::*;
+use crate::core::flows::place::Place;
 use crate::core::flows::select;
 use crate::netlink::conntrack::entry::Counters;
 use crate::netlink::conntrack::tcp_state::TcpState;
@@ -31,6 +32,11 @@ pub(crate) fn download() -> Flow {
         rate: Some((520, u32::MAX)),
         age_ms: 61_999,
         state_age_ms: 59_000,
+        assured: true,
+        replied: true,
+        helped: false,
+        quiet_ms: 0,
+        place: Place::UNPLACED,
     }
 }
 
@@ -51,6 +57,11 @@ pub(crate) fn plain() -> Flow {
         rate: None,
         age_ms: 0,
         state_age_ms: 0,
+        assured: true,
+        replied: true,
+        helped: false,
+        quiet_ms: 0,
+        place: Place::UNPLACED,
     }
 }
 
@@ -147,6 +158,7 @@ fn arguments_make_a_query() {
             prefix: "192.168.1.0/24".parse().ok(),
             port: Some(65_535),
             protocol: Some(58),
+            ..Filter::default()
         },
         order: Order::Age,
         limit: 100,

@@ -69,7 +69,7 @@ fn zone(view: &View<'_>) -> Result<Option<Zone>, Error> {
     for device in devices.iter_mut().filter(|device| *device == "*") {
         *device = "+".to_string();
     }
-    Ok(Some(Zone { name: name.text, networks, devices }))
+    Ok(Some(Zone { name: name.text, networks, devices, masq: false }))
 }
 
 /// The entries of a list that are not inverted: `!lan` takes no traffic into the zone.

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::place::Place;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;
@@ -16,9 +17,13 @@ const NAT: u8 = 2;
 const ACCOUNTED: u8 = 4;
 const RATED: u8 = 8;
 const UNCOUNTED: u8 = 16;
+const ASSURED: u8 = 32;
+const REPLIED: u8 = 64;
+/// A helper or an adjustment of sequence numbers, either of which keeps it off the fast path.
+const HELPED: u8 = 128;
 
 /// No TCP state: another protocol, or offloaded.
-const NO_TCP_STATE: u8 = u8::MAX;
+const NO_TCP_STATE: u8 = 15;
 
 /// The four addresses of an IPv6 flow: original source and destination, reply likewise.
 type Six = [Ipv6Addr; 4];
@@ -62,12 +67,14 @@ pub(super) struct Record {
     mark: u32,
     first_ms: u32,
     changed_ms: u32,
-    pub(super) seen_ms: u32,
+    /// When it was seen to have carried something last.
+    active_ms: u32,
     pub(super) zone: u16,
+    pub(super) place: Place,
     protocol: u8,
     flags: u8,
-    state: u8,
-    tcp_state: u8,
+    /// [`FlowState`] in the lower half, the TCP state or [`NO_TCP_STATE`] in the upper.
+    states: u8,
     /// Number of the poll that saw it last, wrapping.
     pub(super) poll: u8,
 }
@@ -109,12 +116,12 @@ impl Record {
             mark: 0,
             first_ms: now_ms,
             changed_ms: now_ms,
-            seen_ms: now_ms,
+            active_ms: now_ms,
             zone: entry.zone,
+            place: Place::UNPLACED,
             protocol: entry.orig.protocol,
             flags: v6,
-            state: FlowState::of(entry) as u8,
-            tcp_state: NO_TCP_STATE,
+            states: FlowState::of(entry) as u8,
             poll,
         };
         record.refresh(entry, now_ms, poll);
@@ -123,22 +130,33 @@ impl Record {
 
     /// Takes over everything but the counters.
     pub(super) fn refresh(&mut self, entry: &Entry, now_ms: u32, poll: u8) {
-        let state = FlowState::of(entry) as u8;
-        if state != self.state {
-            self.state = state;
+        let state = FlowState::of(entry);
+        if state != self.state() {
             self.changed_ms = now_ms;
         }
+        // The kernel has ten states; one that it adds later is none that we know.
+        let tcp_state = entry.tcp_state.map_or(NO_TCP_STATE, TcpState::number).min(NO_TCP_STATE);
+        self.states = state as u8 | tcp_state << 4;
         self.mark = entry.mark;
-        self.tcp_state = entry.tcp_state.map_or(NO_TCP_STATE, TcpState::number);
-        let nat = if entry.src_nat() || entry.dst_nat() { NAT } else { 0 };
-        self.flags = self.flags & !NAT | nat;
-        self.seen_ms = now_ms;
+        self.set(NAT, entry.src_nat() || entry.dst_nat());
+        self.set(ASSURED, entry.is_assured());
+        self.set(REPLIED, entry.seen_reply());
+        self.set(HELPED, entry.has_helper || entry.has_seq_adj);
         self.poll = poll;
+    }
+
+    fn set(&mut self, flag: u8, on: bool) {
+        self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// It has carried something since it was seen last.
+    pub(super) fn set_active(&mut self, now_ms: u32) {
+        self.active_ms = now_ms;
     }
 
     /// The counters are known, or are not.
     pub(super) fn set_accounted(&mut self, accounted: bool) {
-        self.flags = if accounted { self.flags | ACCOUNTED } else { self.flags & !ACCOUNTED };
+        self.set(ACCOUNTED, accounted);
     }
 
     /// Bytes a second of both directions.
@@ -165,7 +183,8 @@ impl Record {
     }
 
     pub(super) fn state(&self) -> FlowState {
-        FlowState::ALL.get(usize::from(self.state)).copied().unwrap_or(FlowState::Classic)
+        let number = usize::from(self.states & 15);
+        FlowState::ALL.get(number).copied().unwrap_or(FlowState::Classic)
     }
 
     fn hosts(&self, sixes: &Sixes) -> [IpAddr; 4] {
@@ -204,12 +223,19 @@ impl Record {
             id: self.id,
             state: self.state(),
             nat: self.flags & NAT != 0,
-            tcp_state: (self.tcp_state != NO_TCP_STATE).then(|| TcpState::from(self.tcp_state)),
+            assured: self.flags & ASSURED != 0,
+            replied: self.flags & REPLIED != 0,
+            helped: self.flags & HELPED != 0,
+            tcp_state: Some(self.states >> 4)
+                .filter(|number| *number != NO_TCP_STATE)
+                .map(TcpState::from),
             sent: known(sent),
             received: known(received),
             rate: (self.is_accounted() && self.flags & RATED != 0).then_some((up, down)),
             age_ms: now_ms.wrapping_sub(self.first_ms),
             state_age_ms: now_ms.wrapping_sub(self.changed_ms),
+            quiet_ms: now_ms.wrapping_sub(self.active_ms),
+            place: self.place,
         })
     }
 }

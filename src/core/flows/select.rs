@@ -4,68 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::net::IpAddr;
 
+use super::place::End;
 use super::{Flow, FlowState};
+use crate::core::prefix::Prefix;
 use crate::netlink::conntrack::tuple::Tuple;
 
 /// Longest page: a reply on the bus holds about this many flows in 64 KiB.
 pub const PAGE_MAX: usize = 100;
-
-/// An address or a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prefix {
-    address: IpAddr,
-    length: u8,
-}
-
-/// Why a text is no prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrefixError(String);
-
-impl fmt::Display for PrefixError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' is neither an address nor a prefix", self.0)
-    }
-}
-
-impl std::error::Error for PrefixError {}
-
-impl std::str::FromStr for Prefix {
-    type Err = PrefixError;
-
-    fn from_str(text: &str) -> Result<Prefix, PrefixError> {
-        let error = || PrefixError(text.to_owned());
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| error())?;
-        let whole = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length {
-            None => whole,
-            Some(length) => length.parse().ok().filter(|bits| *bits <= whole).ok_or_else(error)?,
-        };
-        Ok(Prefix { address, length })
-    }
-}
-
-impl Prefix {
-    /// True when the address is inside.
-    pub fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                let differ = u32::from(a) ^ u32::from(b);
-                differ.leading_zeros() >= u32::from(self.length)
-            }
-            (IpAddr::V6(a), IpAddr::V6(b)) => {
-                let differ = u128::from(a) ^ u128::from(b);
-                differ.leading_zeros() >= u32::from(self.length)
-            }
-            _ => false,
-        }
-    }
-}
 
 /// All conditions that are there must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +24,12 @@ pub struct Filter {
     pub port: Option<u16>,
     /// IP protocol number.
     pub protocol: Option<u8>,
+    /// Numbers of attachments; either end is behind one of them.
+    pub attachments: Option<Vec<u16>>,
+    /// Numbers of clients; it is accounted to one of them.
+    pub hosts: Option<Vec<u16>>,
+    /// It is offloaded, and with both ends behind these attachments, or (false) not with both.
+    pub between: Option<(Vec<u16>, bool)>,
 }
 
 impl Filter {
@@ -96,6 +48,23 @@ impl Filter {
             && self.protocol.is_none_or(|protocol| protocol == flow.orig.protocol)
             && self.port.is_none_or(port)
             && self.prefix.is_none_or(address)
+            && self.is_placed(flow)
+    }
+
+    fn is_placed(&self, flow: &Flow) -> bool {
+        let ends = [flow.place.opener(), flow.place.answerer()];
+        let within = |numbers: &[u16], end: End| {
+            end.attachment().is_some_and(|number| numbers.contains(&number))
+        };
+        let behind = |numbers: &Vec<u16>| ends.iter().any(|end| within(numbers, *end));
+        let of = |numbers: &Vec<u16>| flow.place.host().is_some_and(|host| numbers.contains(&host));
+        let between = |(numbers, wanted): &(Vec<u16>, bool)| {
+            let both = ends.iter().all(|end| within(numbers, *end));
+            flow.state != FlowState::Classic && both == *wanted
+        };
+        self.attachments.as_ref().is_none_or(behind)
+            && self.hosts.as_ref().is_none_or(of)
+            && self.between.as_ref().is_none_or(between)
     }
 }
 
@@ -146,6 +115,11 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
+    /// Behind what has this key and this number.
+    pub fn new(key: u64, id: u32) -> Cursor {
+        Cursor { key, id }
+    }
+
     /// Where a page ends whose last flow is this one.
     pub fn of(order: Order, flow: &Flow) -> Cursor {
         Cursor { key: order.key(flow), id: flow.id }
@@ -234,20 +208,6 @@ mod tests {
     use super::*;
     use crate::core::flows::table::tests::{entry, table_of};
     use proptest::prelude::*;
-
-    #[test]
-    fn prefixes() {
-        let inside = |prefix: &str, address: &str| {
-            prefix.parse::<Prefix>().unwrap().contains(address.parse().unwrap())
-        };
-        assert!(inside("192.168.1.0/24", "192.168.1.77"));
-        assert!(!inside("192.168.1.0/24", "192.168.2.1"));
-        assert!(inside("0.0.0.0/0", "8.8.8.8") && !inside("0.0.0.0/0", "::1"));
-        assert!(inside("fd00::/8", "fd12::1") && inside("::1", "::1"));
-        for bad in ["192.168.1.0/33", "::/129", "x", "1.2.3.4/", "1.2.3.4/-1"] {
-            assert!(bad.parse::<Prefix>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn filters_look_at_both_ends() {

@@ -9,11 +9,12 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
-use super::account::Account;
 use super::index::Index;
+use super::ledger::Ledger;
 use super::record::{Record, Sixes};
 use super::{Flow, FlowState};
 use crate::core::status::FlowCounts;
+use crate::core::topology::{Ask, Topology};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tuple::Tuple;
 
@@ -33,11 +34,15 @@ pub struct FlowTable {
     index: Index,
     hasher: RandomState,
     limit: usize,
-    account: Account,
+    ledger: Ledger,
+    /// In this list every flow is placed anew.
+    replacing: bool,
     /// What was counted before somebody zeroed the counters, by conntrack's id.
     bases: BTreeMap<u32, [Counters; 2]>,
     poll: u8,
     now_ms: u32,
+    /// When the last lists began, the latest first: a flow is let go when two have missed it.
+    listed_ms: [u32; 3],
     /// The flowtables count into conntrack.
     counting: bool,
     /// The first list only tells where counters stand: what they hold was carried before.
@@ -56,10 +61,12 @@ impl FlowTable {
             index: Index::new(),
             hasher: RandomState::new(),
             limit,
-            account: Account::default(),
+            ledger: Ledger::default(),
+            replacing: false,
             bases: BTreeMap::new(),
             poll: 0,
             now_ms: 0,
+            listed_ms: [0; 3],
             counting: true,
             baseline: true,
             counts: FlowCounts::default(),
@@ -76,11 +83,14 @@ impl FlowTable {
     pub fn begin(&mut self, now_ms: u32) {
         self.poll = self.poll.wrapping_add(1);
         self.now_ms = now_ms;
+        let [last, before, _] = self.listed_ms;
+        self.listed_ms = [now_ms, last, before];
         self.counts = FlowCounts::default();
+        self.replacing = self.ledger.begin();
     }
 
-    /// One entry of the list.
-    pub fn observe(&mut self, entry: &Entry) {
+    /// One entry of the list. Routing is asked where a new flow's ends are when nothing else tells.
+    pub fn observe(&mut self, entry: &Entry, ask: &mut Ask<'_>) {
         let hash = self.hash(&entry.orig, entry.zone);
         match self.find(hash, &entry.orig, entry.zone) {
             Some(position) => {
@@ -90,14 +100,14 @@ impl FlowTable {
                 }
                 if known.is_some_and(|record| record.id != entry.id) {
                     // The same addresses and ports, but another connection.
-                    self.account.ended_unseen += 1;
+                    self.ledger.account.ended_unseen += 1;
                     self.remove(position);
-                    self.insert(hash, entry);
+                    self.insert(hash, entry, ask);
                 } else {
-                    self.update(position, entry);
+                    self.update(position, entry, ask);
                 }
             }
-            None => self.insert(hash, entry),
+            None => self.insert(hash, entry, ask),
         }
         match FlowState::of(entry) {
             FlowState::Classic => self.counts.classic += 1,
@@ -116,12 +126,12 @@ impl FlowTable {
                 .collect();
             // From the end, because the last record takes the place of a removed one.
             while let Some(position) = gone.pop() {
-                self.account.ended_unseen += 1;
+                self.ledger.account.ended_unseen += 1;
                 self.remove(position);
             }
             self.baseline = false;
         }
-        self.account.sample(self.now_ms);
+        self.ledger.account.sample(self.now_ms);
         self.shrink();
     }
 
@@ -132,12 +142,13 @@ impl FlowTable {
         self.sixes = Sixes::default();
         self.index = Index::new();
         self.bases.clear();
+        self.ledger.hosts.forget_flows();
         self.counts = FlowCounts::default();
         self.baseline = true;
     }
 
     /// The kernel says that a connection ended, and what it carried.
-    pub fn destroyed(&mut self, entry: &Entry, now_ms: u32) {
+    pub fn destroyed(&mut self, entry: &Entry, now_ms: u32, ask: &mut Ask<'_>) {
         if self.baseline {
             return; // nobody knows how much of it was carried before
         }
@@ -152,8 +163,10 @@ impl FlowTable {
             }
             // It came and went between two lists.
             _ => {
-                let carried = sum(entry);
-                self.account.add(FlowState::of(entry), carried);
+                let place = self.ledger.locate(entry, self.now_ms, ask);
+                let grown = [entry.counters_orig, entry.counters_reply].map(Option::unwrap_or_default);
+                self.ledger.credit(place, FlowState::of(entry), grown, self.now_ms);
+                self.ledger.leave(place);
             }
         }
     }
@@ -173,9 +186,14 @@ impl FlowTable {
         self.records.is_empty()
     }
 
-    /// What flows carried.
-    pub fn account(&self) -> &Account {
-        &self.account
+    /// What flows carried, and where.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What is known about the networks around; changes take effect with the next list.
+    pub fn topology_mut(&mut self) -> &mut Topology {
+        &mut self.ledger.topology
     }
 
     /// All flows kept, in no order; times are as of `now_ms`.
@@ -183,7 +201,7 @@ impl FlowTable {
         self.records.iter().filter_map(move |record| record.show(&self.sixes, now_ms))
     }
 
-    fn insert(&mut self, hash: u64, entry: &Entry) {
+    fn insert(&mut self, hash: u64, entry: &Entry, ask: &mut Ask<'_>) {
         if self.records.len() >= self.limit {
             self.left_out += 1;
             return;
@@ -192,7 +210,9 @@ impl FlowTable {
             self.records.reserve_exact(CHUNK);
         }
         let position = self.records.len() as u32;
+        let place = self.ledger.locate(entry, self.now_ms, ask);
         let mut record = Record::new(entry, &mut self.sixes, self.now_ms, self.poll);
+        record.place = place;
         if self.baseline {
             // Carried before this daemon was there to count it.
             set_counters(&mut record, entry);
@@ -208,11 +228,20 @@ impl FlowTable {
         }
     }
 
-    fn update(&mut self, position: u32, entry: &Entry) {
+    fn update(&mut self, position: u32, entry: &Entry, ask: &mut Ask<'_>) {
         self.carry(position, entry, FlowState::of(entry));
         let (now_ms, poll) = (self.now_ms, self.poll);
+        let mut place = None;
         if let Some(record) = self.records.get_mut(position as usize) {
             record.refresh(entry, now_ms, poll);
+            place = Some(record.place).filter(|place| self.replacing || !place.is_placed());
+        }
+        if let Some(before) = place {
+            let place = self.ledger.locate(entry, self.now_ms, ask);
+            self.ledger.leave(before);
+            if let Some(record) = self.records.get_mut(position as usize) {
+                record.place = place;
+            }
         }
     }
 
@@ -237,16 +266,22 @@ impl FlowTable {
             now = [sent.plus(orig), received.plus(reply)];
         }
         let grown = [now[0].since(sent), now[1].since(received)];
-        let span_ms = self.now_ms.wrapping_sub(record.seen_ms);
+        let lists_ago = usize::from(self.poll.wrapping_sub(record.poll));
+        let seen_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(self.now_ms);
+        let span_ms = self.now_ms.wrapping_sub(seen_ms);
         if span_ms > 0 {
             record.set_rate(grown.map(|way| {
                 let rate = way.bytes.saturating_mul(1000) / u64::from(span_ms);
                 u32::try_from(rate).unwrap_or(u32::MAX)
             }));
         }
+        if grown[0].packets + grown[1].packets > 0 {
+            record.set_active(self.now_ms);
+        }
         record.carried = now;
         record.set_accounted(true);
-        self.account.add(state, grown[0].plus(grown[1]));
+        let place = record.place;
+        self.ledger.credit(place, state, grown, self.now_ms);
     }
 
     fn remove(&mut self, position: u32) {
@@ -260,6 +295,7 @@ impl FlowTable {
             self.index.relocate(hash, last, position);
         }
         self.bases.remove(&record.id);
+        self.ledger.leave(record.place);
         record.release(&mut self.sixes);
     }
 
@@ -303,12 +339,6 @@ fn set_counters(record: &mut Record, entry: &Entry) {
     }
 }
 
-/// Both directions of an entry together; nothing where they are unknown.
-fn sum(entry: &Entry) -> Counters {
-    let both = [entry.counters_orig, entry.counters_reply].into_iter().flatten();
-    both.fold(Counters::default(), Counters::plus)
-}
-
 #[cfg(test)]
 #[path = "table_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

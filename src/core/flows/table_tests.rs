@@ -2,6 +2,7 @@
 //! The table of flows against lists and events as kernels send them.
 
 use super::*;
+use crate::core::topology::Answer;
 use crate::netlink::conntrack::status::{
     IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY, IPS_SRC_NAT,
 };
@@ -51,9 +52,9 @@ pub fn table_of(entries: &[Entry]) -> FlowTable {
     table
 }
 
-fn poll(table: &mut FlowTable, now_ms: u32, entries: &[Entry]) {
+pub fn poll(table: &mut FlowTable, now_ms: u32, entries: &[Entry]) {
     table.begin(now_ms);
-    entries.iter().for_each(|entry| table.observe(entry));
+    entries.iter().for_each(|entry| table.observe(entry, &mut |_| Answer::Nowhere));
     table.end(true);
 }
 
@@ -62,7 +63,7 @@ fn with(status: u32, entry: Entry) -> Entry {
 }
 
 fn bytes(table: &FlowTable) -> [u64; 3] {
-    table.account().totals().map(|counters| counters.bytes)
+    table.ledger().account.totals().map(|counters| counters.bytes)
 }
 
 fn only(table: &FlowTable, now_ms: u32) -> Flow {
@@ -100,14 +101,14 @@ fn the_final_count_comes_with_the_end() {
     let mut table = table_of(&[entry(1, 0)]);
     poll(&mut table, 2000, &[with(IPS_OFFLOAD, entry(1, 100))]);
     // The kernel has cleared the offload bits by then.
-    table.destroyed(&entry(1, 130), 2500);
+    table.destroyed(&entry(1, 130), 2500, &mut |_| Answer::Nowhere);
     assert!(table.is_empty());
     assert_eq!(bytes(&table), [0, 260, 0]);
-    table.destroyed(&entry(9, 7), 2600);
+    table.destroyed(&entry(9, 7), 2600, &mut |_| Answer::Nowhere);
     assert_eq!(bytes(&table), [14, 260, 0], "came and went between two lists");
     // An end that is about an earlier connection with the same addresses.
     poll(&mut table, 3000, &[entry(2, 10)]);
-    table.destroyed(&Entry { id: 77, ..entry(2, 5) }, 3100);
+    table.destroyed(&Entry { id: 77, ..entry(2, 5) }, 3100, &mut |_| Answer::Nowhere);
     assert_eq!(table.len(), 1);
 }
 
@@ -117,7 +118,7 @@ fn a_pause_in_listing_counts_nothing_twice() {
     poll(&mut table, 2000, &[entry(1, 50)]);
     table.forget();
     assert!(table.is_empty());
-    table.destroyed(&entry(1, 90), 2500);
+    table.destroyed(&entry(1, 90), 2500, &mut |_| Answer::Nowhere);
     poll(&mut table, 3000, &[entry(2, 500)]);
     assert_eq!(bytes(&table), [100, 0, 0]);
 }
@@ -128,7 +129,7 @@ fn a_new_connection_with_the_same_addresses_is_another_flow() {
     poll(&mut table, 2000, &[Entry { id: 500, ..entry(1, 30) }]);
     assert_eq!(bytes(&table), [60, 0, 0]);
     assert_eq!(only(&table, 2000).age_ms, 0);
-    assert_eq!(table.account().ended_unseen, 1);
+    assert_eq!(table.ledger().account.ended_unseen, 1);
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn an_entry_missed_once_stays_and_one_named_twice_counts_once() {
     assert_eq!((table.len(), bytes(&table)), (2, [100, 0, 0]));
     assert_eq!(table.counts().classic, 1);
     poll(&mut table, 3000, &[entry(1, 50)]);
-    assert_eq!((table.len(), table.account().ended_unseen), (1, 1));
+    assert_eq!((table.len(), table.ledger().account.ended_unseen), (1, 1));
     table.begin(4000);
     table.end(false);
     table.begin(5000);
@@ -203,7 +204,7 @@ fn both_families_show_what_they_were_given() {
     let mut expected: Vec<_> = entries.iter().map(|entry| (entry.orig, entry.reply)).collect();
     expected.sort();
     assert_eq!(tuples(&table), expected);
-    table.destroyed(&entries[1], 1500);
+    table.destroyed(&entries[1], 1500, &mut |_| Answer::Nowhere);
     poll(&mut table, 2000, &[entries[0], entries[2], six(4, 5)]);
     assert_eq!(table.len(), 3);
     assert!(table.flows(0).any(|flow| flow.orig == six(4, 5).orig), "a place used again");
@@ -229,7 +230,7 @@ proptest! {
                 let bytes = live.remove(&id).unwrap();
                 // A connection that comes again has another id.
                 if tell {
-                    table.destroyed(&entry(id, bytes), tick * 1000);
+                    table.destroyed(&entry(id, bytes), tick * 1000, &mut |_| Answer::Nowhere);
                 } else {
                     live.insert(id, bytes);
                 }
