@@ -7,6 +7,7 @@ mod event_loop;
 pub mod flow_poll;
 pub mod kernel;
 pub mod knowledge;
+pub mod lease_files;
 pub mod logging;
 pub mod options;
 pub mod surroundings;

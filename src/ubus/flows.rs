@@ -1,39 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Method `flows`: the flows that conntrack knows, sorted, a page at a time.
 //!
-//! All arguments are optional; one that makes no sense fails the call with "invalid argument".
+//! Besides the arguments of `flow_filter` it takes these. All are optional; one that makes no sense
+//! fails the call with "invalid argument".
 //!
 //! | argument | type | meaning |
 //! |---|---|---|
-//! | `state` | string | only `classic`, `software` or `hardware` |
-//! | `address` | string | only with this address or prefix at either end |
-//! | `port` | int32 | only with this port at either end |
-//! | `protocol` | string | only of this name or number |
 //! | `sort` | string | `rate` (the default), `bytes` or `age`, the greatest first |
 //! | `limit` | int32 | at most so many, 1 to 100, 50 unless given |
 //! | `cursor` | string | `next` of the page before |
 //!
 //! The reply has the int32 `matched`, the array `flows`, and the string `next` unless this is the
-//! last page. A page that is too long for one reply ends early, and `next` follows it: no flow is
+//! last page. In a flow, what is not known is absent; `ingress` and `egress` are string arrays of the
+//! devices by which packets of the original direction come in and go out, the one that routing sees
+//! first and the lowest last; `reason`, `reason_text` and `detail` tell why it is on the classic
+//! path. A page that is too long for one reply ends early, and `next` follows it: no flow is
 //! left out.
 
 use ubus::{BlobMsgTable, BlobType};
 
+use super::flow_filter::{self, valid, PARTITION, PROTOCOL, STATE};
 use super::policy::{Argument, Arguments, Method, Policy};
 use super::reply::{text_size, Reply};
 use super::status_code::StatusCode;
-use crate::core::flows::select::{Cursor, Filter, Order, Page, PAGE_MAX};
-use crate::core::flows::{Flow, FlowState};
-use crate::netlink::conntrack::tuple::{protocol_named, Tuple};
+use crate::core::flows::select::{Cursor, Order, PAGE_MAX};
+use crate::core::flows::selection::Selection;
+use crate::core::flows::view::{FlowPage, FlowView};
+use crate::core::flows::Flow;
+use crate::netlink::conntrack::tuple::Tuple;
 
-/// The argument that names a state.
-pub const STATE: &str = "state";
-/// The argument that is an address or a prefix.
-pub const ADDRESS: &str = "address";
-/// The argument that is a port.
-pub const PORT: &str = "port";
-/// The argument that is a protocol's name or number.
-pub const PROTOCOL: &str = "protocol";
 /// The argument that names an order.
 pub const SORT: &str = "sort";
 /// The argument that bounds the page.
@@ -46,28 +41,22 @@ pub const NEXT: &str = "next";
 /// Flows of a page unless the caller says how many: about what a screen and its scroll bar hold.
 const LIMIT_DEFAULT: usize = 50;
 /// Longest text of a cursor: two numbers in hexadecimal and a dash.
-const CURSOR_LENGTH: usize = 16 + 1 + 8;
+pub(super) const CURSOR_LENGTH: usize = 16 + 1 + 8;
+
+const ARGUMENTS: [Argument; 10] = flow_filter::and(&[
+    Argument { name: SORT, ty: BlobType::String },
+    Argument { name: LIMIT, ty: BlobType::Int32 },
+    Argument { name: CURSOR, ty: BlobType::String },
+]);
 
 /// The method takes a filter, an order and a page.
-pub const POLICY: Policy = Policy {
-    method: Method::Flows,
-    name: "flows",
-    arguments: &[
-        Argument { name: STATE, ty: BlobType::String },
-        Argument { name: ADDRESS, ty: BlobType::String },
-        Argument { name: PORT, ty: BlobType::Int32 },
-        Argument { name: PROTOCOL, ty: BlobType::String },
-        Argument { name: SORT, ty: BlobType::String },
-        Argument { name: LIMIT, ty: BlobType::Int32 },
-        Argument { name: CURSOR, ty: BlobType::String },
-    ],
-};
+pub const POLICY: Policy = Policy { method: Method::Flows, name: "flows", arguments: &ARGUMENTS };
 
 /// What a caller wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowQuery {
     /// Which flows.
-    pub filter: Filter,
+    pub selection: Selection,
     /// In which order.
     pub order: Order,
     /// How many at most; 1 to [`PAGE_MAX`].
@@ -78,8 +67,8 @@ pub struct FlowQuery {
 
 impl Default for FlowQuery {
     fn default() -> Self {
-        let (filter, order) = (Filter::default(), Order::default());
-        FlowQuery { filter, order, limit: LIMIT_DEFAULT, after: None }
+        let (selection, order) = (Selection::default(), Order::default());
+        FlowQuery { selection, order, limit: LIMIT_DEFAULT, after: None }
     }
 }
 
@@ -89,33 +78,20 @@ impl FlowQuery {
     /// # Errors
     /// An argument makes no sense. None is ignored: the reply would answer another question.
     pub fn of(arguments: &Arguments<'_>) -> Result<FlowQuery, StatusCode> {
-        let string = |name| arguments.string(name);
-        let number = |name| arguments.number(name);
-        Ok(FlowQuery {
-            filter: Filter {
-                state: valid(string(STATE), FlowState::named)?,
-                prefix: valid(string(ADDRESS), |text| text.parse().ok())?,
-                port: valid(number(PORT), |port| port.try_into().ok())?,
-                protocol: valid(string(PROTOCOL), protocol)?,
-                ..Filter::default()
-            },
-            order: valid(string(SORT), Order::named)?.unwrap_or_default(),
-            limit: valid(number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),
-            after: valid(string(CURSOR), Cursor::parse)?,
-        })
+        let (order, limit, after) = paging(arguments)?;
+        Ok(FlowQuery { selection: flow_filter::read(arguments)?, order, limit, after })
     }
 }
 
-fn valid<T, U>(
-    argument: Option<T>,
-    read: impl Fn(T) -> Option<U>,
-) -> Result<Option<U>, StatusCode> {
-    argument.map(|value| read(value).ok_or(StatusCode::InvalidArgument)).transpose()
-}
-
-fn protocol(text: &str) -> Option<u8> {
-    let decimal = text.bytes().all(|byte| byte.is_ascii_digit());
-    protocol_named(text).or_else(|| text.parse().ok().filter(|_| decimal))
+/// The order, the length of a page, and where it begins.
+pub(super) fn paging(
+    arguments: &Arguments<'_>,
+) -> Result<(Order, usize, Option<Cursor>), StatusCode> {
+    Ok((
+        valid(arguments.string(SORT), Order::named)?.unwrap_or_default(),
+        valid(arguments.number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),
+        valid(arguments.string(CURSOR), Cursor::parse)?,
+    ))
 }
 
 fn limit(number: i32) -> Option<usize> {
@@ -123,14 +99,14 @@ fn limit(number: i32) -> Option<usize> {
 }
 
 /// The reply: as much of a page, made in this order, as fits.
-pub fn encode(page: &Page, order: Order) -> BlobMsgTable {
+pub fn encode(page: &FlowPage, order: Order) -> BlobMsgTable {
     let mut reply = Reply::new();
     reply.count("matched", u32::try_from(page.matched).unwrap_or(u32::MAX));
     let reserve = text_size(NEXT, CURSOR_LENGTH);
-    let fitted = reply.records_that_fit("flows", &page.flows, reserve, flow);
+    let fitted = reply.records_that_fit("flows", &page.flows, reserve, record);
     let next = if fitted < page.flows.len() {
         let last = fitted.checked_sub(1).and_then(|last| page.flows.get(last));
-        last.map(|flow| Cursor::of(order, flow))
+        last.map(|view| Cursor::of(order, &view.flow))
     } else {
         page.next
     };
@@ -140,7 +116,39 @@ pub fn encode(page: &Page, order: Order) -> BlobMsgTable {
     reply.finish(None)
 }
 
-fn flow(reply: &mut Reply, flow: &Flow) {
+/// A flow with everything that is known about it.
+pub(super) fn record(reply: &mut Reply, view: &FlowView) {
+    let flow = &view.flow;
+    flow_itself(reply, flow);
+    reply.count("quiet_s", flow.quiet_ms / 1000);
+    if view.closing {
+        reply.flag("closing", true);
+    }
+    for (key, devices) in [("ingress", &view.ingress), ("egress", &view.egress)] {
+        if !devices.is_empty() {
+            reply.strings(key, devices);
+        }
+    }
+    if let Some(client) = &view.client {
+        reply.text("client", client);
+    }
+    if let Some(mac) = view.client_mac {
+        reply.text("client_mac", &mac.to_string());
+    }
+    if let Some(table) = &view.table {
+        reply.text(PARTITION, table);
+    }
+    if let Some((reason, detail)) = &view.reason {
+        reply.text("reason", reason.code());
+        reply.text("reason_text", reason.text());
+        reply.text_unless_empty("detail", detail);
+    }
+    if let Some(seconds) = view.bypassed_s {
+        reply.count("bypassed_s", seconds);
+    }
+}
+
+fn flow_itself(reply: &mut Reply, flow: &Flow) {
     ends(reply, &flow.orig);
     match flow.orig.protocol_name() {
         Some(name) => reply.text(PROTOCOL, name),

@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod place;
 mod record;
 pub mod select;
+pub mod selection;
 pub mod sums;
 pub mod table;
 pub mod view;

@@ -28,8 +28,6 @@ pub struct Filter {
     pub attachments: Option<Vec<u16>>,
     /// Numbers of clients; it is accounted to one of them.
     pub hosts: Option<Vec<u16>>,
-    /// It is offloaded, and with both ends behind these attachments, or (false) not with both.
-    pub between: Option<(Vec<u16>, bool)>,
 }
 
 impl Filter {
@@ -58,13 +56,8 @@ impl Filter {
         };
         let behind = |numbers: &Vec<u16>| ends.iter().any(|end| within(numbers, *end));
         let of = |numbers: &Vec<u16>| flow.place.host().is_some_and(|host| numbers.contains(&host));
-        let between = |(numbers, wanted): &(Vec<u16>, bool)| {
-            let both = ends.iter().all(|end| within(numbers, *end));
-            flow.state != FlowState::Classic && both == *wanted
-        };
         self.attachments.as_ref().is_none_or(behind)
             && self.hosts.as_ref().is_none_or(of)
-            && self.between.as_ref().is_none_or(between)
     }
 }
 

@@ -8,6 +8,7 @@ use super::hosts::Host;
 use super::ledger::Ledger;
 use super::place::End;
 use super::select::{Cursor, Order, Page, PAGE_MAX};
+use super::selection::table_of;
 use super::sums::Present;
 use super::{Flow, FlowState};
 use crate::core::explain::{is_closing, why_classic, Facts};
@@ -67,18 +68,13 @@ impl FlowView {
             attachment.map(|attachment| attachment.devices.clone()).unwrap_or_default()
         };
         let (ingress, egress) = (devices(flow.place.opener()), devices(flow.place.answerer()));
-        let offloaded = flow.state != FlowState::Classic;
-        let table = match (ingress.first(), egress.first()) {
-            (Some(input), Some(output)) if offloaded => facts.table(input, output),
-            _ => None,
-        };
         let host = flow.place.host().and_then(|number| ledger.hosts.get(number));
         FlowView {
             ingress,
             egress,
             client: host.and_then(|host| label(host, names)),
             client_mac: host.and_then(|host| host.mac),
-            table,
+            table: table_of(&flow, ledger, facts),
             reason: why_classic(&flow, facts),
             closing: is_closing(&flow, facts),
             bypassed_s: facts.bypassed_s(flow.id),

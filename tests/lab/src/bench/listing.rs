@@ -97,7 +97,7 @@ fn ratio(name: String, above: &[f64], below: &[f64]) -> Figure {
 fn ours(poll: &mut FlowPoll, size: u32) -> Result<Duration> {
     let begun = Instant::now();
     poll.look(begun);
-    poll.start(begun).context("start")?;
+    poll.start(&Control::new(begun), begun).context("start")?;
     loop {
         match poll.on_lists(Instant::now()) {
             Progress::Done(result) => break result.context("list")?,
