@@ -61,8 +61,7 @@ pub struct Zone {
     pub networks: Vec<String>,
     /// Devices named directly (`list device`); a trailing `+` stands for any ending.
     pub devices: Vec<String>,
-    /// Connections leave it under the router's own address, of IPv4 (`masq`) or IPv6 (`masq6`):
-    /// its hosts are not clients of ours.
+    /// What leaves by it is masqueraded (`masq` or `masq6`): it leads outside.
     pub masq: bool,
 }
 
