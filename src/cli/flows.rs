@@ -68,7 +68,7 @@ fn amount(flow: &[u8], key: &str) -> Option<u64> {
 }
 
 /// Address and port, the address in brackets when it has colons of its own.
-fn end(flow: &[u8], address: &str, port: &str) -> String {
+pub(super) fn end(flow: &[u8], address: &str, port: &str) -> String {
     let address = text(flow, address);
     match integer(flow, port) {
         None => address,

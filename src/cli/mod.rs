@@ -11,8 +11,10 @@
 //! | 5 | time-out |
 
 pub mod client;
+pub mod explain;
 pub mod flows;
 pub mod history;
+pub mod hosts;
 pub mod options;
 pub mod quantity;
 pub mod text;

@@ -102,7 +102,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-fn line(out: &mut String, label: &str, value: &str) {
+pub(super) fn line(out: &mut String, label: &str, value: &str) {
     let label = if label.is_empty() { String::new() } else { format!("{label}:") };
     pad(out, &label, LABEL);
     out.push_str(value);
@@ -126,7 +126,7 @@ fn pad(out: &mut String, cell: &str, width: usize) {
     out.extend(std::iter::repeat_n(' ', missing));
 }
 
-fn reason(table: &[u8]) -> String {
+pub(super) fn reason(table: &[u8]) -> String {
     match lookup(table, "detail") {
         Some(_) => format!("{} ({})", text(table, "reason_text"), text(table, "detail")),
         None => text(table, "reason_text"),
@@ -279,7 +279,7 @@ pub(super) fn entries<'a>(reply: &'a [u8], key: &str) -> Option<Vec<&'a [u8]>> {
 }
 
 /// The strings of an array.
-fn strings(reply: &[u8], key: &str) -> Option<Vec<String>> {
+pub(super) fn strings(reply: &[u8], key: &str) -> Option<Vec<String>> {
     let list = BlobIter::new(table(reply, key)?);
     Some(list.filter_map(|a| a.as_str().map(printable)).collect())
 }

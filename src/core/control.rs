@@ -201,6 +201,11 @@ impl Control {
         (&self.links, &self.devices, uplinks.unwrap_or_default())
     }
 
+    /// Files with names of clients.
+    pub fn lease_files(&self) -> &[String] {
+        self.settings.as_ref().map_or(&[], |settings| &settings.lease_files)
+    }
+
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {

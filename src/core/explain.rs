@@ -9,7 +9,7 @@ use super::flows::place::{End, Place};
 use super::flows::{Flow, FlowState};
 use crate::netlink::conntrack::tcp_state::TcpState;
 use crate::netlink::conntrack::tuple::{Tuple, IPPROTO_TCP, IPPROTO_UDP};
-use crate::netlink::xfrm::Policy;
+use crate::netlink::xfrm::{Direction, Policy};
 
 /// A classic flow that is ready and has carried nothing for longer than this waits for its next
 /// packet; one that has is a riddle. Longer than the time between two lists for one who looks.
@@ -161,9 +161,15 @@ fn is_transformed(flow: &Flow, policies: &[Policy]) -> bool {
     let (from, to) = (flow.orig.source(), flow.reply.source());
     let (sport, dport) = (flow.orig.source_port, flow.reply.source_port);
     let protocol = flow.orig.protocol;
-    policies.iter().filter(|policy| policy.transforms).any(|policy| {
-        policy.matches((from, sport), (to, dport), protocol)
-            || policy.matches((to, dport), (from, sport), protocol)
+    let ways = [((from, sport), (to, dport)), ((to, dport), (from, sport))];
+    // Of each direction the first that matches decides; it may exempt packets from later ones.
+    let decides = |direction: Direction, (from, to)| {
+        let of = policies.iter().filter(|policy| policy.direction == direction);
+        of.into_iter().find(|policy| policy.matches(from, to, protocol))
+    };
+    let directions = [Direction::In, Direction::Out, Direction::Forward];
+    directions.into_iter().any(|direction| {
+        ways.into_iter().any(|way| decides(direction, way).is_some_and(|p| p.transforms))
     })
 }
 

@@ -49,6 +49,13 @@ impl Control {
         self.flowtables(true).next().is_some()
     }
 
+    /// Whether what flows of each state carry is counted.
+    pub fn counted(&self) -> [bool; 3] {
+        let accounting = self.kernel.accounting != Some(false);
+        let offloaded = accounting && self.counts();
+        [accounting, offloaded, offloaded]
+    }
+
     /// False when a flowtable of ours leaves out counting.
     pub fn counts(&self) -> bool {
         self.flowtables(true).all(|flowtable| flowtable.counter)

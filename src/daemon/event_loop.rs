@@ -13,11 +13,13 @@ use log::{error, info, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use super::answers::{self, Answers};
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
+use super::lease_files::LeaseFiles;
 use super::options::Options;
 use crate::core::control::{Control, Effect, Event};
-use crate::core::flows::select::page;
+use crate::core::explain::Wanted;
 use crate::core::status::Status;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
@@ -27,7 +29,8 @@ use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
 use crate::ubus::flows::FlowQuery;
-use crate::ubus::{devices, flows as flow_reply, flush, history, reload, status};
+use crate::ubus::hosts::HostsQuery;
+use crate::ubus::{flush, history, reload, status};
 use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
@@ -50,7 +53,10 @@ const SURVEY_FRESH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Question {
     Status,
+    Devices(Option<String>),
     Flows(FlowQuery),
+    Hosts(HostsQuery),
+    Explain(Wanted),
     History,
     Flush,
 }
@@ -106,6 +112,8 @@ pub struct Daemon {
     waiting: Vec<(Question, ReplyTo)>,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
+    /// Names of clients.
+    names: LeaseFiles,
 }
 
 impl Daemon {
@@ -137,6 +145,7 @@ impl Daemon {
             flow_error: String::new(),
             waiting: Vec::new(),
             unread: VecDeque::new(),
+            names: LeaseFiles::default(),
         };
         let sources = [
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
@@ -370,12 +379,10 @@ impl Daemon {
         for Call { request, reply_to } in calls {
             match request {
                 Request::Status => self.ask(Question::Status, reply_to),
-                Request::Devices { name } => {
-                    self.refresh();
-                    let devices = self.control.device_list();
-                    self.bus.reply(reply_to, devices::encode(&devices, name.as_deref()));
-                }
+                Request::Devices { name } => self.ask(Question::Devices(name), reply_to),
                 Request::Flows(query) => self.ask(Question::Flows(query), reply_to),
+                Request::Hosts(query) => self.ask(Question::Hosts(query), reply_to),
+                Request::Explain(wanted) => self.ask(Question::Explain(wanted), reply_to),
                 Request::History => self.ask(Question::History, reply_to),
                 Request::Flush => self.ask(Question::Flush, reply_to),
                 Request::Reload => {
@@ -439,13 +446,13 @@ impl Daemon {
                 let polling = self.flows.as_ref().map(FlowPoll::polling);
                 Ok(status::encode(&Status { polling, ..self.control.status(counts, now) }))
             }
-            Question::Flows(query) => {
-                self.known_flows(listed).ok_or(StatusCode::NoData).map(|flows| {
-                    let all = flows.table().flows(flows.now_ms(now));
-                    let page = page(all, &query.filter, query.order, query.limit, query.after);
-                    flow_reply::encode(&page, query.order)
-                })
+            Question::Devices(name) => {
+                let flows = self.known_flows(listed);
+                answers::devices(&self.control, flows, name.as_deref(), now)
             }
+            Question::Flows(query) => self.about(listed, now).and_then(|a| a.flows(query)),
+            Question::Hosts(query) => self.about(listed, now).and_then(|a| a.hosts(query)),
+            Question::Explain(wanted) => self.about(listed, now).and_then(|a| a.explain(wanted)),
             Question::History => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
                 flows.map(|flows| history::of(&flows.table().ledger().account))
@@ -453,6 +460,13 @@ impl Daemon {
             Question::Flush => flush::encode(self.flush(listed)),
         };
         self.bus.reply(reply_to, answer);
+    }
+
+    /// What answers about flows are made from.
+    fn about(&mut self, listed: bool, now: Instant) -> Result<Answers<'_>, StatusCode> {
+        self.names.refresh(self.control.lease_files());
+        let flows = self.known_flows(listed).ok_or(StatusCode::NoData)?;
+        Ok(Answers::new(&self.control, flows, &self.names, now))
     }
 
     /// The flows, unless the last list of them failed.

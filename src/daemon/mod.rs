@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The event loop: waits, decodes, asks `core`, performs its effects.
 
+pub mod answers;
 pub mod check;
 pub mod effects;
 mod event_loop;

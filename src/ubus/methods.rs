@@ -5,13 +5,15 @@ use ubus::BlobBuilder;
 
 use super::policy::Policy;
 use super::status_code::StatusCode;
-use super::{devices, flows, flush, history, reload, status};
+use super::{devices, explain, flows, flush, history, hosts, reload, status};
 
 /// All methods, in the order of the signature.
-pub const METHODS: [Policy; 6] = [
+pub const METHODS: [Policy; 8] = [
     status::POLICY,
     devices::POLICY,
     flows::POLICY,
+    hosts::POLICY,
+    explain::POLICY,
     history::POLICY,
     flush::POLICY,
     reload::POLICY,

@@ -5,9 +5,11 @@ use ubus::envelope::{self, UbusAttr};
 use ubus::wire::{Header, ObjId, PeerId};
 
 use super::flows::FlowQuery;
+use super::hosts::HostsQuery;
 use super::methods;
 use super::policy::{Arguments, Method};
 use super::status_code::StatusCode;
+use crate::core::explain::Wanted;
 
 /// What a caller asks for, with checked arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub enum Request {
     },
     /// A page of the flows.
     Flows(FlowQuery),
+    /// A page of the clients.
+    Hosts(HostsQuery),
+    /// Why a flow takes the path that it takes.
+    Explain(Wanted),
     /// What flows carried in the last minutes.
     History,
     /// Return all flows to the classic path.
@@ -89,6 +95,8 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
             Request::Devices { name: arguments.string(super::devices::NAME).map(str::to_owned) }
         }
         Method::Flows => Request::Flows(FlowQuery::of(&arguments)?),
+        Method::Hosts => Request::Hosts(HostsQuery::of(&arguments)?),
+        Method::Explain => Request::Explain(super::explain::wanted(&arguments)?),
         Method::History => Request::History,
         Method::Flush => Request::Flush,
         Method::Reload => Request::Reload,

@@ -5,6 +5,7 @@
 use super::entries;
 use super::figure::{median, milliseconds, quantile, Bound, Figure};
 use crate::error::{Context, Error, Result};
+use flowtabled::core::control::Control;
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
 use flowtabled::netlink::conntrack::request::dump_request;
 use flowtabled::netlink::conntrack::{Conntrack, Filter};
