@@ -80,11 +80,21 @@ fn each<T>(
     of_name.map(|captured| parse(&captured.message()).unwrap()).collect()
 }
 
-fn snapshot(all: &[Captured]) -> Snapshot {
-    let mut sets = each(all, "set", Set::parse);
-    for captured in all.iter().filter(|captured| captured.name == "element") {
-        sets[0].parse_elements(&captured.message()).unwrap();
+/// The elements of a set follow it.
+fn sets(all: &[Captured]) -> Vec<Set> {
+    let mut sets: Vec<Set> = Vec::new();
+    for captured in all {
+        match captured.name.as_str() {
+            "set" => sets.push(Set::parse(&captured.message()).unwrap()),
+            "element" => sets.last_mut().unwrap().parse_elements(&captured.message()).unwrap(),
+            _ => (),
+        }
     }
+    sets
+}
+
+fn snapshot(all: &[Captured]) -> Snapshot {
+    let sets = sets(all);
     Snapshot {
         generation: each(all, "generation", Generation::parse)[0].id,
         tables: each(all, "table", Table::parse),

@@ -9,13 +9,13 @@
 
 mod fixture;
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use fixture::namespace::{in_namespace, run};
 use flowtabled::netlink::nftables::event::NftEvent;
 use flowtabled::netlink::nftables::{
-    Chain, ChainHook, Command, CtKey, Expression, Flowtable, KeyType, MetaKey, Nftables, Rule, Set,
-    Table, NETLINK_NETFILTER, NFNLGRP_NFTABLES,
+    Chain, ChainHook, Command, Counted, CtKey, Element, Expression, Flowtable, KeyType, MetaKey,
+    Nftables, Rule, Set, Table, NETLINK_NETFILTER, NFNLGRP_NFTABLES,
 };
 use flowtabled::netlink::route::{self, Link, NETLINK_ROUTE};
 use flowtabled::netlink::socket::Socket;
@@ -26,8 +26,21 @@ fn table() -> Table {
 }
 
 fn set(key_type: KeyType, name: &str, elements: &[&[u8]]) -> Set {
-    let elements: BTreeSet<Vec<u8>> = elements.iter().map(|key| key.to_vec()).collect();
-    Set { table: table(), name: name.into(), key_type, elements }
+    Set::of(&table(), name, key_type, elements.iter().map(|key| key.to_vec()))
+}
+
+/// A set of connections that expire, each after so many seconds, with counts that begin at these.
+fn marks(name: &str, elements: &[(u32, u64)], counted: Option<Counted>) -> Set {
+    let element = |(id, seconds): &(u32, u64)| {
+        let expires = Some(Duration::from_secs(*seconds));
+        (id.to_be_bytes().to_vec(), Element { expires, counted })
+    };
+    Set {
+        expiring: true,
+        counting: counted.is_some(),
+        elements: elements.iter().map(element).collect(),
+        ..set(KeyType::CtId, name, &[])
+    }
 }
 
 fn chain() -> Chain {
@@ -57,6 +70,9 @@ fn every_expression() -> Vec<Expression> {
     list.push(Expression::Meta(MetaKey::OutputName));
     list.push(Expression::Lookup { set: "devices".into(), inverted: true });
     list.push(Expression::counter());
+    list.extend(Expression::ct_id_not_in("bypass"));
+    list.extend(Expression::ct_bits_in(CtKey::Status, 0xc000, "leaked"));
+    list.extend(Expression::ct_id_in("watched"));
     list
 }
 
@@ -68,11 +84,18 @@ fn what_is_sent_is_read_back() {
         assert!(before.tables.is_empty());
         let protocols = set(KeyType::InetProto, "protocols", &[&[6], &[17]]);
         let devices = set(KeyType::Ifname, "devices", &[b"lan0\0\0\0\0\0\0\0\0\0\0\0\0"]);
+        let count = Counted { packets: 7, bytes: 1 << 33 };
+        let bits = 0x4000u32.to_ne_bytes();
+        let mut leaked = Set { counting: true, ..set(KeyType::CtStatus, "leaked", &[&bits]) };
+        leaked.elements.values_mut().for_each(|element| element.counted = Some(count));
         let wanted = rule(every_expression());
         let commands = vec![
             Command::AddTable(table()),
             Command::AddSet(protocols.clone()),
             Command::AddSet(devices.clone()),
+            Command::AddSet(marks("bypass", &[(1, 600), (0xfeff_0000, 86_400)], None)),
+            Command::AddSet(marks("watched", &[(1, 60)], Some(count))),
+            Command::AddSet(leaked.clone()),
             Command::AddChain(chain()),
             Command::AddRule(wanted.clone()),
         ];
@@ -82,8 +105,20 @@ fn what_is_sent_is_read_back() {
         assert_eq!(after.chains, [chain()]);
         assert_eq!(after.rules.len(), 1);
         assert!(after.rules[0].same_as(&wanted), "{:?}", after.rules[0]);
-        assert_eq!(after.sets.len(), 2);
+        assert_eq!(after.sets.len(), 5);
         assert!(after.sets.contains(&protocols) && after.sets.contains(&devices));
+        assert!(after.sets.contains(&leaked));
+        let left = |name: &str| {
+            let set = after.sets.iter().find(|set| set.name == name).unwrap();
+            assert!(set.expiring && set.key_type == KeyType::CtId);
+            let seconds = |(key, element): (&Vec<u8>, &Element)| {
+                let left = element.expires.unwrap().as_millis().div_ceil(1000);
+                (u32::from_be_bytes(key.as_slice().try_into().unwrap()), left, element.counted)
+            };
+            set.elements.iter().map(seconds).collect::<Vec<_>>()
+        };
+        assert_eq!(left("bypass"), [(1, 600, None), (0xfeff_0000, 86_400, None)]);
+        assert_eq!(left("watched"), [(1, 60, Some(count))]);
 
         let more = set(KeyType::InetProto, "protocols", &[&[47]]);
         let commands = vec![
@@ -91,11 +126,20 @@ fn what_is_sent_is_read_back() {
             Command::RemoveElements(set(KeyType::InetProto, "protocols", &[&[6]])),
             Command::FlushChain(chain()),
             Command::DeleteSet(devices),
+            Command::DeleteSet(marks("watched", &[], Some(count))),
+            Command::DeleteSet(leaked),
+            Command::RemoveElements(marks("bypass", &[(1, 0)], None)),
+            // Taken out and put in again, because not every kernel changes the time in place.
+            Command::RemoveElements(marks("bypass", &[(0xfeff_0000, 0)], None)),
+            Command::AddElements(marks("bypass", &[(0xfeff_0000, 30)], None)),
         ];
         nftables.commit(commands, after.generation).unwrap();
         let last = nftables.snapshot(&[table()]).unwrap();
         assert!(last.rules.is_empty());
-        assert_eq!(last.sets, [set(KeyType::InetProto, "protocols", &[&[17], &[47]])]);
+        assert!(last.sets.contains(&set(KeyType::InetProto, "protocols", &[&[17], &[47]])));
+        let bypass = last.sets.iter().find(|set| set.name == "bypass").unwrap();
+        let left: Vec<_> = bypass.elements.values().map(|element| element.expires).collect();
+        assert!(matches!(left[..], [Some(left)] if left <= Duration::from_secs(30)), "{left:?}");
     });
 }
 

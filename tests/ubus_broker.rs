@@ -25,11 +25,13 @@ use flowtabled::cli;
 use flowtabled::cli::client::{Client, ClientError};
 use flowtabled::core::flows::select;
 use flowtabled::core::flows::table::FlowTable;
+use flowtabled::core::orders::OrderError;
 use flowtabled::core::reason::Reason;
 use flowtabled::core::status::{DeviceState, DeviceStatus, Status};
 use flowtabled::netlink::conntrack::entry::{Counters, Entry};
 use flowtabled::netlink::conntrack::tuple::Tuple;
 use flowtabled::ubus::flows::FlowQuery;
+use flowtabled::ubus::{evict, release};
 use flowtabled::ubus::{
     devices, flows, flush, history, json, methods, reload, status, Bus, Call, Request, StatusCode,
 };
@@ -126,6 +128,8 @@ fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
         Request::Flows(query) => Ok(some_flows(query)),
         Request::History => Ok(history::of(FlowTable::new(1).account())),
         Request::Flush => flush::encode(Some(3)),
+        Request::Evict(_) => evict::encode(Err(OrderError::TooMany)),
+        Request::Release(_) => release::encode(Ok(3)),
         Request::Reload => reload::encode(true),
     }
 }
@@ -175,7 +179,7 @@ fn some_flows(query: &FlowQuery) -> BlobMsgTable {
     table.end(true);
     let (filter, order) = (&query.filter, query.order);
     let page = select::page(table.flows(1000), filter, order, query.limit, query.after);
-    flows::encode(&page, order)
+    flows::encode(&page, order, &|_| None)
 }
 
 fn caller(path: &Path) -> UbusClient<UnixUbusTransport> {

@@ -89,7 +89,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn reply(flows: Vec<Flow>, matched: usize) -> Vec<u8> {
-        encode(&Page { flows, matched, next: None }, Order::Rate).contents().to_vec()
+        let page = Page { flows, matched, next: None };
+        encode(&page, Order::Rate, &|_| None).contents().to_vec()
     }
 
     #[test]
@@ -140,7 +141,7 @@ classic  tcp   [2001:db8::1]:1     [2001:db8::2]:65535       -     -  0s
     #[test]
     fn the_next_page() {
         let page = Page { flows: vec![plain()], matched: 2, next: Cursor::parse("a-1") };
-        assert_eq!(next(encode(&page, Order::Rate).contents()), Cursor::parse("a-1"));
+        assert_eq!(next(encode(&page, Order::Rate, &|_| None).contents()), Cursor::parse("a-1"));
         assert_eq!(next(&reply(Vec::new(), 0)), None);
     }
 

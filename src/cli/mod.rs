@@ -28,8 +28,9 @@ use std::time::{Duration, Instant};
 use ubus::{blobmsg, BlobMsgTable};
 
 use crate::core::flows::select::{Cursor, PAGE_MAX};
+use crate::core::orders::BYPASS_MAX;
 use crate::ubus::flows::LIMIT;
-use crate::ubus::{devices, json, SOCKETS};
+use crate::ubus::{devices, json, StatusCode, SOCKETS};
 use client::{Client, ClientError};
 use flows::FlowTable;
 use options::{Action, Command, FlowOptions, Options, Value};
@@ -90,12 +91,21 @@ fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
         Command::Devices(Some(name)) => {
             BlobMsgTable::build(|b| b.put_str(Some(devices::NAME), name))
         }
+        Command::Evict(wanted) | Command::Release(wanted) => wanted.table(None),
         _ => BlobMsgTable::empty(),
     };
     let reply = client.call(command.name(), &args).map_err(|error| match (command, error) {
-        (Command::Reload | Command::Flush, ClientError::Status(code, _)) => {
-            ClientError::Status(code, last_error(&mut client))
+        (Command::Evict(_), ClientError::Status(code @ StatusCode::NotSupported, _)) => {
+            let words = format!(
+                "more than {BYPASS_MAX} flows cannot be kept on the classic path; \
+                 narrow the filter, or use --for 0"
+            );
+            ClientError::Status(code, Some(words))
         }
+        (
+            Command::Reload | Command::Flush | Command::Evict(_) | Command::Release(_),
+            ClientError::Status(code, _),
+        ) => ClientError::Status(code, last_error(&mut client)),
         (_, error) => error,
     })?;
     if options.json {
@@ -106,6 +116,8 @@ fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
         Command::Devices(_) => text::devices(&reply),
         Command::History => history::history(&reply),
         Command::Flush => text::flush(&reply),
+        Command::Evict(_) => text::evict(&reply),
+        Command::Release(_) => text::release(&reply),
         Command::Flows(_) | Command::Reload => String::new(),
     }))
 }

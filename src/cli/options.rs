@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use ubus::{BlobMsgTable, BlobType};
 
+use crate::ubus::evict::{self, Eviction};
 use crate::ubus::flows::{self, FlowQuery, LIMIT};
-use crate::ubus::policy::{Argument, Arguments};
+use crate::ubus::methods;
+use crate::ubus::policy::{Argument, Arguments, Method, Policy};
 
 /// One line, shown with a usage error.
-pub const USAGE: &str =
-    "usage: flowtable status|devices|flows|history|flush|reload [OPTION]... (--help)";
+pub const USAGE: &str = "usage: flowtable COMMAND [OPTION]... (--help lists them)";
 
 /// The text of `--help`.
 pub const HELP: &str = "\
@@ -26,16 +27,24 @@ Commands:
   flows           the flows that conntrack knows, the greatest first
   history         what was carried by each path, in all and lately
   flush           return all flows to the classic path; they come back
+  evict           return some flows to the classic path and keep them there
+  release         let flows that evict keeps there come back
   reload          read the configuration again
 
-Options of flows:
+Options of flows, evict and release:
   --state STATE        only classic, software or hardware flows
   --address ADDRESS    only with this address or prefix at either end
   --port PORT          only with this port at either end
   --protocol PROTOCOL  only of this protocol, by name or number
+
+Options of flows:
   --sort ORDER         by rate (the default), bytes or age
   --limit NUMBER       at most so many flows, 1 to 100 (else 50)
   --all                all flows; with --json a reply a line
+
+Option of evict:
+  --for TIME           how long, as 90, 90s, 10m (the default), 2h or 1d, a
+                       day at most; with 0 they may come back at once
 
 Options:
   --json               print the daemon's reply as JSON
@@ -68,11 +77,15 @@ pub enum Command {
     History,
     /// `flush`
     Flush,
+    /// `evict`
+    Evict(FlowOptions),
+    /// `release`
+    Release(FlowOptions),
     /// `reload`
     Reload,
 }
 
-/// What to show of the flows. The values have been held against the daemon's own rules.
+/// Which flows, and what to do with them. The values have been held against the daemon's own rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FlowOptions {
     /// Arguments of the call.
@@ -113,12 +126,36 @@ impl FlowOptions {
             (BlobType::Int32, Err(_)) => return false,
             _ => Value::Text(text.to_owned()),
         };
-        self.arguments.retain(|(name, _)| *name != argument.name);
-        self.arguments.push((argument.name, value));
+        self.set(argument.name, value);
         let table = self.table(None);
         Arguments::check(&flows::POLICY, table.contents())
             .and_then(|arguments| FlowQuery::of(&arguments))
             .is_ok()
+    }
+
+    /// Adds how long. `false` when the daemon would refuse it.
+    fn add_duration(&mut self, text: &str) -> bool {
+        let Some(seconds) = seconds(text) else { return false };
+        self.set(evict::DURATION, Value::Number(seconds));
+        let table = self.table(None);
+        Arguments::check(&evict::POLICY, table.contents())
+            .and_then(|arguments| Eviction::of(&arguments))
+            .is_ok()
+    }
+
+    fn set(&mut self, name: &'static str, value: Value) {
+        self.arguments.retain(|(known, _)| *known != name);
+        self.arguments.push((name, value));
+    }
+
+    /// The option of the first argument that a method does not take.
+    fn superfluous(&self, policy: &Policy) -> Option<String> {
+        let taken = |name: &str| policy.arguments.iter().any(|argument| argument.name == name);
+        if self.all && policy.method != Method::Flows {
+            return Some(ALL.to_owned());
+        }
+        let (name, _) = self.arguments.iter().find(|(name, _)| !taken(name))?;
+        Some(if *name == evict::DURATION { FOR.to_owned() } else { format!("--{name}") })
     }
 
     fn has(&self, argument: &str) -> bool {
@@ -132,6 +169,17 @@ fn argument(option: &str) -> Option<&'static Argument> {
     flows::POLICY.arguments.iter().find(|argument| argument.name == name)
 }
 
+/// Seconds of a number with a unit, or without.
+fn seconds(text: &str) -> Option<i32> {
+    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let unit = units
+        .into_iter()
+        .find_map(|(unit, seconds)| text.strip_suffix(unit).map(|number| (number, seconds)));
+    let (number, unit) = unit.unwrap_or((text, 1));
+    let decimal = number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse::<i32>().ok().filter(|_| decimal)?.checked_mul(unit)
+}
+
 impl Command {
     /// Name of the method, which is the name of the command.
     pub fn name(&self) -> &'static str {
@@ -141,6 +189,8 @@ impl Command {
             Command::Flows(_) => "flows",
             Command::History => "history",
             Command::Flush => "flush",
+            Command::Evict(_) => "evict",
+            Command::Release(_) => "release",
             Command::Reload => "reload",
         }
     }
@@ -181,8 +231,8 @@ pub enum UsageError {
     NoValue(String),
     /// An option does not take this value.
     BadValue(String, String),
-    /// An option belongs to another command.
-    OnlyFlows(String),
+    /// An option belongs to another command than this.
+    Misplaced(String, String),
     /// Two options exclude each other.
     LimitOfAll,
     /// An argument too many.
@@ -197,7 +247,9 @@ impl fmt::Display for UsageError {
             UsageError::UnknownOption(word) => write!(f, "unknown option '{word}'"),
             UsageError::NoValue(option) => write!(f, "{option} needs a value"),
             UsageError::BadValue(option, value) => write!(f, "{option} does not take '{value}'"),
-            UsageError::OnlyFlows(option) => write!(f, "{option} is an option of flows only"),
+            UsageError::Misplaced(option, command) => {
+                write!(f, "{option} is no option of {command}")
+            }
             UsageError::LimitOfAll => f.write_str("--limit and --all exclude each other"),
             UsageError::Superfluous(word) => write!(f, "unexpected argument '{word}'"),
         }
@@ -206,13 +258,14 @@ impl fmt::Display for UsageError {
 
 const SOCKET: &str = "--ubus-socket";
 const ALL: &str = "--all";
+const FOR: &str = "--for";
 
 impl Options {
     /// Parses the arguments after the program's name. Options may stand anywhere; `--help` and
     /// `--version` win over everything that follows them.
     pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Options, UsageError> {
         let (mut json, mut socket, mut words) = (false, None, Vec::new());
-        let (mut flows, mut of_flows) = (FlowOptions::default(), None);
+        let mut flows = FlowOptions::default();
         let only = |action| Options { action, json: false, socket: None };
         while let Some(arg) = args.next() {
             let word = arg.to_string_lossy();
@@ -220,10 +273,7 @@ impl Options {
                 "-h" | "--help" => return Ok(only(Action::Help)),
                 "-V" | "--version" => return Ok(only(Action::Version)),
                 "--json" => json = true,
-                ALL => {
-                    flows.all = true;
-                    of_flows = Some(ALL.to_owned());
-                }
+                ALL => flows.all = true,
                 option if option.starts_with('-') => {
                     let (option, value) = match option.split_once('=') {
                         Some((option, value)) => (option, Some(OsString::from(value))),
@@ -240,7 +290,11 @@ impl Options {
                         if !flows.add(argument, &value) {
                             return Err(UsageError::BadValue(option.to_owned(), value));
                         }
-                        of_flows = Some(option.to_owned());
+                    } else if option == FOR {
+                        let value = value()?.to_string_lossy().into_owned();
+                        if !flows.add_duration(&value) {
+                            return Err(UsageError::BadValue(option.to_owned(), value));
+                        }
                     } else {
                         return Err(UsageError::UnknownOption(word.into_owned()));
                     }
@@ -249,28 +303,27 @@ impl Options {
             }
         }
         let mut words = words.into_iter();
-        let command = match words.next() {
-            None => return Err(UsageError::NoCommand),
-            Some(word) => match word.as_str() {
-                "status" => Command::Status,
-                "devices" => Command::Devices(words.next()),
-                "flows" => {
-                    of_flows = None;
-                    if flows.all && flows.has(LIMIT) {
-                        return Err(UsageError::LimitOfAll);
-                    }
-                    Command::Flows(flows)
-                }
-                "history" => Command::History,
-                "flush" => Command::Flush,
-                "reload" => Command::Reload,
-                _ => return Err(UsageError::UnknownCommand(word)),
-            },
+        let word = words.next().ok_or(UsageError::NoCommand)?;
+        let policy = methods::find(&word).map_err(|_| UsageError::UnknownCommand(word.clone()))?;
+        if let Some(option) = flows.superfluous(&policy) {
+            return Err(UsageError::Misplaced(option, word));
+        }
+        if flows.all && flows.has(LIMIT) {
+            return Err(UsageError::LimitOfAll);
+        }
+        let command = match policy.method {
+            Method::Status => Command::Status,
+            Method::Devices => Command::Devices(words.next()),
+            Method::Flows => Command::Flows(flows),
+            Method::History => Command::History,
+            Method::Flush => Command::Flush,
+            Method::Evict => Command::Evict(flows),
+            Method::Release => Command::Release(flows),
+            Method::Reload => Command::Reload,
         };
-        match (words.next(), of_flows) {
-            (Some(word), _) => Err(UsageError::Superfluous(word)),
-            (None, Some(option)) => Err(UsageError::OnlyFlows(option)),
-            (None, None) => Ok(Options { action: Action::Call(command), json, socket }),
+        match words.next() {
+            Some(word) => Err(UsageError::Superfluous(word)),
+            None => Ok(Options { action: Action::Call(command), json, socket }),
         }
     }
 }
@@ -358,9 +411,36 @@ mod tests {
         assert_eq!(parse("flows --limit 5 --all"), Err(UsageError::LimitOfAll));
         assert_eq!(parse("flows --port"), Err(UsageError::NoValue("--port".into())));
         assert_eq!(parse("flows --cursor 1"), Err(UsageError::UnknownOption("--cursor".into())));
-        assert_eq!(parse("history --port 1"), Err(UsageError::OnlyFlows("--port".into())));
-        assert_eq!(parse("status --all"), Err(UsageError::OnlyFlows("--all".into())));
+        let misplaced =
+            |option: &str, command: &str| Err(UsageError::Misplaced(option.into(), command.into()));
+        assert_eq!(parse("history --port 1"), misplaced("--port", "history"));
+        assert_eq!(parse("status --all"), misplaced("--all", "status"));
+        assert_eq!(parse("flows --for 1m"), misplaced("--for", "flows"));
         assert_eq!(parse("history"), call(Command::History, false, None));
+    }
+
+    #[test]
+    fn evictions_take_a_filter_and_a_time() {
+        let flows = |arguments| FlowOptions { arguments, all: false };
+        let duration = |seconds| (evict::DURATION, Value::Number(seconds));
+        let port = ("port", Value::Number(443));
+        let evict = |arguments| call(Command::Evict(flows(arguments)), false, None);
+        assert_eq!(parse("evict"), evict(Vec::new()));
+        assert_eq!(parse("evict --port 443 --for=10m"), evict(vec![port.clone(), duration(600)]));
+        for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("2h", 7200), ("1d", 86_400)] {
+            assert_eq!(parse(&format!("evict --for {text}")), evict(vec![duration(seconds)]));
+        }
+        for text in ["", "m", "-1", "+1", "2d", "1w", "1.5h", "99999999999d"] {
+            let error = UsageError::BadValue(FOR.into(), text.into());
+            assert_eq!(parse(&format!("evict --for={text}")), Err(error));
+        }
+        let misplaced =
+            |option: &str, command: &str| Err(UsageError::Misplaced(option.into(), command.into()));
+        let release = call(Command::Release(flows(vec![port])), false, None);
+        assert_eq!(parse("release --port 443"), release);
+        assert_eq!(parse("release --for 1m"), misplaced("--for", "release"));
+        assert_eq!(parse("evict --sort age"), misplaced("--sort", "evict"));
+        assert_eq!(parse("evict --all"), misplaced("--all", "evict"));
     }
 
     #[test]

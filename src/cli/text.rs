@@ -26,6 +26,8 @@ pub fn status(reply: &[u8]) -> String {
     lines(&mut out, "polling", table(reply, "polling").map(polling));
     let leaked = integer(reply, "leaked_packets");
     line(&mut out, "leaked", &leaked.map_or_else(unknown, |n| format!("{n} packets")));
+    let bypassed = integer(reply, "bypassed");
+    line(&mut out, "bypassed", &bypassed.map_or_else(unknown, |n| format!("{n} flows")));
     lines(&mut out, "tables", tables(reply));
     lines(&mut out, "foreign", strings(reply, "foreign_flowtables"));
     line(&mut out, "kernel", &kernel(reply));
@@ -43,6 +45,23 @@ pub fn status(reply: &[u8]) -> String {
 pub fn flush(reply: &[u8]) -> String {
     let flows = integer(reply, "flows").map_or_else(unknown, |n| n.to_string());
     format!("{flows} offloaded flows returned to the classic path\n")
+}
+
+/// The reply of `evict`, one line.
+pub fn evict(reply: &[u8]) -> String {
+    let count = |key| integer(reply, key).map_or_else(unknown, |n| n.to_string());
+    format!(
+        "{} offloaded flows returned to the classic path, {} of {} flows stay there\n",
+        count("evicted"),
+        count("bypassed"),
+        count("matched")
+    )
+}
+
+/// The reply of `release`, one line.
+pub fn release(reply: &[u8]) -> String {
+    let flows = integer(reply, "released").map_or_else(unknown, |n| n.to_string());
+    format!("{flows} flows may leave the classic path\n")
 }
 
 /// The reply of `devices`, a table with a heading.
@@ -292,7 +311,9 @@ fn joined(table: &[u8], key: &str) -> String {
 mod tests {
     use super::*;
     use crate::core::status::Status;
+    use crate::ubus::evict::Evicted;
     use crate::ubus::{devices as devices_method, status as status_method};
+    use crate::ubus::{evict as evict_method, release as release_method};
     use proptest::prelude::*;
     use ubus::BlobMsgTable;
 
@@ -312,6 +333,7 @@ polling:    every 30s, 1200 lists, the last of 440 flows in 9 ms, 7 ms of them b
             5000000000 ends told, 1 lists failed, 2 times ends were lost, 3 flows left out, \
 4 ended unseen
 leaked:     17 packets
+bypassed:   2 flows
 tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
             flowtabled_sw ft (software, not counting, priority 0): none
 foreign:    inet fw4 ft
@@ -338,6 +360,7 @@ reason:     -
 flows:      -
 polling:    -
 leaked:     -
+bypassed:   -
 tables:     none
 foreign:    none
 kernel:     - (flowtable -, named hooks -, conntrack -, accounting -)
@@ -347,6 +370,19 @@ warnings:   none
 "
             .replace("0.1.0", crate::VERSION)
         );
+    }
+
+    #[test]
+    fn what_became_of_flows() {
+        let outcome = Evicted { matched: 5, evicted: 2, bypassed: 5 };
+        let reply = evict_method::encode(Ok(outcome)).unwrap();
+        assert_eq!(
+            evict(reply.contents()),
+            "2 offloaded flows returned to the classic path, 5 of 5 flows stay there\n"
+        );
+        let reply = release_method::encode(Ok(5)).unwrap();
+        assert_eq!(release(reply.contents()), "5 flows may leave the classic path\n");
+        assert_eq!(release(&[]), "- flows may leave the classic path\n");
     }
 
     #[test]

@@ -13,8 +13,10 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
-use super::diff::{difference, replacement};
+use super::leaks::Leaks;
 use super::links::Links;
+use super::marks::Marks;
+use super::orders::{Done, Order, OrderError, Outcome, Pending, Transaction};
 use super::plan::{self, Class, TABLE_HARDWARE};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
@@ -61,20 +63,24 @@ pub enum Event {
     Surveyed(Result<Snapshot, Error>),
     /// A reading for an answer to somebody; it only leads to a survey when something is wrong.
     Refreshed(Result<Snapshot, Error>),
-    /// Somebody wants all flows back on the classic path.
-    Flush,
+    /// Somebody wants something done to flows; the number comes back with [`Effect::Done`].
+    Order(u32, Order),
+    /// A list of all flows: the packets that they have carried in all, in software and in hardware.
+    Carried([u64; 2]),
     /// Answer to [`Effect::ProbeHardware`], for each device.
     HardwareProbed(Vec<(String, Answer)>),
     /// Answer to [`Effect::ProbeDevices`], for each device.
     DevicesProbed(Vec<(String, Answer)>),
     /// Answer to [`Effect::Commit`].
     Committed(Result<(), Error>),
+    /// Answer to [`Effect::SwitchAccounting`]: the fault in words.
+    AccountingSwitched(Result<(), String>),
     /// The instant of [`Control::deadline`] has come.
     Timer,
 }
 
 /// What is to be done. Each is performed at once and in order; an answer comes as an event.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Ask the kernel what it can do.
     ProbeKernel,
@@ -89,6 +95,10 @@ pub enum Effect {
     ProbeDevices(Vec<String>),
     /// Apply the commands as one transaction, provided the generation is still this.
     Commit(Vec<Command>, u32),
+    /// Make conntrack count packets and bytes of connections that begin from now on.
+    SwitchAccounting,
+    /// The order of this number has been carried out, or will not be.
+    Done(u32, Result<Done, OrderError>),
     /// Tell the log.
     Log(Level, String),
 }
@@ -132,6 +142,15 @@ pub struct Control {
     pub(super) commits: u64,
     /// What the last decision aimed at.
     pub(super) wanted: Vec<Class>,
+    /// What the sets held at the last survey that found any.
+    pub(super) marks: Marks,
+    pub(super) leaks: Leaks,
+    /// Orders that no transaction has carried out yet.
+    pub(super) orders: Vec<Pending>,
+    /// How those of the transaction under way end when it is committed.
+    outcomes: Vec<Outcome>,
+    /// Why conntrack could not be made to count.
+    pub(super) accounting_fault: Option<String>,
     /// Recent commits for the same wanted state.
     repairs: VecDeque<Instant>,
     /// The list of devices could be read, and nothing was lost since.
@@ -139,8 +158,6 @@ pub struct Control {
     /// The hardware class was refused as a whole, so its devices count as without hardware.
     stepped_down: bool,
     vanished: u32,
-    /// The next decision makes all tables anew.
-    flush: bool,
     /// The refusal behind a running [`Effect::ProbeDevices`].
     unexplained: Option<Refusal>,
     /// When the next survey is due.
@@ -170,11 +187,15 @@ impl Control {
             fault: None,
             commits: 0,
             wanted: Vec::new(),
+            marks: Marks::default(),
+            leaks: Leaks::default(),
+            orders: Vec::new(),
+            outcomes: Vec::new(),
+            accounting_fault: None,
             repairs: VecDeque::new(),
             links_known: false,
             stepped_down: false,
             vanished: 0,
-            flush: false,
             unexplained: None,
             due: None,
             retry_at: None,
@@ -235,28 +256,31 @@ impl Control {
                 self.survey_by(now);
                 return vec![Effect::ListLinks];
             }
-            Event::Kernel(kernel) => self.kernel = kernel,
+            Event::Kernel(kernel) => {
+                self.kernel = kernel;
+                return self.switch_accounting();
+            }
+            Event::AccountingSwitched(result) => return self.accounting_switched(result),
             Event::Surveyed(Ok(snapshot)) => {
-                self.snapshot = Some(snapshot);
+                self.take_snapshot(snapshot, now);
                 return self.decide(now);
             }
             Event::Surveyed(Err(error)) => return self.failed(&error, now),
             Event::Refreshed(Ok(snapshot)) => {
-                if !self.difference(&snapshot).is_empty() {
+                if !self.transaction(&snapshot, now).commands.is_empty() {
                     self.survey_by(now);
                 }
-                self.snapshot = Some(snapshot);
+                self.take_snapshot(snapshot, now);
             }
             Event::Refreshed(Err(_)) => self.survey_by(now),
-            Event::Flush => {
-                self.flush = true;
-                return vec![Effect::Survey];
-            }
+            Event::Order(ticket, order) => return self.take_order(ticket, order, now),
+            Event::Carried(packets) => return self.judge_leaks(packets, now),
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
             Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {
                 self.commits += 1;
-                return vec![Effect::Survey];
+                let outcomes = std::mem::take(&mut self.outcomes);
+                return [vec![Effect::Survey], self.finish_orders(outcomes)].concat();
             }
             Event::Committed(Err(error)) => return self.not_committed(error, now),
             Event::Timer => return self.on_timer(now),
@@ -342,7 +366,7 @@ impl Control {
         let (Some(settings), Some(snapshot), true) =
             (&self.settings, &self.snapshot, self.links_known)
         else {
-            return Vec::new();
+            return self.give_up_orders();
         };
         self.devices = devices::resolve(settings, &self.links);
         let unknown = self.unprobed(settings);
@@ -355,20 +379,19 @@ impl Control {
             self.repairs.clear();
             self.wanted = wanted;
         }
-        let mut commands = self.difference(snapshot);
-        if std::mem::take(&mut self.flush) && commands.is_empty() {
-            commands = replacement(snapshot, &self.wanted);
-            // Asked for, so it is no repair.
-            self.repairs.clear();
-        }
+        let Transaction { commands, repairs, outcomes } = self.transaction(snapshot, now);
         if commands.is_empty() {
-            return self.settled(now);
+            return [self.settled(now), self.finish_orders(outcomes)].concat();
         }
         if !self.wanted.is_empty() && self.kernel.flowtable == Some(false) {
             let detail = "on OpenWrt install kmod-nft-offload";
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
         let generation = snapshot.generation;
+        self.outcomes = outcomes;
+        if !repairs {
+            return vec![Effect::Commit(commands, generation)];
+        }
         let old = |then: &Instant| now.saturating_duration_since(*then) > REPAIRS_WINDOW;
         while self.repairs.front().is_some_and(old) {
             self.repairs.pop_front();
@@ -380,10 +403,6 @@ impl Control {
         }
         self.repairs.push_back(now);
         vec![Effect::Commit(commands, generation)]
-    }
-
-    fn difference(&self, snapshot: &Snapshot) -> Vec<Command> {
-        difference(snapshot, &self.wanted, &|name| self.links.named(name).is_some())
     }
 
     /// Devices that may offload to hardware and have not been asked yet. One that is in our own
@@ -465,7 +484,7 @@ impl Control {
             Error::Refused(refusal) if refusal.errno == libc::ERESTART => {
                 self.repairs.pop_back();
                 self.survey_by(now + DEBOUNCE);
-                return Vec::new();
+                return self.give_up_old_orders(now);
             }
             Error::Refused(refusal) => refusal,
             other => return self.failed(&other, now),
@@ -548,7 +567,7 @@ impl Control {
             // Other writers never paused; that is no fault of the kernel.
             Error::Interrupted { .. } => {
                 self.survey_by(now + PAUSE);
-                return Vec::new();
+                return self.give_up_old_orders(now);
             }
             error if matches!(error.errno(), Some(libc::EPERM | libc::EACCES)) => {
                 Reason::NoPermission
@@ -563,13 +582,13 @@ impl Control {
 
     fn fail(&mut self, reason: Reason, detail: String, now: Instant) -> Vec<Effect> {
         self.try_again_later(now);
+        let mut effects = self.give_up_orders();
         let fault = Fault { reason, detail };
-        if self.fault.as_ref() == Some(&fault) {
-            return Vec::new();
+        if self.fault.as_ref() != Some(&fault) {
+            effects.push(Effect::Log(Level::Error, fault.line()));
+            self.fault = Some(fault);
         }
-        let told = Effect::Log(Level::Error, fault.line());
-        self.fault = Some(fault);
-        vec![told]
+        effects
     }
 
     fn try_again_later(&mut self, now: Instant) {
@@ -591,4 +610,4 @@ fn concerns_us(event: &NftEvent) -> bool {
 
 #[cfg(test)]
 #[path = "control_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -7,17 +7,17 @@ use super::*;
 use crate::core::links::tests::link;
 use crate::core::settings::{Interface, Zone};
 use crate::core::status::{DeviceState, FlowCounts};
-use crate::netlink::nftables::Table;
+use crate::netlink::nftables::{Set, Table};
 use crate::netlink::Refusal;
 
 /// A kernel in memory.
-struct World {
-    control: Control,
-    now: Instant,
+pub struct World {
+    pub control: Control,
+    pub now: Instant,
     links: Vec<Link>,
-    kernel: Snapshot,
+    pub kernel: Snapshot,
     /// Devices that offload to hardware.
-    capable: BTreeSet<&'static str>,
+    pub capable: BTreeSet<&'static str>,
     /// Devices that no flowtable takes.
     unhookable: BTreeSet<&'static str>,
     /// Linux 6.1 does not say which device a refusal is about.
@@ -29,14 +29,18 @@ struct World {
     /// The hardware table is refused as a whole.
     refuse_hardware: bool,
     /// Error number of every commit while set.
-    refuse_all: Option<i32>,
-    abilities: KernelAbilities,
-    commits: Vec<Vec<String>>,
+    pub refuse_all: Option<i32>,
+    pub abilities: KernelAbilities,
+    /// Why accounting cannot be switched on.
+    pub no_accounting: Option<String>,
+    pub commits: Vec<Vec<String>>,
     surveys: usize,
-    log: Vec<(Level, String)>,
+    pub log: Vec<(Level, String)>,
+    /// Ends of orders.
+    pub done: Vec<(u32, Result<Done, OrderError>)>,
 }
 
-fn settings(mode: Mode) -> Settings {
+pub fn settings(mode: Mode) -> Settings {
     let zone =
         |name: &str| Zone { name: name.into(), networks: vec![name.into()], ..Zone::default() };
     let interface = |name: &str| Interface {
@@ -53,7 +57,7 @@ fn settings(mode: Mode) -> Settings {
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let now = Instant::now();
         World {
             control: Control::new(now),
@@ -68,32 +72,43 @@ impl World {
             refuse_hardware: false,
             refuse_all: None,
             abilities: KernelAbilities { flowtable: Some(true), ..KernelAbilities::default() },
+            no_accounting: None,
             commits: Vec::new(),
             surveys: 0,
             log: Vec::new(),
+            done: Vec::new(),
         }
     }
 
     /// A world in which the daemon has started with these settings and come to rest.
-    fn started(mode: Mode) -> World {
+    pub fn started(mode: Mode) -> World {
         let mut world = World::new();
         world.start(mode);
         world
     }
 
-    fn start(&mut self, mode: Mode) {
+    pub fn start(&mut self, mode: Mode) {
         self.event(Event::Started);
         self.event(Event::Settings(Ok((settings(mode), Vec::new()))));
         self.rest();
     }
 
-    fn event(&mut self, event: Event) {
+    pub fn event(&mut self, event: Event) {
         let mut effects = std::collections::VecDeque::from(self.control.handle(event, self.now));
         while let Some(effect) = effects.pop_front() {
             let answer = match effect {
                 Effect::Log(level, line) => {
                     self.log.push((level, line));
                     continue;
+                }
+                Effect::Done(ticket, outcome) => {
+                    self.done.push((ticket, outcome));
+                    continue;
+                }
+                Effect::SwitchAccounting => {
+                    let result = self.no_accounting.clone().map_or(Ok(()), Err);
+                    self.abilities.accounting = Some(result.is_ok());
+                    Event::AccountingSwitched(result)
                 }
                 Effect::ProbeKernel => Event::Kernel(self.abilities.clone()),
                 Effect::ListLinks => Event::Links(self.list()),
@@ -134,7 +149,7 @@ impl World {
     }
 
     /// Lets time pass until no timer is left that is due within `span`.
-    fn pass(&mut self, span: Duration) {
+    pub fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(due) = self.control.deadline().filter(|due| *due <= end) {
             self.now = self.now.max(due);
@@ -143,7 +158,7 @@ impl World {
         self.now = end;
     }
 
-    fn rest(&mut self) {
+    pub fn rest(&mut self) {
         self.pass(DEBOUNCE);
     }
 
@@ -201,13 +216,13 @@ impl World {
         of_table.flat_map(|flowtable| flowtable.devices.clone()).collect()
     }
 
-    fn mode(&self) -> (Mode, Reason) {
+    pub fn mode(&self) -> (Mode, Reason) {
         let status = self.control.status(None, self.now);
         (status.effective, status.reason.unwrap())
     }
 }
 
-fn apply(kernel: &mut Snapshot, command: &Command) {
+pub fn apply(kernel: &mut Snapshot, command: &Command) {
     match command {
         Command::AddTable(table) => kernel.tables.push(table.clone()),
         Command::DeleteTable(table) => {
@@ -238,10 +253,29 @@ fn apply(kernel: &mut Snapshot, command: &Command) {
         Command::AddChain(chain) => kernel.chains.push(chain.clone()),
         Command::FlushChain(chain) => kernel.rules.retain(|rule| rule.table != chain.table),
         Command::AddSet(set) => kernel.sets.push(set.clone()),
-        Command::DeleteSet(set) => kernel.sets.retain(|entry| entry.name != set.name),
+        Command::DeleteSet(set) => {
+            kernel.sets.retain(|entry| entry.table != set.table || entry.name != set.name);
+        }
+        Command::AddElements(new) => {
+            for (key, element) in &new.elements {
+                // Kernels before 6.12 leave an element that is there as it is.
+                set_of(kernel, new).elements.entry(key.clone()).or_insert(*element);
+            }
+        }
+        Command::RemoveElements(gone) => {
+            let set = set_of(kernel, gone);
+            for key in gone.elements.keys() {
+                assert!(set.elements.remove(key).is_some(), "there is no such element");
+            }
+        }
         Command::AddRule(rule) => kernel.rules.push(rule.clone()),
         other => panic!("not expected here: {other}"),
     }
+}
+
+fn set_of<'a>(kernel: &'a mut Snapshot, set: &Set) -> &'a mut Set {
+    let same = |entry: &&mut Set| entry.table == set.table && entry.name == set.name;
+    kernel.sets.iter_mut().find(same).unwrap()
 }
 
 #[test]
@@ -276,24 +310,6 @@ fn the_switch_goes_off_and_on() {
     world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
     world.rest();
     assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
-}
-
-#[test]
-fn a_flush_makes_the_tables_anew_in_one_transaction() {
-    let mut world = World::started(Mode::Software);
-    world.event(Event::Flush);
-    assert_eq!(world.commits.len(), 2);
-    assert_eq!(world.commits[1][0], "delete table inet flowtabled");
-    assert_eq!(world.commits[1].len(), 7);
-    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
-    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
-    world.event(Event::EventsLost);
-    world.rest();
-    assert_eq!(world.commits.len(), 2, "once");
-
-    let mut off = World::started(Mode::Classic);
-    off.event(Event::Flush);
-    assert!(off.commits.is_empty());
 }
 
 #[test]

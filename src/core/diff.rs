@@ -6,8 +6,6 @@
 //! change (the hardware flag, a hook) replaces a whole table; so does a device that is taken out
 //! while it still exists, because its flows would go on by the fast path.
 
-use std::collections::BTreeSet;
-
 use super::plan::{our_tables, Class};
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::{Command, Flowtable, Rule, Set};
@@ -34,14 +32,12 @@ pub fn difference(
     commands
 }
 
-/// Commands that make every table of ours anew, so that its flows return to the classic path with
-/// their addresses kept; they are offloaded again with their next packet.
-pub fn replacement(actual: &Snapshot, wanted: &[Class]) -> Vec<Command> {
-    let mut commands = Vec::new();
-    for class in wanted.iter().filter(|class| actual.tables.contains(&class.flowtable.table)) {
-        commands.push(Command::DeleteTable(class.flowtable.table.clone()));
-        create(class, &mut commands);
-    }
+/// Commands that make the table of a class anew, so that its flows return to the classic path with
+/// their addresses kept; unless something keeps them there, they are offloaded again with their
+/// next packet.
+pub fn replacement(class: &Class) -> Vec<Command> {
+    let mut commands = vec![Command::DeleteTable(class.flowtable.table.clone())];
+    create(class, &mut commands);
     commands
 }
 
@@ -144,13 +140,24 @@ fn update_rules(actual: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
 }
 
 fn same_kind(set: &Set, wanted: &Set) -> bool {
-    set.name == wanted.name && set.key_type == wanted.key_type
+    set.name == wanted.name
+        && set.key_type == wanted.key_type
+        && set.expiring == wanted.expiring
+        && set.counting == wanted.counting
 }
 
 fn update_elements(actual: &Set, wanted: &Set, commands: &mut Vec<Command>) {
-    let with = |elements: BTreeSet<Vec<u8>>| Set { elements, ..wanted.clone() };
-    let surplus: BTreeSet<_> = actual.elements.difference(&wanted.elements).cloned().collect();
-    let missing: BTreeSet<_> = wanted.elements.difference(&actual.elements).cloned().collect();
+    // Who is in it is not decided here, and ends by itself.
+    if wanted.expiring {
+        return;
+    }
+    let only_in = |these: &Set, those: &Set| {
+        let mut elements = these.elements.clone();
+        elements.retain(|key, _| !those.elements.contains_key(key));
+        elements
+    };
+    let (surplus, missing) = (only_in(actual, wanted), only_in(wanted, actual));
+    let with = |elements| Set { elements, ..wanted.clone() };
     if !surplus.is_empty() {
         commands.push(Command::RemoveElements(with(surplus)));
     }
@@ -175,6 +182,8 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// The difference on a router whose devices have all gone.
@@ -183,9 +192,9 @@ mod tests {
     }
 
     use crate::core::plan::tests::{asking_for, device};
-    use crate::core::plan::{wanted, TABLE_HARDWARE, TABLE_SOFTWARE};
+    use crate::core::plan::{wanted, SET_BYPASS, SET_LEAKED, TABLE_HARDWARE, TABLE_SOFTWARE};
     use crate::core::settings::Mode;
-    use crate::netlink::nftables::Expression;
+    use crate::netlink::nftables::{Counted, Element};
 
     fn software(devices: &[&str]) -> Vec<Class> {
         let devices: Vec<_> = devices.iter().map(|name| device(name, &[], true)).collect();
@@ -206,17 +215,24 @@ mod tests {
     fn an_empty_kernel_gets_everything_and_then_nothing() {
         let wanted = software(&["lan0", "wan0"]);
         let commands = changes(&Snapshot::default(), &wanted);
-        assert_eq!(commands.len(), 6, "{:?}", lines(&commands));
+        assert_eq!(commands.len(), 9, "{:?}", lines(&commands));
         assert_eq!(changes(&snapshot_of(&wanted), &wanted), []);
     }
 
     #[test]
-    fn counted_packets_make_no_difference() {
+    fn counts_and_marks_make_no_difference() {
         let wanted = software(&["lan0"]);
         let mut actual = snapshot_of(&wanted);
-        let counter = actual.rules[0].expressions.last_mut().unwrap();
-        *counter = Expression::Counter { packets: 5, bytes: 320 };
+        let named = |name: &str| actual.sets.iter().position(|set| set.name == name).unwrap();
+        let (bypass, leaked) = (named(SET_BYPASS), named(SET_LEAKED));
+        let counted = Some(Counted { packets: 5, bytes: 320 });
+        actual.sets[bypass].elements.insert(vec![1; 4], Element::default());
+        actual.sets[leaked].elements.values_mut().for_each(|element| element.counted = counted);
         assert_eq!(changes(&actual, &wanted), []);
+        actual.sets[leaked].elements.pop_first();
+        assert!(matches!(changes(&actual, &wanted)[..], [Command::AddElements(_)]));
+        actual.sets[bypass].expiring = false;
+        assert!(matches!(changes(&actual, &wanted)[0], Command::FlushChain(_)));
     }
 
     #[test]
@@ -277,7 +293,7 @@ mod tests {
         actual.chains[0].hook = None;
         let commands = changes(&actual, &wanted);
         assert!(matches!(commands[0], Command::DeleteTable(_)));
-        assert_eq!(commands.len(), 7);
+        assert_eq!(commands.len(), 10);
     }
 
     #[test]

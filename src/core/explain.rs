@@ -62,21 +62,33 @@ pub trait Facts {
     fn bypassed_s(&self, id: u32) -> Option<u32>;
     /// IPsec policies that transform packets.
     fn policies(&self) -> &[Policy];
+    /// What shows that offloaded flows of this state take the classic path; `None` without evidence.
+    fn leaking(&self, state: FlowState) -> Option<String>;
     /// The kernel keeps closed TCP connections in the flowtable for a while (Linux 6.14).
     fn keeps_closed(&self) -> bool;
 }
 
-/// The first step that a flow fails, with what belongs to it (may be empty). `None` for an
-/// offloaded one.
+/// The first step that a flow fails, with what belongs to it (may be empty). `None` for one that is
+/// offloaded, and not in name only.
 pub fn why_classic(flow: &Flow, facts: &dyn Facts) -> Option<(FlowReason, String)> {
     if flow.state != FlowState::Classic {
-        return None;
+        return Some((FlowReason::InNameOnly, facts.leaking(flow.state)?));
     }
     let failed = FlowReason::ALL.into_iter().find_map(|step| {
         let detail = fails(step, flow, facts)?;
         Some((step, detail))
     });
     Some(failed.unwrap_or((FlowReason::Unknown, String::new())))
+}
+
+/// A watched flow that sends more than one packet of so many by the classic path is offloaded in
+/// name only.
+const NOTABLE_PART: u64 = 10;
+
+/// Whether what a flow leaked while it was watched, of what it carried, is more than the packets
+/// that fall out of every fast path; `None` when it carried too little to tell.
+pub fn is_in_name_only(leaked: u64, carried: u64) -> Option<bool> {
+    (carried >= NOTABLE_PART).then_some(leaked.saturating_mul(NOTABLE_PART) > carried)
 }
 
 /// The steps that a flow passes, up to the first that it fails.
@@ -185,6 +197,7 @@ mod tests {
         off: bool,
         uncovered: bool,
         bypassed: bool,
+        leaking: bool,
         keeps_closed: bool,
     }
 
@@ -203,6 +216,9 @@ mod tests {
         }
         fn policies(&self) -> &[Policy] {
             &[]
+        }
+        fn leaking(&self, _state: FlowState) -> Option<String> {
+            self.leaking.then(|| "it leaks".into())
         }
         fn keeps_closed(&self) -> bool {
             self.keeps_closed
@@ -252,6 +268,8 @@ mod tests {
         assert_eq!(code(&flow, &facts), "offload_off");
         flow.state = FlowState::Software;
         assert_eq!(code(&flow, &facts), "offloaded");
+        facts.leaking = true;
+        assert_eq!(code(&flow, &facts), "in_name_only");
     }
 
     #[test]

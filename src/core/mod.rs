@@ -4,6 +4,7 @@
 //! Nothing here opens a socket, reads a clock or touches a file. Events and the present instant
 //! come in, effects go out, so that every behaviour can be replayed in a test without a kernel.
 
+mod accounting;
 pub mod answers;
 pub mod control;
 pub mod devices;
@@ -12,7 +13,10 @@ pub mod explain;
 pub mod flow_reason;
 pub mod flows;
 pub mod glob;
+mod leaks;
 pub mod links;
+mod marks;
+pub mod orders;
 pub mod plan;
 pub mod prefix;
 pub mod reason;

@@ -11,7 +11,7 @@ use std::fmt;
 use super::devices::{Coverage, Device};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
-use crate::netlink::conntrack::{IPS_ASSURED, IPS_OFFLOAD};
+use crate::netlink::conntrack::{IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD};
 use crate::netlink::nftables::expression::CT_STATE_ESTABLISHED;
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::{
@@ -26,9 +26,14 @@ pub const TABLE_HARDWARE: &str = "flowtabled_hw";
 pub const FLOWTABLE: &str = "ft";
 /// Name of the chain in each table. Not `offload`, which nft reserves and could not read back.
 pub const CHAIN: &str = "forward";
-/// Comment of the rule that counts packets of offloaded flows on the classic path.
-pub const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
+/// Set of the connections that stay on the classic path, in each table.
+pub const SET_BYPASS: &str = "bypass";
+/// Set of the connections whose leaked packets are counted one by one.
+pub const SET_WATCHED: &str = "watched";
+/// Set of the offload bits; its elements count the packets of offloaded flows on the classic path.
+pub const SET_LEAKED: &str = "leaked";
 
+const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
 const OFFLOAD_COMMENT: &str = "established both ways and accepted";
 const SET_PROTOCOLS: &str = "protocols";
 const SET_DEVICES: &str = "hw_devices";
@@ -59,6 +64,12 @@ pub struct Class {
 /// The tables that are ours by name, whether they exist or not.
 pub fn our_tables() -> [Table; 2] {
     [Table::inet(TABLE_HARDWARE), Table::inet(TABLE_SOFTWARE)]
+}
+
+/// The key of [`SET_LEAKED`] for flows in hardware, or in software only.
+pub fn leak_key(hardware: bool) -> Vec<u8> {
+    let bits = if hardware { IPS_OFFLOAD | IPS_HW_OFFLOAD } else { IPS_OFFLOAD };
+    bits.to_ne_bytes().to_vec()
 }
 
 /// The classes that should exist. `capable` are the devices that accept hardware offload,
@@ -131,22 +142,25 @@ fn class(
     let priority = if hardware { PRIORITY_HARDWARE } else { PRIORITY_SOFTWARE };
     let mut names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
     names.sort();
-    let names_set = |name: &str, names: &BTreeSet<String>| Set {
-        table: table.clone(),
-        name: name.into(),
-        key_type: KeyType::Ifname,
-        elements: names.iter().map(|name| ifname_key(name)).collect(),
+    let names_set = |name: &str, names: &BTreeSet<String>| {
+        Set::of(&table, name, KeyType::Ifname, names.iter().map(|name| ifname_key(name)))
     };
-    let mut sets = vec![Set {
-        table: table.clone(),
-        name: SET_PROTOCOLS.into(),
-        key_type: KeyType::InetProto,
-        elements: [vec![IPPROTO_TCP], vec![IPPROTO_UDP]].into(),
-    }];
+    // What is in it is no part of the plan: see `marks`.
+    let marks = |name: &str, counting| Set {
+        expiring: true,
+        counting,
+        ..Set::of(&table, name, KeyType::CtId, [])
+    };
+    let protocols = [vec![IPPROTO_TCP], vec![IPPROTO_UDP]];
+    let mut sets = vec![
+        Set::of(&table, SET_PROTOCOLS, KeyType::InetProto, protocols),
+        marks(SET_BYPASS, false),
+    ];
     // Cheapest refusals first: most packets that come here belong to new or short connections.
     let mut offload = Vec::new();
     offload.extend(Expression::ct_has(CtKey::State, CT_STATE_ESTABLISHED));
     offload.extend(Expression::ct_has(CtKey::Status, IPS_ASSURED));
+    offload.extend(Expression::ct_id_not_in(SET_BYPASS));
     offload.extend(Expression::meta_in(MetaKey::L4Proto, SET_PROTOCOLS));
     if !off.is_empty() {
         sets.push(names_set(SET_OFF, off));
@@ -169,9 +183,10 @@ fn class(
     let mut rules = Vec::new();
     // In the table that sees every packet, so that nothing is counted twice.
     if between.is_none() {
-        let mut leak = Expression::ct_has(CtKey::Status, IPS_OFFLOAD).to_vec();
-        leak.push(Expression::counter());
-        rules.push(rule(leak, LEAK_COMMENT));
+        let leaked = Set::of(&table, SET_LEAKED, KeyType::CtStatus, [false, true].map(leak_key));
+        sets.push(Set { counting: true, ..leaked });
+        sets.push(marks(SET_WATCHED, true));
+        rules.push(rule(leak_rule(), LEAK_COMMENT));
     }
     rules.push(rule(offload, OFFLOAD_COMMENT));
     Class {
@@ -202,12 +217,21 @@ impl Class {
         let set = |name: &str| self.sets.iter().find(|set| set.name == name);
         let [input, output] = [input, output].map(ifname_key);
         let off = set(SET_OFF)
-            .is_some_and(|off| off.elements.contains(&input) || off.elements.contains(&output));
+            .is_some_and(|off| off.elements.contains_key(&input) || off.elements.contains_key(&output));
         let chosen = set(SET_DEVICES).is_none_or(|chosen| {
-            chosen.elements.contains(&input) && chosen.elements.contains(&output)
+            chosen.elements.contains_key(&input) && chosen.elements.contains_key(&output)
         });
         chosen && !off
     }
+}
+
+/// Packets of flows that are not offloaded leave at the first comparison. The others are counted by
+/// the elements of the sets that they are looked up in.
+fn leak_rule() -> Vec<Expression> {
+    let mut leak = Expression::ct_has(CtKey::Status, IPS_OFFLOAD).to_vec();
+    leak.extend(Expression::ct_bits_in(CtKey::Status, IPS_OFFLOAD | IPS_HW_OFFLOAD, SET_LEAKED));
+    leak.extend(Expression::ct_id_in(SET_WATCHED));
+    leak
 }
 
 impl fmt::Display for Class {
@@ -272,6 +296,13 @@ pub(crate) mod tests {
         (table.into(), devices.into())
     }
 
+    /// The device names in a set.
+    fn keys(class: &Class, set: &str) -> Vec<String> {
+        let set = class.sets.iter().find(|entry| entry.name == set).unwrap();
+        let name = |key: &Vec<u8>| String::from_utf8(key.clone()).unwrap();
+        set.elements.keys().map(|key| name(key).trim_end_matches('\0').to_owned()).collect()
+    }
+
     #[test]
     fn nothing_when_off_disabled_or_without_devices() {
         let devices = [device("lan0", &[], true)];
@@ -301,7 +332,8 @@ pub(crate) mod tests {
         let classes = wanted(&asking_for(Mode::Hardware), &devices, &capable, &BTreeSet::new());
         assert_eq!(hooked(&classes), [pair(TABLE_HARDWARE, "lan0 wan0")]);
         assert!(classes[0].flowtable.hardware);
-        assert_eq!(classes[0].sets.len(), 1);
+        let sets: Vec<&str> = classes[0].sets.iter().map(|set| set.name.as_str()).collect();
+        assert_eq!(sets, [SET_PROTOCOLS, SET_BYPASS, SET_LEAKED, SET_WATCHED]);
     }
 
     #[test]
@@ -327,12 +359,9 @@ pub(crate) mod tests {
         let none = BTreeSet::new();
         let classes = wanted(&asking_for(Mode::Software), &devices, &none, &none);
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan1")]);
-        let expected: BTreeSet<Vec<u8>> =
-            ["br-guest", "guest1", "lan2", "wg0"].iter().map(|n| ifname_key(n)).collect();
-        assert_eq!(classes[0].sets[1].elements, expected, "br-lan has a covered port");
-        let lookups = |expression: &&Expression| {
-            matches!(expression, Expression::Lookup { inverted: true, .. })
-        };
+        let off = ["br-guest", "guest1", "lan2", "wg0"];
+        assert_eq!(keys(&classes[0], SET_OFF), off, "br-lan has a covered port");
+        let lookups = |expression: &&Expression| matches!(expression, Expression::Lookup { inverted: true, set } if set == SET_OFF);
         assert_eq!(classes[0].rules[1].expressions.iter().filter(lookups).count(), 2);
     }
 
@@ -355,13 +384,12 @@ pub(crate) mod tests {
                 pair(TABLE_SOFTWARE, "forced lan1 lan2 swp1 wan0 wlan0"),
             ]
         );
-        let chosen = &classes[0].sets[1].elements;
-        let expected: BTreeSet<Vec<u8>> =
-            ["br-lan", "lan1", "lan2", "swp1", "wan0"].iter().map(|n| ifname_key(n)).collect();
-        assert_eq!(*chosen, expected);
+        let chosen = ["br-lan", "lan1", "lan2", "swp1", "wan0"];
+        assert_eq!(keys(&classes[0], SET_DEVICES), chosen);
         let taker = |input, output| classes.iter().position(|class| class.takes(input, output));
         assert_eq!(taker("br-lan", "wan0"), Some(0));
         assert_eq!(taker("br-guest", "wan0"), Some(1));
         assert_eq!(classes[0].rules.len(), 1, "only the software table counts leaks");
+        assert!(classes.iter().all(|class| class.sets.iter().any(|set| set.name == SET_BYPASS)));
     }
 }

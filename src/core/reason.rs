@@ -30,6 +30,8 @@ pub enum Reason {
     SomeHardware,
     /// The hardware flag was accepted, yet no live flow is in hardware.
     NoHardwareSeen,
+    /// A good part of the packets of offloaded flows still crosses the forward hook.
+    OffloadedInName,
     /// The device does not accept hardware offload.
     DeviceNoHardware,
     /// A `config device` section says so.
@@ -46,7 +48,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the manual.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 18] = [
         Reason::AsConfigured,
         Reason::Disabled,
         Reason::OffloadOff,
@@ -58,6 +60,7 @@ impl Reason {
         Reason::NoHardware,
         Reason::SomeHardware,
         Reason::NoHardwareSeen,
+        Reason::OffloadedInName,
         Reason::DeviceNoHardware,
         Reason::DeviceOverride,
         Reason::DeviceAbsent,
@@ -80,6 +83,7 @@ impl Reason {
             Reason::NoHardware => "no_hardware",
             Reason::SomeHardware => "some_hardware",
             Reason::NoHardwareSeen => "no_hardware_seen",
+            Reason::OffloadedInName => "offloaded_in_name",
             Reason::DeviceNoHardware => "device_no_hardware",
             Reason::DeviceOverride => "device_override",
             Reason::DeviceAbsent => "device_absent",
@@ -105,6 +109,7 @@ impl Reason {
             Reason::NoHardwareSeen => {
                 "hardware offload was accepted but no live flow is in hardware"
             }
+            Reason::OffloadedInName => "offloaded flows still take the classic path",
             Reason::DeviceNoHardware => "the device does not accept hardware offload",
             Reason::DeviceOverride => "set by a device section of /etc/config/flowtable",
             Reason::DeviceAbsent => "there is no such device at present",

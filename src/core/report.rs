@@ -7,16 +7,25 @@ use std::time::Instant;
 
 use super::control::{Control, Fault};
 use super::devices::{Coverage, Device};
-use super::plan::{our_tables, LEAK_COMMENT};
+use super::flows::FlowState;
+use super::leaks::Finding;
+use super::plan::our_tables;
 use super::reason::Reason;
 use super::settings::Mode;
-use super::status::{DeviceState, DeviceStatus, FlowCounts, Status, TableStatus};
-use crate::netlink::nftables::{Expression, Flowtable};
+use super::status::{DeviceState, DeviceStatus, FlowCounts, Leak, Leaked, Status, TableStatus};
+use crate::netlink::nftables::Flowtable;
+
+/// Reasons of a mode in which flows are offloaded; what leaks tells more than these.
+const LEAKS_MATTER: [Reason; 4] =
+    [Reason::AsConfigured, Reason::NoHardware, Reason::SomeHardware, Reason::NoHardwareSeen];
 
 impl Control {
     /// The answer of `status`; `flows` are counted by the caller, who also knows of polling.
     pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
-        let (effective, reason, detail) = self.mode(flows);
+        let (effective, mut reason, mut detail) = self.mode(flows);
+        if let (true, Some(finding)) = (LEAKS_MATTER.contains(&reason), self.leaks.finding()) {
+            (reason, detail) = (Reason::OffloadedInName, finding);
+        }
         let last_error = self.config_error.clone();
         let fault = self.fault.as_ref().map(Fault::line);
         Status {
@@ -35,10 +44,11 @@ impl Control {
                 .collect(),
             flows,
             polling: None,
-            leaked_packets: self.leaked_packets(),
+            leaked: self.leaked(),
+            bypassed: self.bypassed_count(now),
             kernel: self.kernel.clone(),
             last_error: last_error.or(fault).or_else(|| self.left_out()),
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
             commits: self.commits,
             links_left_out: self.links.left_out,
         }
@@ -92,6 +102,18 @@ impl Control {
         }
         let words = with_detail(status.reason.text(), &status.detail);
         Some(format!("{lowest}: {words}"))
+    }
+
+    /// What shows that offloaded flows of this state take the classic path, in words.
+    pub fn leaking(&self, state: FlowState) -> Option<String> {
+        let [software, hardware] = self.leaks.findings();
+        let finding = match state {
+            FlowState::Classic => None,
+            FlowState::Software => software,
+            FlowState::Hardware => hardware,
+        }?;
+        let Finding { leaked, carried } = finding;
+        Some(format!("as did {leaked} of {carried} packets of flows in {}", state.name()))
     }
 
     /// The kernel keeps closed TCP connections in the flowtable for a while. Nothing shows that but
@@ -198,13 +220,13 @@ impl Control {
         (Mode::Classic, reason, detail)
     }
 
-    /// Packets counted by our rule for offloaded flows on the classic path.
-    fn leaked_packets(&self) -> Option<u64> {
-        let rules = self.snapshot.iter().flat_map(|snapshot| &snapshot.rules);
-        let mut leaks = rules.filter(|rule| rule.comment == LEAK_COMMENT);
-        leaks.next()?.expressions.iter().find_map(|expression| match expression {
-            Expression::Counter { packets, .. } => Some(*packets),
-            _ => None,
+    fn leaked(&self) -> Option<Leaked> {
+        let [software, hardware] = self.leaks.totals()?;
+        let [software_rate, hardware_rate] = self.leaks.rates();
+        let leak = |packets, rate_pps| Leak { packets, rate_pps };
+        Some(Leaked {
+            software: leak(software, software_rate),
+            hardware: leak(hardware, hardware_rate),
         })
     }
 

@@ -86,6 +86,8 @@ pub struct Settings {
     pub requested: Mode,
     /// `flowtable.global.counter`: the flowtable counts into conntrack's accounting.
     pub counter: bool,
+    /// `flowtable.global.accounting`: conntrack's accounting is switched on where it is off.
+    pub accounting: bool,
     /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
     pub priority: i32,
     /// Zones of the firewall in file order.
@@ -109,6 +111,7 @@ impl Default for Settings {
             enabled: true,
             requested: Mode::Classic,
             counter: true,
+            accounting: false,
             priority: 0,
             zones: Vec::new(),
             interfaces: Vec::new(),

@@ -27,7 +27,9 @@ pub struct Status {
     /// What it costs to know the flows; `None` while conntrack cannot be read.
     pub polling: Option<Polling>,
     /// Packets of offloaded flows that still crossed the forward hook; `None` when unknown.
-    pub leaked_packets: Option<u64>,
+    pub leaked: Option<Leaked>,
+    /// Connections that are kept on the classic path; `None` when unknown.
+    pub bypassed: Option<usize>,
     /// What the kernel can do.
     pub kernel: KernelAbilities,
     /// The last error, until the condition behind it is gone.
@@ -98,6 +100,31 @@ pub struct ListCost {
     pub cpu_ms: u32,
     /// Entries listed.
     pub entries: u32,
+}
+
+/// What leaks to the classic path, by the path that the flows should take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Leaked {
+    /// Flows in software only.
+    pub software: Leak,
+    /// Flows in hardware.
+    pub hardware: Leak,
+}
+
+/// What leaks of one kind of flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Leak {
+    /// Packets since our rule was made, or this daemon's first look at it.
+    pub packets: u64,
+    /// Packets a second between the last looks; `None` before the second.
+    pub rate_pps: Option<u64>,
+}
+
+impl Leaked {
+    /// Packets of both kinds.
+    pub fn packets(&self) -> u64 {
+        self.software.packets.saturating_add(self.hardware.packets)
+    }
 }
 
 /// What the running kernel can do; `None` where it could not be asked.

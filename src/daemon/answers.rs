@@ -10,12 +10,14 @@ use super::flow_poll::FlowPoll;
 use super::knowledge::Knowledge;
 use super::lease_files::LeaseFiles;
 use crate::core::control::Control;
-use crate::core::explain::{passed, Wanted};
+use crate::core::explain::{is_in_name_only, passed, Wanted};
+use crate::core::flow_reason::FlowReason;
 use crate::core::flows::select::{page, Order};
 use crate::core::flows::selection::Selection;
 use crate::core::flows::sums::{by_device, by_host};
 use crate::core::flows::view::{self, hosts_called, FlowPage, FlowView, HostQuery};
 use crate::core::flows::Flow;
+use crate::core::status::FlowCounts;
 use crate::netlink::xfrm::{self, Policy};
 use crate::ubus::explain::Evidence;
 use crate::ubus::flows::FlowQuery;
@@ -58,13 +60,18 @@ impl<'a> Answers<'a> {
 
     fn knowledge(&self) -> Knowledge<'_> {
         let ledger = self.flows.table().ledger();
-        Knowledge { control: self.control, ledger, policies: &self.policies }
+        Knowledge { control: self.control, ledger, policies: &self.policies, now: self.now }
     }
 
     /// The flows that somebody means.
     pub fn selected(&self, selection: &Selection) -> Vec<Flow> {
         let (ledger, facts) = (self.flows.table().ledger(), self.knowledge());
         selection.of(self.all(), ledger, self.names, &facts).collect()
+    }
+
+    /// Number of flows by state.
+    pub fn counts(&self) -> FlowCounts {
+        self.flows.table().counts()
     }
 
     /// The answer of `flows`.
@@ -86,16 +93,26 @@ impl<'a> Answers<'a> {
         Ok(hosts::encode(&page, self.control.counted(), now_ms))
     }
 
-    /// The answer of `explain`.
-    pub fn explain(&self, wanted: &Wanted) -> Answer {
+    /// The flow that somebody asks about, the fastest of those that match, and how many do.
+    pub fn find(&self, wanted: &Wanted) -> Option<(Flow, usize)> {
         let matching = self.all().filter(|flow| wanted.matches(flow));
         let mut page = page(matching, Order::Rate, 1, None);
-        let flow = page.flows.pop().ok_or(StatusCode::NotFound)?;
+        page.flows.pop().map(|flow| (flow, page.matched))
+    }
+
+    /// The answer of `explain`.
+    pub fn explain(&self, flow: Flow, matched: usize, evidence: Option<Evidence>) -> Answer {
         let facts = self.knowledge();
         let steps = passed(&flow, &facts);
-        let view = FlowView::of(flow, self.flows.table().ledger(), self.names, &facts);
-        let evidence: Option<Evidence> = None;
-        Ok(explain::encode(&view, page.matched, &steps, evidence))
+        let mut view = FlowView::of(flow, self.flows.table().ledger(), self.names, &facts);
+        // What was seen of this very flow says more than what was seen of all.
+        let seen = evidence.and_then(|seen| is_in_name_only(seen.leaked, seen.carried?));
+        match seen {
+            Some(true) => view.reason = Some((FlowReason::InNameOnly, String::new())),
+            Some(false) => view.reason = None,
+            None => (),
+        }
+        Ok(explain::encode(&view, matched, &steps, evidence))
     }
 }
 

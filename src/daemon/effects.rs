@@ -72,6 +72,9 @@ impl World {
             }
             Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
             Effect::ProbeDevices(devices) => Event::DevicesProbed(self.probe(devices, false)),
+            Effect::SwitchAccounting => Event::AccountingSwitched(kernel::switch_accounting()),
+            // The loop answers the caller.
+            Effect::Done(..) => return None,
             Effect::Commit(commands, generation) => Event::Committed(
                 self.nftables().and_then(|nftables| nftables.commit(commands, generation)),
             ),

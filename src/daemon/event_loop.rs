@@ -12,15 +12,20 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use ubus::BlobMsgTable;
 
 use super::answers::{self, Answers};
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
 use super::lease_files::LeaseFiles;
 use super::options::Options;
+use super::watches::Watches;
+use super::orders::{Orders, Wish};
 use crate::core::control::{Control, Effect, Event};
 use crate::core::explain::Wanted;
 use crate::core::status::Status;
+use crate::core::flows::FlowState;
+use crate::core::orders::Order;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -30,7 +35,7 @@ use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
-use crate::ubus::{flush, history, reload, status};
+use crate::ubus::{history, reload, status};
 use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
@@ -58,7 +63,7 @@ enum Question {
     Hosts(HostsQuery),
     Explain(Wanted),
     History,
-    Flush,
+    Order(Wish),
 }
 
 /// Why the daemon could not start or end well.
@@ -110,10 +115,14 @@ pub struct Daemon {
     flow_error: String,
     /// Callers who wait for a list of flows.
     waiting: Vec<(Question, ReplyTo)>,
+    /// Callers who wait for a transaction.
+    orders: Orders,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
     /// Names of clients.
     names: LeaseFiles,
+    /// Flows that the kernel watches because somebody asked about them.
+    watches: Watches,
 }
 
 impl Daemon {
@@ -144,8 +153,10 @@ impl Daemon {
             bus_error: String::new(),
             flow_error: String::new(),
             waiting: Vec::new(),
+            orders: Orders::default(),
             unread: VecDeque::new(),
             names: LeaseFiles::default(),
+            watches: Watches::default(),
         };
         let sources = [
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
@@ -221,6 +232,12 @@ impl Daemon {
     fn feed(&mut self, event: Event) {
         let mut effects: VecDeque<Effect> = self.control.handle(event, Instant::now()).into();
         while let Some(effect) = effects.pop_front() {
+            if let Effect::Done(number, outcome) = effect {
+                if let Some((reply_to, answer)) = self.orders.end(number, outcome) {
+                    self.bus.reply(reply_to, answer);
+                }
+                continue;
+            }
             // Performing may take its time, so the clock is read for each.
             if let Some(answer) = self.world.perform(effect, Instant::now()) {
                 effects.extend(self.control.handle(answer, Instant::now()));
@@ -354,6 +371,9 @@ impl Daemon {
             warn!("{line}");
         }
         self.flow_error = line;
+        if result.is_ok() {
+            self.judge_leaks();
+        }
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }
@@ -384,7 +404,13 @@ impl Daemon {
                 Request::Hosts(query) => self.ask(Question::Hosts(query), reply_to),
                 Request::Explain(wanted) => self.ask(Question::Explain(wanted), reply_to),
                 Request::History => self.ask(Question::History, reply_to),
-                Request::Flush => self.ask(Question::Flush, reply_to),
+                Request::Flush => self.ask(Question::Order(Wish::Flush), reply_to),
+                Request::Evict(eviction) => {
+                    self.ask(Question::Order(Wish::Evict(eviction)), reply_to);
+                }
+                Request::Release(filter) => {
+                    self.ask(Question::Order(Wish::Release(filter)), reply_to);
+                }
                 Request::Reload => {
                     let read = self.reload();
                     self.bus.reply(reply_to, reload::encode(read));
@@ -412,7 +438,8 @@ impl Daemon {
             return self.answer(&question, reply_to, false);
         };
         flows.look(now);
-        if flows.is_fresh(now) {
+        // What is done to flows must not miss those that were offloaded since.
+        if flows.is_fresh(now) && !matches!(question, Question::Order(_)) {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }
@@ -425,17 +452,26 @@ impl Daemon {
         }
     }
 
-    /// Returns all flows to the classic path; the number of those that were offloaded, or `None`
-    /// when that failed.
-    fn flush(&mut self, listed: bool) -> Option<u32> {
-        if !self.control.offloads() {
-            return Some(0);
+    /// What a list of flows says beside the counts of what leaked.
+    fn judge_leaks(&mut self) {
+        self.refresh();
+        let Some(flows) = &self.flows else { return };
+        let totals = flows.table().ledger().account.totals();
+        let packets = |state| totals.get(state as usize).map_or(0, |carried| carried.packets);
+        let carried = [packets(FlowState::Software), packets(FlowState::Hardware)];
+        self.feed(Event::Carried(carried));
+    }
+
+    /// Has something done to flows; the caller is answered when it is.
+    fn order(&mut self, wish: &Wish, reply_to: ReplyTo, listed: bool) {
+        let about = self.about(listed, Instant::now()).ok();
+        match wish.order(about.as_ref()) {
+            Some((asked, order)) => {
+                let number = self.orders.enter(asked, reply_to);
+                self.feed(Event::Order(number, order));
+            }
+            None => self.bus.reply(reply_to, Err(StatusCode::NoData)),
         }
-        let commits = self.control.commits();
-        self.feed(Event::Flush);
-        let flows = self.known_flows(listed);
-        let counts = flows.map(|flows| flows.table().counts()).unwrap_or_default();
-        (self.control.commits() > commits).then_some(counts.software + counts.hardware)
     }
 
     fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
@@ -452,14 +488,33 @@ impl Daemon {
             }
             Question::Flows(query) => self.about(listed, now).and_then(|a| a.flows(query)),
             Question::Hosts(query) => self.about(listed, now).and_then(|a| a.hosts(query)),
-            Question::Explain(wanted) => self.about(listed, now).and_then(|a| a.explain(wanted)),
+            Question::Explain(wanted) => self.explain(wanted, listed, now),
             Question::History => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
                 flows.map(|flows| history::of(&flows.table().ledger().account))
             }
-            Question::Flush => flush::encode(self.flush(listed)),
+            Question::Order(wish) => return self.order(wish, reply_to, listed),
         };
         self.bus.reply(reply_to, answer);
+    }
+
+    /// Explains a flow, and has an offloaded one watched, so that the next answer knows more.
+    fn explain(
+        &mut self,
+        wanted: &Wanted,
+        listed: bool,
+        now: Instant,
+    ) -> Result<BlobMsgTable, StatusCode> {
+        let about = self.about(listed, now)?;
+        let (flow, matched) = about.find(wanted).ok_or(StatusCode::NotFound)?;
+        let evidence = self.watches.evidence(&flow, &self.control, now);
+        let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
+        if flow.state != FlowState::Classic {
+            // Nobody waits for the order: without it the next answer only knows less.
+            self.feed(Event::Order(Orders::NOBODY, Order::Watch { id: flow.id }));
+            self.watches.begin(&flow, &self.control, now);
+        }
+        answer
     }
 
     /// What answers about flows are made from.

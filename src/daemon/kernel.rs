@@ -16,6 +16,7 @@ use crate::netlink::{errno_text, Error};
 
 /// A table that never exists: it only occurs in dry runs.
 const PROBE_TABLE: &str = "flowtabled_probe";
+const ACCOUNTING: &str = "/proc/sys/net/netfilter/nf_conntrack_acct";
 /// A device that nobody has.
 const NO_DEVICE: &str = "flowtabled-none";
 
@@ -23,7 +24,7 @@ const NO_DEVICE: &str = "flowtabled-none";
 pub fn abilities(nftables: Option<&mut Nftables>) -> KernelAbilities {
     let mut abilities = KernelAbilities {
         release: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
-        accounting: read("/proc/sys/net/netfilter/nf_conntrack_acct").map(|value| value == "1"),
+        accounting: read(ACCOUNTING).map(|value| value == "1"),
         conntrack: conntrack_lists(),
         ..KernelAbilities::default()
     };
@@ -118,6 +119,11 @@ fn conntrack_lists() -> Option<bool> {
         Some(ack) => MISSING.contains(&ack.errno).then_some(false),
         None => stats::parse_entries(&message).ok()?.map(|_| true),
     }
+}
+
+/// Makes conntrack count connections that begin from now on; the fault in words.
+pub fn switch_accounting() -> Result<(), String> {
+    std::fs::write(ACCOUNTING, "1\n").map_err(|error| format!("writing {ACCOUNTING}: {error}"))
 }
 
 fn read(path: &str) -> Option<String> {

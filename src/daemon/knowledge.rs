@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What is known about a flow besides itself, brought together from where it is.
 
+use std::time::Instant;
+
 use crate::core::control::Control;
 use crate::core::explain::Facts;
 use crate::core::flows::ledger::Ledger;
+use crate::core::flows::FlowState;
 use crate::netlink::xfrm::Policy;
 
 /// The parts.
@@ -15,6 +18,8 @@ pub struct Knowledge<'a> {
     pub ledger: &'a Ledger,
     /// IPsec.
     pub policies: &'a [Policy],
+    /// The present instant.
+    pub now: Instant,
 }
 
 impl Facts for Knowledge<'_> {
@@ -30,12 +35,18 @@ impl Facts for Knowledge<'_> {
         self.control.table_between(input, output).map(str::to_owned)
     }
 
-    fn bypassed_s(&self, _id: u32) -> Option<u32> {
-        None
+    fn bypassed_s(&self, id: u32) -> Option<u32> {
+        // Rounded up: 0 would look like the end.
+        let seconds = self.control.bypassed(id, self.now)?.as_millis().div_ceil(1000);
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     fn policies(&self) -> &[Policy] {
         self.policies
+    }
+
+    fn leaking(&self, state: FlowState) -> Option<String> {
+        self.control.leaking(state)
     }
 
     fn keeps_closed(&self) -> bool {

@@ -11,6 +11,8 @@ pub mod knowledge;
 pub mod lease_files;
 pub mod logging;
 pub mod options;
+mod orders;
 pub mod surroundings;
+mod watches;
 
 pub use event_loop::{Daemon, RunError};

@@ -17,6 +17,8 @@
 //! path. A page that is too long for one reply ends early, and `next` follows it: no flow is
 //! left out.
 
+use std::time::Duration;
+
 use ubus::{BlobMsgTable, BlobType};
 
 use super::flow_filter::{self, valid, PARTITION, PROTOCOL, STATE};
@@ -97,6 +99,9 @@ pub(super) fn paging(
 fn limit(number: i32) -> Option<usize> {
     usize::try_from(number).ok().filter(|limit| (1..=PAGE_MAX).contains(limit))
 }
+
+/// How much longer a flow is kept on the classic path, by conntrack's id; `None` when it is not.
+pub type Bypassed<'a> = &'a dyn Fn(u32) -> Option<Duration>;
 
 /// The reply: as much of a page, made in this order, as fits.
 pub fn encode(page: &FlowPage, order: Order) -> BlobMsgTable {

@@ -4,6 +4,7 @@
 use super::*;
 use crate::core::flows::place::Place;
 use crate::core::flows::select;
+use crate::core::flows::FlowState;
 use crate::netlink::conntrack::entry::Counters;
 use crate::netlink::conntrack::tcp_state::TcpState;
 use crate::netlink::conntrack::tuple::{Addresses, Icmp};
@@ -78,7 +79,7 @@ fn page(flows: Vec<Flow>) -> Page {
 }
 
 fn shown(page: &Page) -> String {
-    json::render(encode(page, Order::Rate).contents()).unwrap()
+    json::render(encode(page, Order::Rate, &|_| None).contents()).unwrap()
 }
 
 #[test]
@@ -218,9 +219,19 @@ fn longest(id: u32, age_ms: u32) -> Flow {
 }
 
 #[test]
+fn a_flow_kept_on_the_classic_path_says_how_long() {
+    let page = page(vec![plain(), ping()]);
+    let left = |id| (id == plain().id).then_some(Duration::from_millis(1001));
+    let text = json::render(encode(&page, Order::Rate, &left).contents()).unwrap();
+    assert_eq!(text.matches(r#""bypassed_s":2"#).count(), 2, "{text}");
+    let text = json::render(encode(&page, Order::Rate, &|_| None).contents()).unwrap();
+    assert!(!text.contains("bypassed_s"), "{text}");
+}
+
+#[test]
 fn the_longest_flows_do_not_fit_one_reply() {
     let flows = (0..100).map(|id| longest(id, 1)).collect();
-    let reply = encode(&page(flows), Order::Age);
+    let reply = encode(&page(flows), Order::Age, &|_| Some(Duration::from_secs(86_400)));
     let fitted = json::render(reply.contents()).unwrap().matches("state_age_s").count();
     assert!((60..100).contains(&fitted), "{fitted}");
     assert!(reply.contents().len() < 64 * 1024);
@@ -260,7 +271,7 @@ proptest! {
         loop {
             let all = flows.iter().cloned();
             let page = select::page(all, &Filter::default(), Order::Age, limit, after);
-            let reply = encode(&page, Order::Age);
+            let reply = encode(&page, Order::Age, &|_| Some(Duration::from_secs(86_400)));
             prop_assert!(reply.contents().len() < 64 * 1024);
             let part = ids(reply.contents());
             prop_assert!(!part.is_empty() || flows.is_empty());

@@ -5,10 +5,10 @@ use ubus::BlobBuilder;
 
 use super::policy::Policy;
 use super::status_code::StatusCode;
-use super::{devices, explain, flows, flush, history, hosts, reload, status};
+use super::{devices, evict, explain, flows, flush, history, hosts, release, reload, status};
 
 /// All methods, in the order of the signature.
-pub const METHODS: [Policy; 8] = [
+pub const METHODS: [Policy; 10] = [
     status::POLICY,
     devices::POLICY,
     flows::POLICY,
@@ -16,6 +16,8 @@ pub const METHODS: [Policy; 8] = [
     explain::POLICY,
     history::POLICY,
     flush::POLICY,
+    evict::POLICY,
+    release::POLICY,
     reload::POLICY,
 ];
 
@@ -58,6 +60,18 @@ mod tests {
             0x85, 0, 0, 20, 0, 6, b'c', b'u', b'r', b's', b'o', b'r', 0, 0, 0, 0, 0, 0, 0, 3,
             0x82, 0, 0, 16, 0, 7, b'h', b'i', b's', b't', b'o', b'r', b'y', 0, 0, 0,
             0x82, 0, 0, 12, 0, 5, b'f', b'l', b'u', b's', b'h', 0,
+            0x82, 0, 0, 108, 0, 5, b'e', b'v', b'i', b'c', b't', 0,
+            0x85, 0, 0, 16, 0, 5, b's', b't', b'a', b't', b'e', 0, 0, 0, 0, 3,
+            0x85, 0, 0, 20, 0, 7, b'a', b'd', b'd', b'r', b'e', b's', b's', 0, 0, 0, 0, 0, 0, 3,
+            0x85, 0, 0, 16, 0, 4, b'p', b'o', b'r', b't', 0, 0, 0, 0, 0, 5,
+            0x85, 0, 0, 20, 0, 8, b'p', b'r', b'o', b't', b'o', b'c', b'o', b'l', 0, 0, 0, 0, 0, 3,
+            0x85, 0, 0, 24, 0, 10, b'd', b'u', b'r', b'a', b't', b'i', b'o', b'n', b'_', b's', 0, 0, 0, 0,
+            0, 0, 0, 5,
+            0x82, 0, 0, 88, 0, 7, b'r', b'e', b'l', b'e', b'a', b's', b'e', 0, 0, 0,
+            0x85, 0, 0, 16, 0, 5, b's', b't', b'a', b't', b'e', 0, 0, 0, 0, 3,
+            0x85, 0, 0, 20, 0, 7, b'a', b'd', b'd', b'r', b'e', b's', b's', 0, 0, 0, 0, 0, 0, 3,
+            0x85, 0, 0, 16, 0, 4, b'p', b'o', b'r', b't', 0, 0, 0, 0, 0, 5,
+            0x85, 0, 0, 20, 0, 8, b'p', b'r', b'o', b't', b'o', b'c', b'o', b'l', 0, 0, 0, 0, 0, 3,
             0x82, 0, 0, 16, 0, 6, b'r', b'e', b'l', b'o', b'a', b'd', 0, 0, 0, 0,
         ];
         assert_eq!(signature(), wanted);

@@ -9,6 +9,7 @@
 pub mod carried;
 pub mod connection;
 pub mod devices;
+pub mod evict;
 pub mod explain;
 pub mod flow_filter;
 pub mod flows;
@@ -20,6 +21,7 @@ pub mod json;
 pub mod methods;
 pub mod outbox;
 pub mod policy;
+pub mod release;
 pub mod reload;
 pub mod reply;
 pub mod request;

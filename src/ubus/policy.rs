@@ -28,6 +28,10 @@ pub enum Method {
     History,
     /// Returns all flows to the classic path.
     Flush,
+    /// Returns some flows to the classic path and keeps them there.
+    Evict,
+    /// Lets flows leave the classic path.
+    Release,
     /// Reads the configuration again.
     Reload,
 }

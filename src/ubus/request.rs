@@ -4,12 +4,15 @@
 use ubus::envelope::{self, UbusAttr};
 use ubus::wire::{Header, ObjId, PeerId};
 
+use super::evict::Eviction;
+use super::flow_filter;
 use super::flows::FlowQuery;
 use super::hosts::HostsQuery;
 use super::methods;
 use super::policy::{Arguments, Method};
 use super::status_code::StatusCode;
 use crate::core::explain::Wanted;
+use crate::core::flows::selection::Selection;
 
 /// What a caller asks for, with checked arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub enum Request {
     History,
     /// Return all flows to the classic path.
     Flush,
+    /// Return some flows to the classic path and keep them there.
+    Evict(Eviction),
+    /// Let these flows leave the classic path.
+    Release(Selection),
     /// Read the configuration again.
     Reload,
 }
@@ -99,6 +106,8 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
         Method::Explain => Request::Explain(super::explain::wanted(&arguments)?),
         Method::History => Request::History,
         Method::Flush => Request::Flush,
+        Method::Evict => Request::Evict(Eviction::of(&arguments)?),
+        Method::Release => Request::Release(flow_filter::read(&arguments)?),
         Method::Reload => Request::Reload,
     }))
 }

@@ -10,7 +10,9 @@
 //! | `detail` | string | object or kernel's words of the reason; absent when there is none |
 //! | `flows` | table | int32 `classic`, `software`, `hardware`; absent when unknown |
 //! | `polling` | table | see [`Polling`]: int32 `interval_s`, `lists`, `failed`, `last_ms`, `cpu_ms`, `entries`, `overruns`; int64 `events`, `left_out`, `ended_unseen`; absent when unknown |
-//! | `leaked_packets` | int64 | absent when unknown |
+//! | `leaked_packets` | int64 | sum of `leaked`; absent when unknown |
+//! | `leaked` | table | tables `software`, `hardware` with int64 `packets`, `rate` (packets a second) |
+//! | `bypassed` | int32 | connections kept on the classic path; absent when unknown |
 //! | `kernel` | table | `release`, booleans `flowtable`, `named_hooks`, `conntrack`, `accounting` |
 //! | `commits` | int64 | how often the wanted state was committed |
 //! | `links_left_out` | int64 | devices beyond the number that is looked at |
@@ -24,7 +26,7 @@ use ubus::BlobMsgTable;
 
 use super::policy::{Method, Policy};
 use super::reply::Reply;
-use crate::core::status::{Polling, Status};
+use crate::core::status::{Leak, Polling, Status};
 
 /// The method takes no arguments.
 pub const POLICY: Policy = Policy { method: Method::Status, name: "status", arguments: &[] };
@@ -51,8 +53,15 @@ pub fn encode(status: &Status) -> BlobMsgTable {
     if let Some(polling) = &status.polling {
         reply.table("polling", |r| encode_polling(r, polling));
     }
-    if let Some(leaked) = status.leaked_packets {
-        reply.long_count("leaked_packets", leaked);
+    if let Some(leaked) = status.leaked {
+        reply.long_count("leaked_packets", leaked.packets());
+        reply.table("leaked", |r| {
+            r.table("software", |r| leak(r, leaked.software));
+            r.table("hardware", |r| leak(r, leaked.hardware));
+        });
+    }
+    if let Some(bypassed) = status.bypassed {
+        reply.count("bypassed", u32::try_from(bypassed).unwrap_or(u32::MAX));
     }
     reply.table("kernel", |r| {
         r.text_unless_empty("release", &status.kernel.release);
@@ -96,12 +105,19 @@ fn encode_polling(r: &mut Reply, polling: &Polling) {
     r.long_count("ended_unseen", polling.ended_unseen);
 }
 
+fn leak(reply: &mut Reply, leak: Leak) {
+    reply.long_count("packets", leak.packets);
+    if let Some(rate) = leak.rate_pps {
+        reply.long_count("rate", rate);
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::core::reason::Reason;
     use crate::core::settings::Mode;
-    use crate::core::status::{FlowCounts, KernelAbilities, ListCost, TableStatus};
+    use crate::core::status::{FlowCounts, KernelAbilities, Leaked, ListCost, TableStatus};
     use crate::ubus::json;
 
     /// A status with every key.
@@ -139,7 +155,11 @@ pub(crate) mod tests {
                 left_out: 3,
                 ended_unseen: 4,
             }),
-            leaked_packets: Some(17),
+            leaked: Some(Leaked {
+                software: Leak { packets: 12, rate_pps: Some(3) },
+                hardware: Leak { packets: 5, rate_pps: None },
+            }),
+            bypassed: Some(2),
             kernel: KernelAbilities {
                 release: "6.12.55".into(),
                 flowtable: Some(true),
@@ -166,6 +186,8 @@ pub(crate) mod tests {
                 + r#""polling":{"interval_s":30,"lists":1200,"failed":1,"last_ms":9,"#
                 + r#""cpu_ms":7,"entries":440,"events":5000000000,"overruns":2,"#
                 + r#""left_out":3,"ended_unseen":4},"leaked_packets":17,"#
+                + r#""leaked":{"software":{"packets":12,"rate":3},"hardware":{"packets":5}},"#
+                + r#""bypassed":2,"#
                 + r#""kernel":{"release":"6.12.55","flowtable":true,"named_hooks":false,"#
                 + r#""conntrack":true},"commits":4,"links_left_out":0,"#
                 + r#""last_error":"nf_tables: table flowtabled_sw: device busy","#

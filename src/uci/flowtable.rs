@@ -23,6 +23,8 @@ pub struct Flowtable {
     pub enabled: bool,
     /// `counter`.
     pub counter: bool,
+    /// `accounting`.
+    pub accounting: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
     /// `config device` sections, one rule for each of their names.
@@ -67,9 +69,11 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        self.unknown_options(view, &["enabled", "counter", "priority", "lease_file"]);
+        let known = ["enabled", "counter", "accounting", "priority", "lease_file"];
+        self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
+        self.accounting = view.boolean("accounting", self.accounting)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
@@ -164,6 +168,7 @@ mod tests {
         Flowtable {
             enabled: true,
             counter: true,
+            accounting: false,
             priority: 0,
             device_rules: Vec::new(),
             lease_files: vec!["/tmp/dhcp.leases".into()],
@@ -188,10 +193,16 @@ mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option priority -10\n",
+             option accounting on\noption priority -10\n",
         )
         .unwrap();
-        let expected = Flowtable { enabled: false, counter: false, priority: -10, ..defaults() };
+        let expected = Flowtable {
+            enabled: false,
+            counter: false,
+            accounting: true,
+            priority: -10,
+            ..defaults()
+        };
         assert_eq!(flowtable, expected);
     }
 
@@ -296,7 +307,7 @@ mod tests {
         #[test]
         fn any_value_is_read_or_refused(
             command in "option|list",
-            option in "name|offload|enabled|counter|priority|lease_file",
+            option in "name|offload|enabled|counter|accounting|priority|lease_file",
             value in "[^'\\x00]*",
         ) {
             let line = format!("{command} {option} '{value}'\n");

@@ -62,6 +62,7 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
     let mut flowtable = flowtable::Flowtable {
         enabled: defaults.enabled,
         counter: defaults.counter,
+        accounting: defaults.accounting,
         priority: defaults.priority,
         device_rules: defaults.device_rules,
         lease_files: defaults.lease_files,
@@ -77,6 +78,7 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         enabled: flowtable.enabled,
         requested: firewall.requested,
         counter: flowtable.counter,
+        accounting: flowtable.accounting,
         priority: flowtable.priority,
         zones: firewall.zones,
         interfaces: network.interfaces,

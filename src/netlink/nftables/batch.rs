@@ -112,8 +112,15 @@ impl Batch {
 
     /// How many sequence numbers the finished batch uses at most.
     pub fn sequences(&self) -> u32 {
-        // A new set with elements is two messages; begin and end are one each.
-        u32::try_from(self.commands.len()).map_or(u32::MAX, |count| count * 2 + 2)
+        // Begin and end are one each; elements take as many as they need.
+        let elements = |command: &Command| match command {
+            Command::AddSet(set) | Command::AddElements(set) | Command::RemoveElements(set) => {
+                set.element_messages()
+            }
+            _ => 0,
+        };
+        let elements: usize = self.commands.iter().map(elements).sum();
+        u32::try_from(self.commands.len() + elements + 2).unwrap_or(u32::MAX)
     }
 
     /// Second stage. `first_sequence` begins the numbers of its messages. With a `generation` the
@@ -217,13 +224,10 @@ impl Stage {
             Command::DeleteSet(set) => {
                 self.message(command, set::NFT_MSG_DELSET, ack, |w| set.emit_name(w));
             }
-            Command::AddElements(set) => {
-                let number = set::NFT_MSG_NEWSETELEM;
-                self.message(command, number, new, |w| set.emit_elements(w, None));
-            }
+            Command::AddElements(set) => self.add_elements(command, set, None, ack),
             Command::RemoveElements(set) => {
                 let number = set::NFT_MSG_DELSETELEM;
-                self.message(command, number, ack, |w| set.emit_elements(w, None));
+                self.parts(command, number, (0, ack), set, &|w, part| set.emit_keys(w, part));
             }
             Command::AddRule(rule) => {
                 let flags = NLM_F_APPEND | new;
@@ -236,13 +240,31 @@ impl Stage {
     }
 
     fn add_set(&mut self, command: &Command, set: &Set, id: u32, ack: u16) {
-        let new = NLM_F_CREATE;
-        if set.elements.is_empty() {
-            self.message(command, set::NFT_MSG_NEWSET, new | ack, |w| set.emit(w, id));
-        } else {
-            self.message(command, set::NFT_MSG_NEWSET, new, |w| set.emit(w, id));
-            let number = set::NFT_MSG_NEWSETELEM;
-            self.message(command, number, new | ack, |w| set.emit_elements(w, Some(id)));
+        let ack_here = if set.elements.is_empty() { ack } else { 0 };
+        let flags = NLM_F_CREATE | ack_here;
+        self.message(command, set::NFT_MSG_NEWSET, flags, |w| set.emit(w, id));
+        self.add_elements(command, set, Some(id), ack);
+    }
+
+    fn add_elements(&mut self, command: &Command, set: &Set, id: Option<u32>, ack: u16) {
+        let emit = |w: &mut Writer, part| set.emit_elements(w, part, id);
+        self.parts(command, set::NFT_MSG_NEWSETELEM, (NLM_F_CREATE, ack), set, &emit);
+    }
+
+    /// The elements of a set in as many messages as they take; the last may ask for an
+    /// acknowledgement.
+    fn parts(
+        &mut self,
+        command: &Command,
+        number: u16,
+        (flags, ack): (u16, u16),
+        set: &Set,
+        emit: &dyn Fn(&mut Writer, usize),
+    ) {
+        let count = set.element_messages();
+        for part in 0..count {
+            let ack = if part + 1 == count { ack } else { 0 };
+            self.message(command, number, flags | ack, |w| emit(w, part));
         }
     }
 }
@@ -343,17 +365,38 @@ mod tests {
         assert_eq!(batch.refusal(1, &ack).object, "begin a transaction");
     }
 
+    fn set(elements: u16) -> Set {
+        let keys = (0..elements).map(|number| number.to_be_bytes().to_vec());
+        Set::of(&Table::inet("t"), "s", set::KeyType::Other(13, 2), keys)
+    }
+
     #[test]
     fn sequences_are_enough() {
-        let set = Set {
-            table: Table::inet("t"),
-            name: "s".into(),
-            key_type: set::KeyType::InetProto,
-            elements: [vec![6]].into(),
-        };
-        let batch = Batch::new(vec![Command::AddSet(set)]);
-        let bound = batch.sequences();
-        let finished = batch.finish(1, None, true);
-        assert!(Messages::new(finished.bytes()).count() as u32 <= bound);
+        for elements in [0, 1, 500, 501, 4096] {
+            let set = set(elements);
+            let batch = Batch::new(vec![
+                Command::AddSet(set.clone()),
+                Command::AddElements(set.clone()),
+                Command::RemoveElements(set),
+                Command::AddTable(Table::inet("t")),
+            ]);
+            let bound = batch.sequences();
+            let finished = batch.finish(1, None, true);
+            assert!(Messages::new(finished.bytes()).count() as u32 <= bound);
+        }
+    }
+
+    #[test]
+    fn many_elements_are_split_and_none_is_lost() {
+        let set = set(1234);
+        let batch = Batch::new(vec![Command::AddSet(set.clone())]).finish(1, None, true);
+        let messages: Vec<_> = Messages::new(batch.bytes()).map(Result::unwrap).collect();
+        let mut read = Set { elements: std::collections::BTreeMap::new(), ..set.clone() };
+        for message in messages.iter().filter(|m| m.kind == kind(set::NFT_MSG_NEWSETELEM)) {
+            read.parse_elements(message).unwrap();
+        }
+        assert_eq!(read, set);
+        let acks: Vec<bool> = messages.iter().map(|m| m.flags & NLM_F_ACK != 0).collect();
+        assert_eq!(acks, [false, false, false, false, true, false]);
     }
 }

@@ -25,6 +25,7 @@ const NFTA_CT_DREG: u16 = 1;
 const NFTA_CT_KEY: u16 = 2;
 const NFT_CT_STATE: u32 = 0;
 const NFT_CT_STATUS: u32 = 2;
+pub(super) const NFT_CT_ID: u32 = 23;
 
 const NFTA_BITWISE_SREG: u16 = 1;
 const NFTA_BITWISE_DREG: u16 = 2;
@@ -87,6 +88,8 @@ pub enum CtKey {
     State,
     /// IPS_* bits, 4 bytes in host order.
     Status,
+    /// The connection's number, 4 bytes that are those of CTA_ID (both are `nf_ct_get_id()`).
+    Id,
     /// Any other key, by its number.
     Other(u32),
 }
@@ -96,12 +99,13 @@ impl CtKey {
         match self {
             CtKey::State => NFT_CT_STATE,
             CtKey::Status => NFT_CT_STATUS,
+            CtKey::Id => NFT_CT_ID,
             CtKey::Other(number) => number,
         }
     }
 
     fn from_number(number: u32) -> CtKey {
-        [CtKey::State, CtKey::Status]
+        [CtKey::State, CtKey::Status, CtKey::Id]
             .into_iter()
             .find(|key| key.number() == number)
             .unwrap_or(CtKey::Other(number))
@@ -196,6 +200,26 @@ impl Expression {
             Expression::Ct(key),
             Expression::Bitwise { mask: bits.to_ne_bytes().to_vec(), xor: vec![0; 4] },
             Expression::Cmp { operator: Operator::NotEqual, value: vec![0; 4] },
+        ]
+    }
+
+    /// Two steps: load the connection's number and go on when it is a key of `set`.
+    pub fn ct_id_in(set: &str) -> [Expression; 2] {
+        [Expression::Ct(CtKey::Id), Expression::Lookup { set: set.to_owned(), inverted: false }]
+    }
+
+    /// Two steps: load the connection's number and go on when it is no key of `set`.
+    pub fn ct_id_not_in(set: &str) -> [Expression; 2] {
+        [Expression::Ct(CtKey::Id), Expression::Lookup { set: set.to_owned(), inverted: true }]
+    }
+
+    /// Three steps: load a 4-byte property of the connection, keep `bits`, and go on when what
+    /// remains is a key of `set`.
+    pub fn ct_bits_in(key: CtKey, bits: u32, set: &str) -> [Expression; 3] {
+        [
+            Expression::Ct(key),
+            Expression::Bitwise { mask: bits.to_ne_bytes().to_vec(), xor: vec![0; 4] },
+            Expression::Lookup { set: set.to_owned(), inverted: false },
         ]
     }
 
@@ -302,7 +326,12 @@ impl Expression {
             Expression::FlowOffload { flowtable } => {
                 data.string(NFTA_FLOW_TABLE_NAME, flowtable);
             }
-            Expression::Counter { .. } | Expression::Other { .. } => (),
+            // The kernel starts at 0 unless told.
+            Expression::Counter { packets: 0, bytes: 0 } | Expression::Other { .. } => (),
+            Expression::Counter { packets, bytes } => {
+                data.u64_be(NFTA_COUNTER_BYTES, *bytes);
+                data.u64_be(NFTA_COUNTER_PACKETS, *packets);
+            }
         });
     }
 }

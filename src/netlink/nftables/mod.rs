@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod chain;
+pub mod element;
 pub mod event;
 pub mod expression;
 pub mod flowtable;
@@ -23,6 +24,7 @@ use super::message::Message;
 
 pub use batch::{Batch, Command, FinishedBatch};
 pub use chain::{Chain, ChainHook};
+pub use element::{Counted, Element};
 pub use expression::{CtKey, Expression, MetaKey, Operator};
 pub use flowtable::Flowtable;
 pub use query::Nftables;

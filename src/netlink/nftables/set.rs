@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Named sets with single keys, and their elements.
+//! Named sets with single keys.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use netlink_packet_core::DecodeError;
 
+use super::element::{self, Element};
+use super::expression::{Expression, NFT_CT_ID};
 use super::{split_header, write_header, Table};
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
@@ -19,10 +21,15 @@ pub(super) const NFT_MSG_DELSETELEM: u16 = 14;
 
 const NFTA_SET_TABLE: u16 = 1;
 const NFTA_SET_NAME: u16 = 2;
+const NFTA_SET_FLAGS: u16 = 3;
 const NFTA_SET_KEY_TYPE: u16 = 4;
 const NFTA_SET_KEY_LEN: u16 = 5;
 const NFTA_SET_ID: u16 = 10;
+const NFTA_SET_GC_INTERVAL: u16 = 12;
 const NFTA_SET_USERDATA: u16 = 13;
+const NFTA_SET_EXPR: u16 = 17;
+
+const NFT_SET_TIMEOUT: u32 = 0x10;
 
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 const NFTA_SET_ELEM_LIST_SET: u16 = 2;
@@ -30,14 +37,26 @@ const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
 const NFTA_SET_ELEM_LIST_SET_ID: u16 = 4;
 
 const NFTA_LIST_ELEM: u16 = 1;
-const NFTA_SET_ELEM_KEY: u16 = 1;
-const NFTA_DATA_VALUE: u16 = 1;
+
+/// An attribute holds 64 KiB, and an element with a timeout and a counter takes 76 bytes.
+pub(super) const ELEMENTS_PER_MESSAGE: usize = 500;
+/// An element that has expired is no key any more; the kernel need not hurry to free it. Unless
+/// told, it looks every second, whether there are elements or not.
+const GC_INTERVAL_MS: u32 = 60_000;
 
 /// libnftnl's `NFTNL_UDATA_SET_KEYBYTEORDER`: type, length, then a u32 in host order that lets
 /// `nft list` print the elements in the right byte order.
 const UDATA_KEYBYTEORDER: [u8; 2] = [0, 4];
 const BYTEORDER_HOST: u32 = 1;
 const BYTEORDER_BIG: u32 = 2;
+/// libnftnl's `NFTNL_UDATA_SET_KEY_TYPEOF`: a nest of the kind of expression (nft's `EXPR_CT`) and
+/// what belongs to it: the kernel's key and a direction, here none. All are u32 in host order.
+const UDATA_KEY_TYPEOF: u8 = 3;
+const UDATA_TYPEOF_EXPR: [u8; 2] = [0, 4];
+const UDATA_TYPEOF_DATA: u8 = 1;
+const UDATA_CT_KEY: [u8; 2] = [0, 4];
+const UDATA_CT_DIRECTION: [u8; 2] = [1, 4];
+const EXPR_CT: u32 = 12;
 
 /// Type of a set's key. The number is opaque to the kernel and tells `nft list` how to print it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +65,17 @@ pub enum KeyType {
     Ifname,
     /// IP protocol number, 1 byte.
     InetProto,
+    /// Conntrack's number of a connection: the 4 bytes of CTA_ID as they are on the wire.
+    CtId,
+    /// IPS_* bits, 4 bytes in host order.
+    CtStatus,
     /// Any other: nft's type number and the length in bytes.
     Other(u32, u32),
 }
 
+const TYPE_INTEGER: u32 = 4;
 const TYPE_INET_PROTO: u32 = 12;
+const TYPE_CT_STATUS: u32 = 28;
 const TYPE_IFNAME: u32 = 41;
 /// IFNAMSIZ.
 const IFNAME_LEN: usize = 16;
@@ -60,16 +85,44 @@ impl KeyType {
         match self {
             KeyType::Ifname => (TYPE_IFNAME, IFNAME_LEN as u32),
             KeyType::InetProto => (TYPE_INET_PROTO, 1),
+            KeyType::CtId => (TYPE_INTEGER, 4),
+            KeyType::CtStatus => (TYPE_CT_STATUS, 4),
             KeyType::Other(number, length) => (number, length),
         }
     }
 
     fn from_numbers(number: u32, length: u32) -> KeyType {
-        [KeyType::Ifname, KeyType::InetProto]
+        [KeyType::Ifname, KeyType::InetProto, KeyType::CtId, KeyType::CtStatus]
             .into_iter()
             .find(|known| known.numbers() == (number, length))
             .unwrap_or(KeyType::Other(number, length))
     }
+
+    /// What tells `nft list` how to print the keys.
+    fn userdata(self) -> Vec<u8> {
+        let byteorder = match self {
+            KeyType::Ifname | KeyType::CtStatus => BYTEORDER_HOST,
+            _ => BYTEORDER_BIG,
+        };
+        let mut userdata = number(UDATA_KEYBYTEORDER, byteorder);
+        if self == KeyType::CtId {
+            // Numbers without a name for their kind could not be loaded again.
+            let direction = number(UDATA_CT_DIRECTION, u32::MAX);
+            let data = [number(UDATA_CT_KEY, NFT_CT_ID), direction].concat();
+            let kind = number(UDATA_TYPEOF_EXPR, EXPR_CT);
+            let nest = [kind, nested(UDATA_TYPEOF_DATA, &data)].concat();
+            userdata.extend(nested(UDATA_KEY_TYPEOF, &nest));
+        }
+        userdata
+    }
+}
+
+fn number(head: [u8; 2], value: u32) -> Vec<u8> {
+    [head.as_slice(), &value.to_ne_bytes()].concat()
+}
+
+fn nested(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[kind, body.len() as u8], body].concat()
 }
 
 /// The key bytes of a device name. Names longer than the kernel's 15 bytes are cut.
@@ -89,11 +142,32 @@ pub struct Set {
     pub name: String,
     /// Type of the key.
     pub key_type: KeyType,
-    /// Keys, each as long as the type says.
-    pub elements: BTreeSet<Vec<u8>>,
+    /// Its elements may expire (NFT_SET_TIMEOUT).
+    pub expiring: bool,
+    /// Each of its elements counts the packets that match it.
+    pub counting: bool,
+    /// Keys, each as long as the type says, and what belongs to them.
+    pub elements: BTreeMap<Vec<u8>, Element>,
 }
 
 impl Set {
+    /// A set of keys that stay.
+    pub fn of(
+        table: &Table,
+        name: &str,
+        key_type: KeyType,
+        keys: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Set {
+        Set {
+            table: table.clone(),
+            name: name.to_owned(),
+            key_type,
+            expiring: false,
+            counting: false,
+            elements: keys.into_iter().map(|key| (key, Element::default())).collect(),
+        }
+    }
+
     /// Reads a NEWSET answer or event; the elements come by [`Set::parse_elements`].
     ///
     /// # Errors
@@ -101,10 +175,15 @@ impl Set {
     pub fn parse(message: &Message<'_>) -> Result<Set, DecodeError> {
         let (family, _, attributes) = split_header(message)?;
         let (mut table, mut name, mut key_type, mut key_len) = (String::new(), String::new(), 0, 0);
+        let (mut flags, mut counting) = (0, false);
         attribute::for_each(attributes, |kind, value| {
             match kind {
                 NFTA_SET_TABLE => table = attribute::string(value),
                 NFTA_SET_NAME => name = attribute::string(value),
+                NFTA_SET_FLAGS => flags = attribute::u32_be(value)?,
+                NFTA_SET_EXPR => {
+                    counting = matches!(Expression::parse(value)?, Expression::Counter { .. });
+                }
                 NFTA_SET_KEY_TYPE => key_type = attribute::u32_be(value)?,
                 NFTA_SET_KEY_LEN => key_len = attribute::u32_be(value)?,
                 _ => (),
@@ -115,11 +194,13 @@ impl Set {
             table: Table { family, name: table },
             name,
             key_type: KeyType::from_numbers(key_type, key_len),
-            elements: BTreeSet::new(),
+            expiring: flags & NFT_SET_TIMEOUT != 0,
+            counting,
+            elements: BTreeMap::new(),
         })
     }
 
-    /// Adds the keys of a NEWSETELEM answer.
+    /// Adds the elements of a NEWSETELEM answer.
     ///
     /// # Errors
     /// The message is shorter than its lengths say.
@@ -127,15 +208,8 @@ impl Set {
         let (_, _, attributes) = split_header(message)?;
         attribute::for_each(attributes, |kind, list| match kind {
             NFTA_SET_ELEM_LIST_ELEMENTS => attribute::for_each(list, |_, element| {
-                attribute::for_each(element, |kind, key| match kind {
-                    NFTA_SET_ELEM_KEY => attribute::for_each(key, |kind, value| {
-                        if kind == NFTA_DATA_VALUE {
-                            self.elements.insert(value.to_vec());
-                        }
-                        Ok(())
-                    }),
-                    _ => Ok(()),
-                })
+                self.elements.extend(Element::parse(element)?);
+                Ok(())
             }),
             _ => Ok(()),
         })
@@ -144,15 +218,18 @@ impl Set {
     /// The set itself; `id` is unique within the batch.
     pub(super) fn emit(&self, writer: &mut Writer, id: u32) {
         let (number, length) = self.key_type.numbers();
-        let byteorder =
-            if self.key_type == KeyType::Ifname { BYTEORDER_HOST } else { BYTEORDER_BIG };
         self.emit_name(writer);
+        if self.expiring {
+            writer.u32_be(NFTA_SET_FLAGS, NFT_SET_TIMEOUT);
+            writer.u32_be(NFTA_SET_GC_INTERVAL, GC_INTERVAL_MS);
+        }
         writer.u32_be(NFTA_SET_KEY_TYPE, number);
         writer.u32_be(NFTA_SET_KEY_LEN, length);
         writer.u32_be(NFTA_SET_ID, id);
-        let mut userdata = UDATA_KEYBYTEORDER.to_vec();
-        userdata.extend_from_slice(&byteorder.to_ne_bytes());
-        writer.bytes(NFTA_SET_USERDATA, &userdata);
+        writer.bytes(NFTA_SET_USERDATA, &self.key_type.userdata());
+        if self.counting {
+            writer.nest(NFTA_SET_EXPR, |nest| Expression::counter().emit(nest));
+        }
     }
 
     pub(super) fn emit_name(&self, writer: &mut Writer) {
@@ -161,19 +238,39 @@ impl Set {
         writer.string(NFTA_SET_NAME, &self.name);
     }
 
-    /// The elements, to add or to take away; `id` names a set of the same batch.
-    pub(super) fn emit_elements(&self, writer: &mut Writer, id: Option<u32>) {
+    /// How many messages its elements take.
+    pub(super) fn element_messages(&self) -> usize {
+        self.elements.len().div_ceil(ELEMENTS_PER_MESSAGE)
+    }
+
+    /// One message's worth of the elements, to add them; `id` names a set of the same batch.
+    pub(super) fn emit_elements(&self, writer: &mut Writer, part: usize, id: Option<u32>) {
+        self.emit_list(writer, part, id, |key, element, writer| element.emit(key, writer));
+    }
+
+    /// One message's worth of the elements, to take them away.
+    pub(super) fn emit_keys(&self, writer: &mut Writer, part: usize) {
+        self.emit_list(writer, part, None, |key, _, writer| element::emit_key(key, writer));
+    }
+
+    fn emit_list(
+        &self,
+        writer: &mut Writer,
+        part: usize,
+        id: Option<u32>,
+        emit: fn(&[u8], &Element, &mut Writer),
+    ) {
         write_header(writer, self.table.family.number(), 0);
         writer.string(NFTA_SET_ELEM_LIST_TABLE, &self.table.name);
         writer.string(NFTA_SET_ELEM_LIST_SET, &self.name);
         if let Some(id) = id {
             writer.u32_be(NFTA_SET_ELEM_LIST_SET_ID, id);
         }
+        let skipped = part.saturating_mul(ELEMENTS_PER_MESSAGE);
+        let elements = self.elements.iter().skip(skipped).take(ELEMENTS_PER_MESSAGE);
         writer.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| {
-            for element in &self.elements {
-                list.nest(NFTA_LIST_ELEM, |nest| {
-                    nest.nest(NFTA_SET_ELEM_KEY, |key| key.bytes(NFTA_DATA_VALUE, element));
-                });
+            for (key, element) in elements {
+                list.nest(NFTA_LIST_ELEM, |nest| emit(key, element, nest));
             }
         });
     }
@@ -182,5 +279,32 @@ impl Set {
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "set {} of {}", self.name, self.table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn keys_are_described_as_nft_describes_them() {
+        // What nft 1.0.6 sends for `typeof ct id` and for `type inet_proto`.
+        #[rustfmt::skip]
+        let expected = [
+            0, 4, 2, 0, 0, 0,
+            3, 0x14, 0, 4, 0x0c, 0, 0, 0, 1, 0x0c, 0, 4, 0x17, 0, 0, 0, 1, 4, 0xff, 0xff, 0xff, 0xff,
+        ];
+        assert_eq!(KeyType::CtId.userdata(), expected);
+        assert_eq!(KeyType::InetProto.userdata(), [0, 4, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn key_types_are_told_by_their_numbers() {
+        for key_type in [KeyType::Ifname, KeyType::InetProto, KeyType::CtId, KeyType::CtStatus] {
+            let (number, length) = key_type.numbers();
+            assert_eq!(KeyType::from_numbers(number, length), key_type);
+        }
+        assert_eq!(KeyType::from_numbers(4, 16), KeyType::Other(4, 16));
     }
 }

@@ -155,9 +155,9 @@ fn add_object_has_the_bytes_of_libubus() {
     broker.write_all(&HELLO).unwrap();
     world.turn();
     let frame = receive(&broker);
-    let mut wanted = vec![0, 0, 0, 252, 2, 0, 0, 14];
+    let mut wanted = vec![0, 0, 1, 192, 2, 0, 0, 14];
     wanted.extend_from_slice(b"flowtable\0\0\0");
-    wanted.extend_from_slice(&[6, 0, 0, 232]);
+    wanted.extend_from_slice(&[6, 0, 1, 172]);
     wanted.extend_from_slice(&methods::signature());
     assert_eq!(frame.payload, wanted);
     assert_eq!((frame.hdr.seq, frame.hdr.peer), (1, 0));

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::process::Command as Process;
+use std::time::Duration;
 
 use flowtabled::core::devices::{self, Coverage, Device};
 use flowtabled::core::diff::difference;
@@ -17,7 +18,7 @@ use flowtabled::netlink::attribute::Writer;
 use flowtabled::netlink::conntrack;
 use flowtabled::netlink::message::Messages;
 use flowtabled::netlink::nftables::query::Snapshot;
-use flowtabled::netlink::nftables::{Batch, Nftables, NETLINK_NETFILTER};
+use flowtabled::netlink::nftables::{Batch, Counted, Element, Nftables, NETLINK_NETFILTER};
 use flowtabled::netlink::route::NETLINK_ROUTE;
 use flowtabled::netlink::socket::Socket;
 
@@ -25,14 +26,15 @@ use crate::error::{Context, Error, Result};
 
 /// A list request: name of the capture, nlmsg_type, and attributes; the header is family inet.
 type List = (&'static str, u16, &'static [(u16, &'static str)]);
-const NFT_LISTS: [List; 6] = [
+const NFT_LISTS: [List; 4] = [
     ("table", 0x0a01, &[]),
     ("flowtable", 0x0a17, &[]),
     ("chain", 0x0a04, &[]),
     ("rule", 0x0a07, &[(1, "flowtabled"), (2, "forward")]),
-    ("set", 0x0a0a, &[(1, "flowtabled")]),
-    ("element", 0x0a0d, &[(1, "flowtabled"), (2, "protocols")]),
 ];
+const NFT_MSG_GETSET: u16 = 0x0a0a;
+const NFT_MSG_GETSETELEM: u16 = 0x0a0d;
+const SETS: [&str; 4] = ["protocols", plan::SET_BYPASS, plan::SET_LEAKED, plan::SET_WATCHED];
 const NFT_MSG_GETGEN: u16 = 0x0a10;
 const RTM_GETLINK: u16 = 18;
 const IPCTNL_MSG_CT_GET: u16 = 0x0101;
@@ -61,6 +63,15 @@ pub fn capture() -> Result<()> {
             }
         };
         list(&mut nft, name, kind, fill)?;
+    }
+    for set in SETS {
+        let fill = |writer: &mut Writer| {
+            writer.raw(&[NFPROTO_INET, 0, 0, 0]);
+            writer.string(1, "flowtabled");
+            writer.string(2, set);
+        };
+        one(&mut nft, "set", NFT_MSG_GETSET, fill)?;
+        list(&mut nft, "element", NFT_MSG_GETSETELEM, fill)?;
     }
     let header = |writer: &mut Writer| writer.raw(&[0; 4]);
     one(&mut nft, "generation", NFT_MSG_GETGEN, header)?;
@@ -109,7 +120,17 @@ fn plan_for(names: &[&str]) -> Vec<plan::Class> {
 fn make_tables() -> Result<()> {
     let mut nftables = Nftables::open().context("nf_tables")?;
     let snapshot = nftables.snapshot(&our_tables()).context("nf_tables")?;
-    let commands = difference(&snapshot, &plan_for(&["lan0", "wan0"]), &|_| true);
+    let mut classes = plan_for(&["lan0", "wan0"]);
+    for set in classes.iter_mut().flat_map(|class| &mut class.sets) {
+        // What the daemon puts into its sets at run time.
+        let expires = set.expiring.then_some(Duration::from_secs(600));
+        let counted = set.counting.then_some(Counted { packets: 7, bytes: 700 });
+        if set.expiring {
+            set.elements.insert(vec![0xde, 0xad, 0xbe, 0xef], Element::default());
+        }
+        set.elements.values_mut().for_each(|element| *element = Element { expires, counted });
+    }
+    let commands = difference(&snapshot, &classes, &|_| true);
     nftables.commit(commands, snapshot.generation).context("the daemon's tables")
 }
 

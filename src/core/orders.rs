@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What callers want done to single flows: hand them back to the classic path and keep them there,
+//! let them return, watch them.
+//!
+//! An order waits until a transaction has carried it out; each transaction carries out all that
+//! wait. One that races with another program's changes is made again, so an order is either done
+//! or its caller hears that it was not.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::control::{Control, Effect};
+use super::diff::{difference, replacement};
+use super::marks::{self, Marks, Watched};
+use super::plan::{Class, SET_BYPASS, TABLE_HARDWARE, TABLE_SOFTWARE};
+use crate::netlink::nftables::query::Snapshot;
+use crate::netlink::nftables::{Command, Counted, Set};
+
+/// Connections that are kept on the classic path at once. One transaction puts all of them into two
+/// tables: a datagram of 230 kB, for which even an unprivileged send buffer has room.
+pub const BYPASS_MAX: usize = 4096;
+/// Connections watched at once: each costs every leaked packet the longer a look-up.
+pub const WATCHED_MAX: usize = 64;
+/// How long a connection is watched after it was last asked about.
+pub const WATCH: Duration = Duration::from_secs(60);
+/// A watch that ends within this is prolonged when it is asked about again.
+const WATCH_RENEWED: Duration = Duration::from_secs(30);
+/// Other programs that never pause for so long are not waited out: the caller gives up by then.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a caller wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// All flows return to the classic path, and may leave it with their next packet.
+    Flush,
+    /// Connections stay on the classic path for a time.
+    Bypass {
+        /// Conntrack's ids.
+        ids: Vec<u32>,
+        /// How long; with zero they are only handed back.
+        duration: Duration,
+        /// Some of them are offloaded in software only.
+        software: bool,
+        /// Some of them are in hardware.
+        hardware: bool,
+    },
+    /// Connections that were kept on the classic path may leave it.
+    Release {
+        /// Conntrack's ids; `None` for all.
+        ids: Option<Vec<u32>>,
+    },
+    /// Packets of a connection that are offloaded, yet on the classic path, are counted.
+    Watch {
+        /// Conntrack's id.
+        id: u32,
+    },
+}
+
+/// What carrying an order out has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Connections that stay on the classic path because of it.
+    pub bypassed: usize,
+    /// Connections that may leave it.
+    pub released: usize,
+    /// Tables were made anew, so their flows were handed back.
+    pub handed_back: bool,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderError {
+    /// More than [`BYPASS_MAX`] or [`WATCHED_MAX`] connections.
+    TooMany,
+    /// The transaction was refused or never came about; `last_error` has the words.
+    Failed,
+}
+
+/// An order that waits.
+#[derive(Debug)]
+pub(super) struct Pending {
+    ticket: u32,
+    order: Order,
+    until: Instant,
+}
+
+/// An order's ticket and how it ended.
+pub(super) type Outcome = (u32, Result<Done, OrderError>);
+
+/// What the next transaction does.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub commands: Vec<Command>,
+    /// Something was not as wanted, besides what orders ask for.
+    pub repairs: bool,
+    /// How the orders end once it is committed.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What the orders that wait change.
+#[derive(Debug, Default)]
+struct Changes {
+    marks: Marks,
+    /// Keys of the elements that are made, changed or taken out: bypassed and watched.
+    touched: [BTreeSet<Vec<u8>>; 2],
+    /// Tables that are made anew.
+    replaced: BTreeSet<&'static str>,
+}
+
+impl Control {
+    /// An order waits for the next survey.
+    pub(super) fn take_order(&mut self, ticket: u32, order: Order, now: Instant) -> Vec<Effect> {
+        self.orders.push(Pending { ticket, order, until: now + PATIENCE });
+        vec![Effect::Survey]
+    }
+
+    /// The commands for what differs and for the orders that wait.
+    pub(super) fn transaction(&self, snapshot: &Snapshot, now: Instant) -> Transaction {
+        let mut changes = Changes { marks: self.marks.clone(), ..Changes::default() };
+        let made = |table: &str| snapshot.tables.iter().any(|entry| entry.name == table);
+        let mut outcomes = Vec::new();
+        for Pending { ticket, order, .. } in &self.orders {
+            let outcome = match self.wanted.is_empty() {
+                true => Ok(Done::default()),
+                false => changes.order(order, &made, now),
+            };
+            outcomes.push((*ticket, outcome));
+        }
+        let filled = |class: &Class| changes.marks.fill(class, now);
+        let classes: Vec<Class> = self.wanted.iter().map(filled).collect();
+        let exists = |name: &str| self.links.named(name).is_some();
+        let mut commands = difference(snapshot, &classes, &exists);
+        let repairs = !commands.is_empty();
+        for class in classes.iter().filter(|class| made(&class.flowtable.table.name)) {
+            let table = &class.flowtable.table;
+            if commands.contains(&Command::DeleteTable(table.clone())) {
+                continue;
+            }
+            if changes.replaced.contains(table.name.as_str()) {
+                commands.retain(|command| command.table() != table);
+                commands.extend(replacement(class));
+            } else {
+                changes.elements(snapshot, class, &mut commands);
+            }
+        }
+        Transaction { commands, repairs, outcomes }
+    }
+
+    /// No order waits any more.
+    pub(super) fn finish_orders(&mut self, outcomes: Vec<Outcome>) -> Vec<Effect> {
+        self.orders.clear();
+        outcomes.into_iter().map(|(ticket, outcome)| Effect::Done(ticket, outcome)).collect()
+    }
+
+    /// What waits cannot be carried out.
+    pub(super) fn give_up_orders(&mut self) -> Vec<Effect> {
+        let failed = |order: Pending| Effect::Done(order.ticket, Err(OrderError::Failed));
+        self.orders.drain(..).map(failed).collect()
+    }
+
+    /// Orders that have waited too long cannot be carried out.
+    pub(super) fn give_up_old_orders(&mut self, now: Instant) -> Vec<Effect> {
+        let waits = |order: &Pending| order.until > now;
+        let (waiting, old) = std::mem::take(&mut self.orders).into_iter().partition(waits);
+        self.orders = old;
+        let effects = self.give_up_orders();
+        self.orders = waiting;
+        effects
+    }
+
+    /// How long a connection is still kept on the classic path; `None` when it is not.
+    pub fn bypassed(&self, id: u32, now: Instant) -> Option<Duration> {
+        let until = self.marks.bypassed.get(&id).filter(|_| self.offloads())?;
+        until.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    /// How many connections are kept on the classic path; `None` before the first survey.
+    pub fn bypassed_count(&self, now: Instant) -> Option<usize> {
+        self.snapshot.as_ref()?;
+        let ends = self.marks.bypassed.values().filter(|_| self.offloads());
+        Some(ends.filter(|until| **until > now).count())
+    }
+
+    /// Packets of a connection that were offloaded, yet on the classic path, since it is watched;
+    /// `None` when it is not. As of the last survey.
+    pub fn watched(&self, id: u32, now: Instant) -> Option<u64> {
+        let watched = self.marks.watched.get(&id).filter(|_| self.offloads())?;
+        (watched.until > now).then_some(watched.counted.packets)
+    }
+}
+
+impl Changes {
+    fn order(
+        &mut self,
+        order: &Order,
+        made: &dyn Fn(&str) -> bool,
+        now: Instant,
+    ) -> Result<Done, OrderError> {
+        match order {
+            Order::Flush => Ok(self.hand_back(&[TABLE_HARDWARE, TABLE_SOFTWARE], made)),
+            Order::Bypass { ids, duration, software, hardware } => {
+                if !duration.is_zero() {
+                    self.bypass(ids, now, *duration)?;
+                }
+                let done = match (software, hardware) {
+                    // A flow that hardware did not take is in the hardware table all the same.
+                    (true, _) => self.hand_back(&[TABLE_HARDWARE, TABLE_SOFTWARE], made),
+                    (false, true) => self.hand_back(&[TABLE_HARDWARE], made),
+                    (false, false) => Done::default(),
+                };
+                Ok(Done { bypassed: if duration.is_zero() { 0 } else { ids.len() }, ..done })
+            }
+            Order::Release { ids } => Ok(self.release(ids.as_deref(), now)),
+            Order::Watch { id } => self.watch(*id, now),
+        }
+    }
+
+    fn hand_back(&mut self, tables: &[&'static str], made: &dyn Fn(&str) -> bool) -> Done {
+        let tables: Vec<_> = tables.iter().copied().filter(|table| made(table)).collect();
+        self.replaced.extend(&tables);
+        Done { handed_back: !tables.is_empty(), ..Done::default() }
+    }
+
+    fn bypass(&mut self, ids: &[u32], now: Instant, duration: Duration) -> Result<(), OrderError> {
+        let mut bypassed = self.marks.bypassed.clone();
+        bypassed.retain(|_, until| *until > now);
+        bypassed.extend(ids.iter().map(|id| (*id, now + duration)));
+        if bypassed.len() > BYPASS_MAX {
+            return Err(OrderError::TooMany);
+        }
+        self.marks.bypassed = bypassed;
+        let [touched, _] = &mut self.touched;
+        touched.extend(ids.iter().map(|id| marks::key(*id)));
+        Ok(())
+    }
+
+    fn release(&mut self, ids: Option<&[u32]>, now: Instant) -> Done {
+        let ids: Vec<u32> = match ids {
+            Some(ids) => ids.to_vec(),
+            None => self.marks.bypassed.keys().copied().collect(),
+        };
+        let [touched, _] = &mut self.touched;
+        let mut released = 0;
+        for id in ids {
+            let Some(until) = self.marks.bypassed.remove(&id) else { continue };
+            touched.insert(marks::key(id));
+            released += usize::from(until > now);
+        }
+        Done { released, ..Done::default() }
+    }
+
+    fn watch(&mut self, id: u32, now: Instant) -> Result<Done, OrderError> {
+        self.marks.watched.retain(|_, watched| watched.until > now);
+        let counted = match self.marks.watched.get(&id) {
+            Some(watched) if watched.until > now + WATCH_RENEWED => return Ok(Done::default()),
+            Some(watched) => watched.counted,
+            None if self.marks.watched.len() >= WATCHED_MAX => return Err(OrderError::TooMany),
+            None => Counted::default(),
+        };
+        self.marks.watched.insert(id, Watched { until: now + WATCH, counted });
+        let [_, touched] = &mut self.touched;
+        touched.insert(marks::key(id));
+        Ok(Done::default())
+    }
+
+    /// Commands that bring the elements touched into the sets of a table that stays, unless the
+    /// sets are made anew anyway.
+    fn elements(&self, snapshot: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
+        for set in class.sets.iter().filter(|set| set.expiring) {
+            let anew = |command: &Command| matches!(command, Command::AddSet(new) if new == set);
+            let same = |other: &&Set| other.table == set.table && other.name == set.name;
+            let Some(actual) = snapshot.sets.iter().find(same) else { continue };
+            if commands.iter().any(anew) {
+                continue;
+            }
+            let [bypassed, watched] = &self.touched;
+            let keys = if set.name == SET_BYPASS { bypassed } else { watched };
+            let touched = |of: &Set| {
+                let of_key = |key: &Vec<u8>| Some((key.clone(), *of.elements.get(key)?));
+                Set { elements: keys.iter().filter_map(of_key).collect(), ..set.clone() }
+            };
+            // Kernels before 6.12 do not change the time of an element that is there.
+            let (gone, new) = (touched(actual), touched(set));
+            if !gone.elements.is_empty() {
+                commands.push(Command::RemoveElements(gone));
+            }
+            if !new.elements.is_empty() {
+                commands.push(Command::AddElements(new));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "orders_tests.rs"]
+mod tests;

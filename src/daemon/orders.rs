@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Callers whose answer waits for a transaction.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ubus::BlobMsgTable;
+
+use super::answers::Answers;
+use crate::core::flows::selection::Selection;
+use crate::core::flows::{Flow, FlowState};
+use crate::core::orders::{Done, Order, OrderError};
+use crate::ubus::evict::{Evicted, Eviction};
+use crate::ubus::{evict as evict_reply, flush, release as release_reply, ReplyTo, StatusCode};
+
+/// What a caller wants done to flows.
+#[derive(Debug)]
+pub enum Wish {
+    /// All are handed back to the classic path.
+    Flush,
+    /// Some are handed back and stay there.
+    Evict(Eviction),
+    /// Those that stay there may leave it.
+    Release(Selection),
+}
+
+/// What is needed for the answer besides the outcome.
+#[derive(Debug)]
+pub enum Asked {
+    /// All flows are to be handed back; so many were offloaded.
+    Flush {
+        /// Flows in software or hardware.
+        offloaded: u32,
+    },
+    /// Single flows are to be handed back.
+    Evict {
+        /// How many the filter is about.
+        matched: usize,
+        /// How many of them were offloaded.
+        offloaded: usize,
+    },
+    /// Flows may leave the classic path.
+    Release,
+}
+
+impl Wish {
+    /// What it means for the flows that there are; `None` when that needs a list and there is none.
+    pub fn order(&self, about: Option<&Answers<'_>>) -> Option<(Asked, Order)> {
+        Some(match self {
+            Wish::Flush => {
+                let counts = about.map(Answers::counts).unwrap_or_default();
+                (Asked::Flush { offloaded: counts.software + counts.hardware }, Order::Flush)
+            }
+            Wish::Evict(Eviction { selection, duration }) => {
+                evict(about?.selected(selection), *duration)
+            }
+            Wish::Release(selection) => (Asked::Release, release(about?, selection)),
+        })
+    }
+}
+
+fn evict(flows: Vec<Flow>, duration: Duration) -> (Asked, Order) {
+    let (mut ids, mut software, mut hardware) = (Vec::new(), 0, 0);
+    for flow in flows {
+        ids.push(flow.id);
+        match flow.state {
+            FlowState::Classic => (),
+            FlowState::Software => software += 1,
+            FlowState::Hardware => hardware += 1,
+        }
+    }
+    let asked = Asked::Evict { matched: ids.len(), offloaded: software + hardware };
+    let order = Order::Bypass { ids, duration, software: software > 0, hardware: hardware > 0 };
+    (asked, order)
+}
+
+/// Without any condition it is about all that are kept, whether their connection lives or not.
+fn release(about: &Answers<'_>, selection: &Selection) -> Order {
+    let matching = || about.selected(selection).iter().map(|flow| flow.id).collect();
+    Order::Release { ids: (*selection != Selection::default()).then(matching) }
+}
+
+/// Callers by the number of their order. The bus bounds how many calls wait.
+#[derive(Debug, Default)]
+pub struct Orders {
+    last: u32,
+    waiting: BTreeMap<u32, (Asked, ReplyTo)>,
+}
+
+impl Orders {
+    /// The number of orders that nobody waits for.
+    pub const NOBODY: u32 = 0;
+
+    /// The number of a new order; it is answered by [`Orders::end`].
+    pub fn enter(&mut self, asked: Asked, reply_to: ReplyTo) -> u32 {
+        self.last = self.last.checked_add(1).unwrap_or(Orders::NOBODY + 1);
+        self.waiting.insert(self.last, (asked, reply_to));
+        self.last
+    }
+
+    /// The answer to whoever waits for this order.
+    pub fn end(
+        &mut self,
+        number: u32,
+        outcome: Result<Done, OrderError>,
+    ) -> Option<(ReplyTo, Result<BlobMsgTable, StatusCode>)> {
+        let (asked, reply_to) = self.waiting.remove(&number)?;
+        let answer = match asked {
+            Asked::Flush { offloaded } => {
+                let flushed = |done: Done| if done.handed_back { offloaded } else { 0 };
+                flush::encode(outcome.ok().map(flushed))
+            }
+            Asked::Evict { matched, offloaded } => evict_reply::encode(outcome.map(|done| {
+                let evicted = if done.handed_back { offloaded } else { 0 };
+                Evicted { matched, evicted, bypassed: done.bypassed }
+            })),
+            Asked::Release => release_reply::encode(outcome.map(|done| done.released)),
+        };
+        Some((reply_to, answer))
+    }
+}
