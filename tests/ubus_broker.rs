@@ -18,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod fixture;
+#[path = "ubus_broker/top.rs"]
+mod top;
 
 use fixture::broker::{Broker, Kind};
 use fixture::{eventually, PATIENCE};
@@ -31,10 +33,10 @@ use flowtabled::core::status::{DeviceState, DeviceStatus, Status};
 use flowtabled::netlink::conntrack::entry::{Counters, Entry};
 use flowtabled::netlink::conntrack::tuple::Tuple;
 use flowtabled::ubus::flows::FlowQuery;
-use flowtabled::ubus::{evict, release};
 use flowtabled::ubus::{
     devices, flows, flush, history, json, methods, reload, status, Bus, Call, Request, StatusCode,
 };
+use flowtabled::ubus::{evict, release};
 use mio::{Events, Poll, Token};
 use ubus::client::UbusClient;
 use ubus::envelope::{EnvBuilder, UbusAttr};

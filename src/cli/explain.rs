@@ -2,11 +2,16 @@
 //! `flowtable explain`: what is known about one flow, a label and a value a line.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ubus::blobmsg::lookup;
 
 use super::flows::end;
 use super::text::{self, integer, line, strings, text, unknown};
+
+/// How long an offloaded flow is watched before the answer is shown: long enough for one that
+/// carries anything to show by which path.
+pub const WATCH: Duration = Duration::from_secs(2);
 
 /// One end of a flow as a user names it: `192.168.1.2`, `192.168.1.2:80`, `[fd00::2]:80`,
 /// `fd00::2`.
@@ -44,7 +49,11 @@ pub fn explain(reply: &[u8]) -> String {
         None => text(reply, "client"),
     };
     line(&mut out, "client", &client);
-    line(&mut out, "devices", &format!("{} -> {}", device(reply, "ingress"), device(reply, "egress")));
+    line(
+        &mut out,
+        "devices",
+        &format!("{} -> {}", device(reply, "ingress"), device(reply, "egress")),
+    );
     let state = match lookup(reply, "partition") {
         Some(_) => format!("{}, in table {}", text(reply, "state"), text(reply, "partition")),
         None => text(reply, "state"),

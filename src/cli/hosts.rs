@@ -3,6 +3,7 @@
 
 use super::quantity;
 use super::text::{self, entries, integer, strings, table, text, unknown};
+use super::Paged;
 
 const COLUMNS: usize = 7;
 const HEADING: [&str; COLUMNS] = ["STATE", "HOST", "ADDRESS", "PORT", "FLOWS", "RATE", "BYTES"];
@@ -10,15 +11,31 @@ const HEADING: [&str; COLUMNS] = ["STATE", "HOST", "ADDRESS", "PORT", "FLOWS", "
 const NUMBERS: usize = 4;
 const STATES: [&str; 3] = ["classic", "software", "hardware"];
 
-/// The lines of a reply, the heading first, and at the end how many there are.
-pub fn hosts(reply: &[u8]) -> String {
-    let hosts = entries(reply, "hosts").unwrap_or_default();
-    let mut rows = vec![HEADING.map(str::to_owned)];
-    rows.extend(hosts.iter().map(|host| row(host)));
-    let mut out = text::aligned(&rows, &mut [0; COLUMNS], NUMBERS, 1);
-    let matched = integer(reply, "matched").unwrap_or(0);
-    out.push_str(&format!("{} of {matched} hosts shown\n", hosts.len()));
-    out
+/// A table that is written a page at a time.
+#[derive(Debug, Default)]
+pub struct HostTable {
+    widths: [usize; COLUMNS],
+    shown: usize,
+    matched: Option<i64>,
+}
+
+impl Paged for HostTable {
+    /// The lines of a reply; those of the first begin with the heading.
+    fn page(&mut self, reply: &[u8]) -> String {
+        let mut rows = Vec::new();
+        if self.matched.is_none() {
+            rows.push(HEADING.map(str::to_owned));
+        }
+        let hosts = entries(reply, "hosts").unwrap_or_default();
+        self.shown += hosts.len();
+        self.matched = Some(integer(reply, "matched").unwrap_or(0));
+        rows.extend(hosts.into_iter().map(row));
+        text::aligned(&rows, &mut self.widths, NUMBERS, 1)
+    }
+
+    fn footer(&self) -> String {
+        format!("{} of {} hosts shown\n", self.shown, self.matched.unwrap_or(0))
+    }
 }
 
 fn row(host: &[u8]) -> [String; COLUMNS] {
@@ -55,33 +72,30 @@ mod tests {
 
     #[test]
     fn a_table_of_hosts() {
+        let mut table = HostTable::default();
         let reply = encode(&two(), [true; 3], 65_000);
         assert_eq!(
-            hosts(reply.contents()),
+            table.page(reply.contents()),
             "\
 STATE    HOST   ADDRESS  PORT FLOWS    RATE  BYTES
 software laptop fd00::2  lan1     4 3.0kB/s 70.0MB
 -        -      10.0.0.9 -        0    0B/s     0B
-2 of 3 hosts shown
 "
         );
+        assert_eq!(table.footer(), "2 of 3 hosts shown\n");
     }
 
     #[test]
     fn what_is_not_counted_is_a_dash() {
         let reply = encode(&two(), [false; 3], 65_000);
-        assert!(hosts(reply.contents()).contains("     4    -     -\n"));
-    }
-
-    #[test]
-    fn no_hosts() {
-        assert!(hosts(&[]).ends_with("\n0 of 0 hosts shown\n"));
+        let text = HostTable::default().page(reply.contents());
+        assert!(text.contains("     4    -     -\n"), "{text}");
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = hosts(&bytes);
+            let _ = HostTable::default().page(&bytes);
         }
     }
 }

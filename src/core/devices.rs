@@ -73,9 +73,8 @@ pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
 /// Names of the devices by which the zones that lead outside are reached: those that masquerade, or
 /// if none does, the one that is called `wan`.
 pub fn uplinks(settings: &Settings, devices: &[Device]) -> BTreeSet<String> {
-    let masquerades = |name: &String| {
-        settings.zones.iter().any(|zone| zone.name == *name && zone.masq)
-    };
+    let masquerades =
+        |name: &String| settings.zones.iter().any(|zone| zone.name == *name && zone.masq);
     let any = settings.zones.iter().any(|zone| zone.masq);
     let outside = |name: &String| if any { masquerades(name) } else { name == "wan" };
     let reached = devices.iter().filter(|device| device.zones.iter().any(outside));

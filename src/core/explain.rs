@@ -150,10 +150,7 @@ fn protocol(tuple: &Tuple) -> String {
 }
 
 fn opens(state: TcpState) -> bool {
-    matches!(
-        state,
-        TcpState::None | TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2
-    )
+    matches!(state, TcpState::None | TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2)
 }
 
 fn ends(state: TcpState) -> bool {

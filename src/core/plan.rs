@@ -216,8 +216,9 @@ impl Class {
     pub fn takes(&self, input: &str, output: &str) -> bool {
         let set = |name: &str| self.sets.iter().find(|set| set.name == name);
         let [input, output] = [input, output].map(ifname_key);
-        let off = set(SET_OFF)
-            .is_some_and(|off| off.elements.contains_key(&input) || off.elements.contains_key(&output));
+        let off = set(SET_OFF).is_some_and(|off| {
+            off.elements.contains_key(&input) || off.elements.contains_key(&output)
+        });
         let chosen = set(SET_DEVICES).is_none_or(|chosen| {
             chosen.elements.contains_key(&input) && chosen.elements.contains_key(&output)
         });

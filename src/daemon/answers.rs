@@ -86,8 +86,7 @@ impl<'a> Answers<'a> {
     pub fn hosts(&self, query: &HostsQuery) -> Answer {
         let ledger = self.flows.table().ledger();
         let only = query.host.as_ref().map(|host| hosts_called(host, ledger, self.names));
-        let wanted =
-            HostQuery { only, order: query.order, limit: query.limit, after: query.after };
+        let wanted = HostQuery { only, order: query.order, limit: query.limit, after: query.after };
         let now_ms = self.flows.now_ms(self.now);
         let page = view::hosts(ledger, &by_host(self.all()), self.names, &wanted, now_ms);
         Ok(hosts::encode(&page, self.control.counted(), now_ms))
@@ -117,7 +116,12 @@ impl<'a> Answers<'a> {
 }
 
 /// The answer of `devices`; without flows it says nothing about what they carry.
-pub fn devices(control: &Control, flows: Option<&FlowPoll>, name: Option<&str>, now: Instant) -> Answer {
+pub fn devices(
+    control: &Control,
+    flows: Option<&FlowPoll>,
+    name: Option<&str>,
+    now: Instant,
+) -> Answer {
     let sums = flows.map(|flows| {
         let table = flows.table();
         by_device(table.flows(flows.now_ms(now)), table.ledger())

@@ -5,3 +5,4 @@ pub mod clock;
 pub mod poll;
 pub mod signal;
 pub mod sockopt;
+pub mod terminal;

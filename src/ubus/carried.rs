@@ -33,8 +33,7 @@ impl Carried<'_> {
         let states = FlowState::ALL.into_iter().zip(flows).zip(counted);
         let carried = self.sent.iter().zip(self.received);
         let rates = self.sent_rate.iter().zip(self.received_rate);
-        for (((state, flows), counted), ((sent, received), rate)) in
-            states.zip(carried.zip(rates))
+        for (((state, flows), counted), ((sent, received), rate)) in states.zip(carried.zip(rates))
         {
             reply.table(state.name(), |r| {
                 r.count("flows", flows);

@@ -58,9 +58,7 @@ pub const POLICY: Policy = Policy {
 /// # Errors
 /// An argument makes no sense, or there is no address.
 pub fn wanted(arguments: &Arguments<'_>) -> Result<Wanted, StatusCode> {
-    let address = |name| {
-        valid(arguments.string(name), |text: &str| text.parse::<IpAddr>().ok())
-    };
+    let address = |name| valid(arguments.string(name), |text: &str| text.parse::<IpAddr>().ok());
     let port = |name| valid(arguments.number(name), |port| u16::try_from(port).ok());
     let wanted = Wanted {
         source: address(SOURCE)?,

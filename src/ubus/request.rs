@@ -96,20 +96,30 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
     let policy = methods::find(method)?;
     let data = envelope::find(payload, UbusAttr::Data).ok_or(StatusCode::InvalidArgument)?;
     let arguments = Arguments::check(&policy, data.as_blobmsg())?;
-    Ok(Some(match policy.method {
-        Method::Status => Request::Status,
-        Method::Devices => {
-            Request::Devices { name: arguments.string(super::devices::NAME).map(str::to_owned) }
-        }
-        Method::Flows => Request::Flows(FlowQuery::of(&arguments)?),
-        Method::Hosts => Request::Hosts(HostsQuery::of(&arguments)?),
-        Method::Explain => Request::Explain(super::explain::wanted(&arguments)?),
-        Method::History => Request::History,
-        Method::Flush => Request::Flush,
-        Method::Evict => Request::Evict(Eviction::of(&arguments)?),
-        Method::Release => Request::Release(flow_filter::read(&arguments)?),
-        Method::Reload => Request::Reload,
-    }))
+    Request::of(policy.method, &arguments).map(Some)
+}
+
+impl Request {
+    /// The request that a method and its arguments make.
+    ///
+    /// # Errors
+    /// An argument makes no sense.
+    pub fn of(method: Method, arguments: &Arguments<'_>) -> Result<Request, StatusCode> {
+        Ok(match method {
+            Method::Status => Request::Status,
+            Method::Devices => {
+                Request::Devices { name: arguments.string(super::devices::NAME).map(str::to_owned) }
+            }
+            Method::Flows => Request::Flows(FlowQuery::of(arguments)?),
+            Method::Hosts => Request::Hosts(HostsQuery::of(arguments)?),
+            Method::Explain => Request::Explain(super::explain::wanted(arguments)?),
+            Method::History => Request::History,
+            Method::Flush => Request::Flush,
+            Method::Evict => Request::Evict(Eviction::of(arguments)?),
+            Method::Release => Request::Release(flow_filter::read(arguments)?),
+            Method::Reload => Request::Reload,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -56,8 +56,7 @@ impl Filter {
         };
         let behind = |numbers: &Vec<u16>| ends.iter().any(|end| within(numbers, *end));
         let of = |numbers: &Vec<u16>| flow.place.host().is_some_and(|host| numbers.contains(&host));
-        self.attachments.as_ref().is_none_or(behind)
-            && self.hosts.as_ref().is_none_or(of)
+        self.attachments.as_ref().is_none_or(behind) && self.hosts.as_ref().is_none_or(of)
     }
 }
 

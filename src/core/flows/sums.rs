@@ -65,7 +65,8 @@ pub fn by_host(flows: impl Iterator<Item = Flow>) -> BTreeMap<u16, Present> {
     for flow in flows {
         let Some(host) = flow.place.host() else { continue };
         let (orig, reply) = flow.rate.unwrap_or_default();
-        let (sent, received) = if flow.place.host_answers() { (reply, orig) } else { (orig, reply) };
+        let (sent, received) =
+            if flow.place.host_answers() { (reply, orig) } else { (orig, reply) };
         sums.entry(host).or_default().add(flow.state, sent, received);
     }
     sums

@@ -164,7 +164,8 @@ impl FlowTable {
             // It came and went between two lists.
             _ => {
                 let place = self.ledger.locate(entry, self.now_ms, ask);
-                let grown = [entry.counters_orig, entry.counters_reply].map(Option::unwrap_or_default);
+                let grown =
+                    [entry.counters_orig, entry.counters_reply].map(Option::unwrap_or_default);
                 self.ledger.credit(place, FlowState::of(entry), grown, self.now_ms);
                 self.ledger.leave(place);
             }

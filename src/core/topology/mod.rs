@@ -166,9 +166,7 @@ impl Topology {
             Some(point) => point,
             None => self.routed(from, (to, Some(answerer)), entry.mark, ask),
         };
-        let client = self
-            .client(from, opener, false)
-            .or_else(|| self.client(to, answerer, true));
+        let client = self.client(from, opener, false).or_else(|| self.client(to, answerer, true));
         Location { opener, answerer, client }
     }
 
@@ -197,9 +195,7 @@ impl Topology {
     ) -> Point {
         // Only with the device that they come in by does routing take packets that are not ours.
         let lookup = match at {
-            Some(Point::Behind(input)) => {
-                Lookup { from: Some(from), to, input: Some(input), mark }
-            }
+            Some(Point::Behind(input)) => Lookup { from: Some(from), to, input: Some(input), mark },
             _ => Lookup { from: None, to, input: None, mark },
         };
         match self.routes.find(&lookup, ask) {

@@ -62,7 +62,11 @@ mod tests {
     use super::*;
 
     fn neighbour(number: u32, mac: u8) -> Neighbour {
-        Neighbour { index: 2, address: IpAddr::V4(number.into()), mac: Mac::new([0, 0, 0, 0, 0, mac]) }
+        Neighbour {
+            index: 2,
+            address: IpAddr::V4(number.into()),
+            mac: Mac::new([0, 0, 0, 0, 0, mac]),
+        }
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub fn router() -> Topology {
         link(GUEST, "guest"),
         Link { kind: "ppp".into(), ..link(PPP, "pppoe-wan") },
     ]);
-    let devices = [device("wan.7", &["pppoe-wan"], true), device("wan", &["wan.7", "pppoe-wan"], true)];
+    let devices =
+        [device("wan.7", &["pppoe-wan"], true), device("wan", &["wan.7", "pppoe-wan"], true)];
     let mut topology = Topology::default();
     let uplinks = ["wan.7", "pppoe-wan"].map(str::to_owned).into();
     topology.set_devices(&links, &devices, &uplinks);
