@@ -88,7 +88,8 @@ pub(super) fn end(flow: &[u8], address: &str, port: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::flows::select::{Order, Page};
+    use crate::core::flows::select::Order;
+    use crate::core::flows::view::FlowPage;
     use crate::core::flows::Flow;
     use crate::netlink::conntrack::entry::Counters;
     use crate::netlink::conntrack::tuple::Tuple;
@@ -97,8 +98,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn reply(flows: Vec<Flow>, matched: usize) -> Vec<u8> {
-        let page = Page { flows, matched, next: None };
-        encode(&page, Order::Rate, &|_| None).contents().to_vec()
+        let page = FlowPage { matched, ..FlowPage::bare(flows) };
+        encode(&page, Order::Rate).contents().to_vec()
     }
 
     #[test]
@@ -148,8 +149,8 @@ classic  tcp   [2001:db8::1]:1     [2001:db8::2]:65535       -     -  0s
 
     #[test]
     fn the_next_page() {
-        let page = Page { flows: vec![plain()], matched: 2, next: Cursor::parse("a-1") };
-        assert_eq!(next(encode(&page, Order::Rate, &|_| None).contents()), Cursor::parse("a-1"));
+        let page = FlowPage { next: Cursor::parse("a-1"), ..FlowPage::bare(vec![plain()]) };
+        assert_eq!(next(encode(&page, Order::Rate).contents()), Cursor::parse("a-1"));
         assert_eq!(next(&reply(Vec::new(), 0)), None);
     }
 

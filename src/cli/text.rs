@@ -388,7 +388,7 @@ warnings:   none
 
     #[test]
     fn a_device_table() {
-        let reply = devices_method::encode(&devices_method::tests::two(), None).unwrap();
+        let reply = devices_method::encode(&devices_method::tests::two(), None, None).unwrap();
         assert_eq!(
             devices(reply.contents()),
             "\
@@ -405,7 +405,7 @@ there is no such device at present
     #[test]
     fn a_cut_list_says_so() {
         let many = vec![devices_method::tests::two().remove(1); 2000];
-        let reply = devices_method::encode(&many, None).unwrap();
+        let reply = devices_method::encode(&many, None, None).unwrap();
         let text = devices(reply.contents());
         assert!(text.ends_with(" of 2000 devices: too long for one reply)\n"), "{text}");
     }
@@ -415,7 +415,7 @@ there is no such device at present
         let mut device = devices_method::tests::two().remove(0);
         device.name = "lan\x1b[2J1".into();
         device.zones = vec!["a\nb".into()];
-        let reply = devices_method::encode(&[device], None).unwrap();
+        let reply = devices_method::encode(&[device], None, None).unwrap();
         let text = devices(reply.contents());
         assert_eq!(text.lines().count(), 2);
         assert!(text.contains("lan?[2J1") && text.contains("a?b"), "{text}");

@@ -5,8 +5,8 @@ use ubus::BlobMsgTable;
 
 use super::keys::Key;
 use crate::core::flows::select::{Cursor, PAGE_MAX};
-use crate::core::prefix::Prefix;
 use crate::core::flows::FlowState;
+use crate::core::prefix::Prefix;
 use crate::ubus::flow_filter::{ADDRESS, PORT, PROTOCOL, STATE};
 use crate::ubus::flows::{CURSOR, LIMIT, SORT};
 

@@ -117,14 +117,16 @@ fn shorten(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::flows::select::{Order, Page};
+    use crate::cli::Paged;
+    use crate::core::flows::select::Order;
+    use crate::core::flows::view::FlowPage;
     use crate::core::flows::Flow;
     use crate::netlink::conntrack::tuple::Tuple;
     use crate::ubus::flows::encode;
     use crate::ubus::flows::tests::{download, ping};
 
     fn reply(flows: Vec<Flow>) -> Vec<u8> {
-        encode(&Page { matched: flows.len(), flows, next: None }, Order::Rate).contents().to_vec()
+        encode(&FlowPage::bare(flows), Order::Rate).contents().to_vec()
     }
 
     fn six() -> Flow {

@@ -192,7 +192,8 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 mod tests {
     use super::super::keys::Key;
     use super::*;
-    use crate::core::flows::select::{Cursor, Order, Page};
+    use crate::core::flows::select::{Cursor, Order};
+    use crate::core::flows::view::FlowPage;
     use crate::core::flows::Flow;
     use crate::netlink::conntrack::tuple::Tuple;
     use crate::ubus::flows::tests::{download, ping, plain as plain_flow};
@@ -204,7 +205,7 @@ mod tests {
         let six = |n: u16| ([0x2001, 0xdb8, 0x1234, 0x5678, n, n, n, n].into(), n.max(10_000));
         let long = Flow { orig: Tuple::new(17, six(1), six(65_000)).unwrap(), ..download() };
         let list = vec![download(), long, plain_flow(), ping()];
-        let page = Page { flows: list, matched: 440, next: None };
+        let page = FlowPage { matched: 440, ..FlowPage::bare(list) };
         Answers {
             status: Some(status::encode(&status::tests::full()).contents().to_vec()),
             flows: Some(flows::encode(&page, Order::Rate).contents().to_vec()),

@@ -95,6 +95,13 @@ pub struct FlowPage {
 }
 
 impl FlowPage {
+    /// The last page, of flows of which nothing but themselves is known.
+    #[cfg(test)]
+    pub fn bare(flows: Vec<Flow>) -> FlowPage {
+        let matched = flows.len();
+        FlowPage { flows: flows.into_iter().map(FlowView::bare).collect(), matched, next: None }
+    }
+
     /// The flows of a page with all that is known.
     pub fn of(page: Page, ledger: &Ledger, names: &dyn Names, facts: &dyn Facts) -> FlowPage {
         let view = |flow| FlowView::of(flow, ledger, names, facts);
