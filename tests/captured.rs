@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use flowtabled::core::devices::{Coverage, Device};
 use flowtabled::core::diff::difference;
@@ -25,7 +26,9 @@ use flowtabled::netlink::message::{Message, Messages};
 use flowtabled::netlink::nftables::event::NftEvent;
 use flowtabled::netlink::nftables::generation::Generation;
 use flowtabled::netlink::nftables::query::Snapshot;
-use flowtabled::netlink::nftables::{Batch, Chain, Command, Flowtable, Rule, Set, Table};
+use flowtabled::netlink::nftables::{
+    Batch, Chain, Command, Counted, Element, Flowtable, Rule, Set, Table,
+};
 use flowtabled::netlink::route::{
     self, Address, AddressEvent, Event, FdbEntry, Link, LinkEvent, Neighbour, NeighbourEvent,
     Route, RouteKind,
@@ -144,6 +147,33 @@ fn what_kernels_keep_is_what_was_wanted() {
     }
 }
 
+/// What the daemon puts into its sets at run time: the key is conntrack's id as on the wire.
+#[test]
+fn elements_expire_and_count() {
+    for (kernel, text) in CAPTURES {
+        let read = snapshot(&capture(text));
+        let set = |name: &str| read.sets.iter().find(|set| set.name == name).unwrap();
+        let counted = Some(Counted { packets: 7, bytes: 700 });
+        for (name, counted) in [(plan::SET_BYPASS, None), (plan::SET_WATCHED, counted)] {
+            let set = set(name);
+            assert!(set.expiring, "Linux {kernel}");
+            assert_eq!(set.counting, counted.is_some());
+            let element = set.elements[&0xdead_beef_u32.to_be_bytes().to_vec()];
+            assert_eq!(element.counted, counted);
+            let ten_minutes = Duration::from_secs(600);
+            let left = element.expires.unwrap();
+            assert!(left <= ten_minutes && left > ten_minutes / 2, "Linux {kernel}: {left:?}");
+        }
+        let leaked = set(plan::SET_LEAKED);
+        assert!(!leaked.expiring && leaked.counting);
+        assert!([false, true]
+            .map(plan::leak_key)
+            .iter()
+            .all(|key| { leaked.elements[key] == Element { expires: None, counted } }));
+        assert!(!set("protocols").counting && !set("protocols").expiring);
+    }
+}
+
 /// The other way: what we would send for the objects that a kernel returned, read again.
 #[test]
 fn captured_objects_survive_being_sent() {
@@ -152,22 +182,24 @@ fn captured_objects_survive_being_sent() {
         let mut commands = vec![
             Command::AddTable(read.tables[0].clone()),
             Command::AddFlowtable(read.flowtables[0].clone()),
-            Command::AddSet(read.sets[0].clone()),
             Command::AddChain(read.chains[0].clone()),
         ];
+        commands.extend(read.sets.iter().cloned().map(Command::AddSet));
         commands.extend(read.rules.iter().cloned().map(Command::AddRule));
         let batch = Batch::new(commands).finish(1, None, true);
         let messages: Vec<Message> = Messages::new(batch.bytes()).map(Result::unwrap).collect();
-        // Begin, table, flowtable, set, its elements, chain, two rules, end.
-        assert_eq!(messages.len(), 9);
+        // Begin, table, flowtable, chain, four sets, each with its elements, two rules, end.
+        assert_eq!(messages.len(), 15);
         assert_eq!(Table::parse(&messages[1]).unwrap(), read.tables[0]);
         let flowtable = Flowtable { handle: 0, ..read.flowtables[0].clone() };
         assert_eq!(Flowtable::parse(&messages[2]).unwrap(), flowtable, "Linux {kernel}");
-        let mut set = Set::parse(&messages[3]).unwrap();
-        set.parse_elements(&messages[4]).unwrap();
-        assert_eq!(set, read.sets[0]);
-        assert_eq!(Chain::parse(&messages[5]).unwrap(), read.chains[0]);
-        for (sent, rule) in messages[6..8].iter().zip(&read.rules) {
+        assert_eq!(Chain::parse(&messages[3]).unwrap(), read.chains[0]);
+        for (sent, set) in messages[4..12].chunks(2).zip(&read.sets) {
+            let mut again = Set::parse(&sent[0]).unwrap();
+            again.parse_elements(&sent[1]).unwrap();
+            assert_eq!(again, *set, "Linux {kernel}");
+        }
+        for (sent, rule) in messages[12..14].iter().zip(&read.rules) {
             assert!(Rule::parse(sent).unwrap().same_as(rule), "Linux {kernel}");
         }
     }

@@ -221,7 +221,9 @@ fn the_object_is_listed_with_its_types() {
             signature,
             concat!(
                 r#"{"status":{},"devices":{"name":3},"flows":{"state":3,"address":3,"port":5,"#,
-                r#""protocol":3,"sort":3,"limit":5,"cursor":3},"history":{},"flush":{},"reload":{}}"#
+                r#""protocol":3,"sort":3,"limit":5,"cursor":3},"history":{},"flush":{},"#,
+                r#""evict":{"state":3,"address":3,"port":5,"protocol":3,"duration_s":5},"#,
+                r#""release":{"state":3,"address":3,"port":5,"protocol":3},"reload":{}}"#
             )
         );
     });
@@ -428,5 +430,8 @@ fn the_command_ends_with_the_documented_codes() {
         assert_eq!(run("flows --all --json"), ExitCode::SUCCESS);
         assert_eq!(run("flows --state fast"), ExitCode::from(2));
         assert_eq!(run("history"), ExitCode::SUCCESS);
+        assert_eq!(run("evict --port 7 --for 1m"), ExitCode::from(1), "too many flows");
+        assert_eq!(run("evict --for 2d"), ExitCode::from(2));
+        assert_eq!(run("release --address 192.0.2.0/24"), ExitCode::SUCCESS);
     });
 }

@@ -13,6 +13,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::fault::Fault;
 use super::leaks::Leaks;
 use super::links::Links;
 use super::marks::Marks;
@@ -101,25 +102,6 @@ pub enum Effect {
     Done(u32, Result<Done, OrderError>),
     /// Tell the log.
     Log(Level, String),
-}
-
-/// Why the wanted state is not in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) reason: Reason,
-    /// What belongs to the reason: the kernel's words, or what to do.
-    pub(super) detail: String,
-}
-
-impl Fault {
-    /// One line for the log and for `last_error`.
-    pub(super) fn line(&self) -> String {
-        match self.reason {
-            // The detail of a refusal is a whole sentence already.
-            Reason::Refused => self.detail.clone(),
-            reason => format!("{}: {}", reason.text(), self.detail),
-        }
-    }
 }
 
 /// All state of the control loop. Everything that matters to the network lives in the kernel;
@@ -379,8 +361,10 @@ impl Control {
             self.repairs.clear();
             self.wanted = wanted;
         }
-        let Transaction { commands, repairs, outcomes } = self.transaction(snapshot, now);
+        let transaction = self.transaction(snapshot, now);
+        let Transaction { commands, repairs, outcomes, marks } = transaction;
         if commands.is_empty() {
+            self.marks = marks;
             return [self.settled(now), self.finish_orders(outcomes)].concat();
         }
         if !self.wanted.is_empty() && self.kernel.flowtable == Some(false) {
@@ -492,7 +476,8 @@ impl Control {
         if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
             return self.failed(&Error::Refused(refusal), now);
         }
-        if refusal.table == TABLE_HARDWARE {
+        // An order may name an element that has just expired, which says nothing about hardware.
+        if refusal.table == TABLE_HARDWARE && !self.names_what_may_be_gone(&refusal) {
             return self.step_down(&refusal);
         }
         if refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX {
@@ -505,6 +490,11 @@ impl Control {
         }
         self.unexplained = Some(refusal);
         vec![Effect::ProbeDevices(names)]
+    }
+
+    fn names_what_may_be_gone(&self, refusal: &Refusal) -> bool {
+        let ordered = !self.orders.is_empty();
+        ordered && refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX
     }
 
     /// Devices that may be behind a refusal: those to be hooked that are not hooked yet.

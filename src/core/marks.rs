@@ -65,15 +65,15 @@ impl Marks {
     }
 
     fn take_bypassed(&mut self, set: &Set, now: Instant) {
-        for (id, expires, _) in of_connections(set) {
-            let until = self.bypassed.entry(id).or_insert(now + expires);
-            *until = (*until).max(now + expires);
+        for (id, until, _) in of_connections(set, now) {
+            let longest = self.bypassed.entry(id).or_insert(until);
+            *longest = (*longest).max(until);
         }
     }
 
     fn take_watched(&mut self, set: &Set, now: Instant) {
-        for (id, expires, counted) in of_connections(set) {
-            self.watched.insert(id, Watched { until: now + expires, counted });
+        for (id, until, counted) in of_connections(set, now) {
+            self.watched.insert(id, Watched { until, counted });
         }
     }
 
@@ -117,17 +117,19 @@ impl Control {
         let leaked = marks.as_ref().and_then(|marks| marks.leaked);
         self.leaks.read(leaked.map(|paths| paths.map(|counted| counted.packets)), now);
         if let Some(marks) = marks {
-            self.marks = marks;
+            let leaked = marks.leaked.or(self.marks.leaked);
+            self.marks = Marks { leaked, ..marks };
         }
         self.snapshot = Some(snapshot);
     }
 }
 
-/// Id, remaining time and count of each element; one that never expires is not ours.
-fn of_connections(set: &Set) -> impl Iterator<Item = (u32, Duration, Counted)> + '_ {
-    set.elements.iter().filter_map(|(key, element)| {
+/// Id, end and count of each element; one that never expires is not ours.
+fn of_connections(set: &Set, now: Instant) -> impl Iterator<Item = (u32, Instant, Counted)> + '_ {
+    set.elements.iter().filter_map(move |(key, element)| {
         let id = u32::from_be_bytes(key.as_slice().try_into().ok()?);
-        Some((id, element.expires?, element.counted.unwrap_or_default()))
+        let until = now.checked_add(element.expires?)?;
+        Some((id, until, element.counted.unwrap_or_default()))
     })
 }
 

@@ -10,6 +10,7 @@ pub mod control;
 pub mod devices;
 pub mod diff;
 pub mod explain;
+mod fault;
 pub mod flow_reason;
 pub mod flows;
 pub mod glob;

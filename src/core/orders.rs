@@ -95,6 +95,8 @@ pub(super) struct Transaction {
     pub repairs: bool,
     /// How the orders end once it is committed.
     pub outcomes: Vec<Outcome>,
+    /// What the sets hold then.
+    pub marks: Marks,
 }
 
 /// What the orders that wait change.
@@ -120,9 +122,11 @@ impl Control {
         let made = |table: &str| snapshot.tables.iter().any(|entry| entry.name == table);
         let mut outcomes = Vec::new();
         for Pending { ticket, order, .. } in &self.orders {
-            let outcome = match self.wanted.is_empty() {
-                true => Ok(Done::default()),
-                false => changes.order(order, &made, now),
+            let outcome = match order {
+                // It may wait for tables that will be there again.
+                Order::Release { .. } => changes.order(order, &made, now),
+                _ if self.wanted.is_empty() => Ok(Done::default()),
+                _ => changes.order(order, &made, now),
             };
             outcomes.push((*ticket, outcome));
         }
@@ -143,7 +147,7 @@ impl Control {
                 changes.elements(snapshot, class, &mut commands);
             }
         }
-        Transaction { commands, repairs, outcomes }
+        Transaction { commands, repairs, outcomes, marks: changes.marks }
     }
 
     /// No order waits any more.

@@ -12,6 +12,7 @@ use crate::core::settings::{Mode, Settings};
 use crate::core::status::Leak;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{Batch, Element, Table};
+use crate::netlink::{Error, Refusal};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -219,6 +220,23 @@ fn marks_follow_the_flows_into_every_new_table() {
 }
 
 #[test]
+fn flows_are_kept_again_when_offload_is_on_again_unless_released() {
+    let mut world = World::started(Mode::Software);
+    let switch = |world: &mut World, mode| {
+        world.event(Event::Settings(Ok((settings(mode), Vec::new()))));
+        world.rest();
+    };
+    world.order(evict([1, 2], MINUTE)).unwrap();
+    switch(&mut world, Mode::Classic);
+    assert_eq!(world.control.status(None, world.now).bypassed, Some(0));
+    assert_eq!(world.control.bypassed(1, world.now), None);
+    let released = world.order(Order::Release { ids: Some(vec![2]) });
+    assert_eq!(released, Ok(Done { released: 1, ..Done::default() }));
+    switch(&mut world, Mode::Software);
+    assert_eq!(world.kept(TABLE_SOFTWARE), [1]);
+}
+
+#[test]
 fn an_order_outlives_a_lost_race() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
@@ -232,6 +250,29 @@ fn an_order_outlives_a_lost_race() {
     assert_eq!(world.done, [(3, Ok(done))]);
     assert_eq!(world.kept(TABLE_SOFTWARE), [1]);
     assert_eq!(world.commits.len(), 2);
+}
+
+#[test]
+fn an_element_that_expires_meanwhile_is_no_fault_of_the_hardware() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.start(Mode::Hardware);
+    world.order(bypass([1], MINUTE)).unwrap();
+    let now = world.now;
+    world.control.take_order(3, Order::Release { ids: None }, now);
+    let effects = world.control.handle(Event::Surveyed(Ok(world.kernel.clone())), now);
+    assert!(matches!(effects[..], [Effect::Commit(..)]), "{effects:?}");
+    world.kernel.sets.iter_mut().filter(|set| set.expiring).for_each(|set| set.elements.clear());
+    let refusal = Refusal {
+        object: "take elements out of set bypass".into(),
+        table: TABLE_HARDWARE.into(),
+        culprit: None,
+        errno: libc::ENOENT,
+        text: None,
+    };
+    world.event(Event::Committed(Err(Error::Refused(refusal))));
+    assert_eq!(world.done, [(3, Ok(Done::default()))]);
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
 }
 
 #[test]

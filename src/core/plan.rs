@@ -362,8 +362,9 @@ pub(crate) mod tests {
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan1")]);
         let off = ["br-guest", "guest1", "lan2", "wg0"];
         assert_eq!(keys(&classes[0], SET_OFF), off, "br-lan has a covered port");
-        let lookups = |expression: &&Expression| matches!(expression, Expression::Lookup { inverted: true, set } if set == SET_OFF);
-        assert_eq!(classes[0].rules[1].expressions.iter().filter(lookups).count(), 2);
+        let lookup = Expression::Lookup { set: SET_OFF.into(), inverted: true };
+        let lookups = classes[0].rules[1].expressions.iter().filter(|entry| **entry == lookup);
+        assert_eq!(lookups.count(), 2);
     }
 
     #[test]

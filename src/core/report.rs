@@ -5,8 +5,9 @@
 
 use std::time::Instant;
 
-use super::control::{Control, Fault};
+use super::control::Control;
 use super::devices::{Coverage, Device};
+use super::fault::Fault;
 use super::flows::FlowState;
 use super::leaks::Finding;
 use super::plan::our_tables;

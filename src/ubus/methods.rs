@@ -71,8 +71,11 @@ mod tests {
             let Ok(BlobValue::Table(body)) = method.value() else { panic!("{}", policy.name) };
             let arguments: Vec<_> =
                 BlobIter::new(body).map(|a| (a.name.unwrap(), a.as_i32().unwrap())).collect();
-            let wanted: Vec<_> =
-                policy.arguments.iter().map(|argument| (argument.name, argument.ty as i32)).collect();
+            let wanted: Vec<_> = policy
+                .arguments
+                .iter()
+                .map(|argument| (argument.name, argument.ty as i32))
+                .collect();
             assert_eq!(arguments, wanted, "{}", policy.name);
         }
         assert!(methods.next().is_none());

@@ -44,6 +44,11 @@ impl Element {
                     }
                     Ok(())
                 })?,
+                // A new element has all of its time; the kernel tells what is left.
+                NFTA_SET_ELEM_TIMEOUT => {
+                    let timeout = Duration::from_millis(attribute::u64_be(value)?);
+                    element.expires = element.expires.or(Some(timeout));
+                }
                 NFTA_SET_ELEM_EXPIRATION => {
                     element.expires = Some(Duration::from_millis(attribute::u64_be(value)?));
                 }

@@ -155,10 +155,13 @@ fn add_object_has_the_bytes_of_libubus() {
     broker.write_all(&HELLO).unwrap();
     world.turn();
     let frame = receive(&broker);
-    let mut wanted = vec![0, 0, 1, 192, 2, 0, 0, 14];
+    let signature = methods::signature();
+    let length = |more: usize| (signature.len() + more) as u32;
+    let mut wanted = length(4 + 16 + 4).to_be_bytes().to_vec();
+    wanted.extend_from_slice(&[2, 0, 0, 14]);
     wanted.extend_from_slice(b"flowtable\0\0\0");
-    wanted.extend_from_slice(&[6, 0, 1, 172]);
-    wanted.extend_from_slice(&methods::signature());
+    wanted.extend_from_slice(&(6 << 24 | length(4)).to_be_bytes());
+    wanted.extend_from_slice(&signature);
     assert_eq!(frame.payload, wanted);
     assert_eq!((frame.hdr.seq, frame.hdr.peer), (1, 0));
     assert!(!world.bus.is_registered());

@@ -77,9 +77,14 @@ impl Driver {
     /// Performs all steps; the error names the place.
     pub fn perform(&mut self, scenario: &Scenario) -> Result<Verdict> {
         for line in &scenario.lines {
-            if let Step::Needs { release } = line.step {
+            let needed = match line.step {
+                Step::Needs { release } => Some((release, false)),
+                Step::NeedsBefore { release } => Some((release, true)),
+                _ => None,
+            };
+            if let Some((release, before)) = needed {
                 let running = uname()?;
-                if crate::scenario::release(&running)? < release {
+                if (crate::scenario::release(&running)? < release) != before {
                     let why = format!("{}, this is {running}", line.text);
                     return Ok(Verdict::Skipped(why));
                 }
@@ -142,7 +147,7 @@ impl Driver {
                 Report::Held(format!("{} (saw {})", line.text, brief(&seen))).send();
                 Ok(())
             }
-            Step::Needs { .. } => Ok(()),
+            Step::Needs { .. } | Step::NeedsBefore { .. } => Ok(()),
             Step::Phase { text } => {
                 Report::Phase(text.clone()).send();
                 Ok(())

@@ -157,6 +157,11 @@ pub enum Step {
         /// Major and minor number.
         release: (u32, u32),
     },
+    /// The steps that follow need a kernel release before this one; else the scenario is skipped.
+    NeedsBefore {
+        /// Major and minor number.
+        release: (u32, u32),
+    },
     /// A heading for the reader of the results.
     Phase {
         /// The heading.

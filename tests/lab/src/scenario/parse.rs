@@ -132,6 +132,9 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             Step::Throughout { time: seconds(time)?, value, relation, operand }
         }
         ["needs", "kernel", release] => Step::Needs { release: self::release(release)? },
+        ["needs", "kernel", "before", release] => {
+            Step::NeedsBefore { release: self::release(release)? }
+        }
         ["phase", ..] => Step::Phase { text: owned(rest_of(line, words, 1)) },
         _ => return Err(Error::new(format!("not a step: {line}"))),
     })
@@ -378,5 +381,7 @@ mod tests {
         assert_eq!(release("7.2").unwrap(), (7, 2));
         assert!(release("six").is_err());
         assert_eq!(steps("needs kernel 6.16\n"), [Step::Needs { release: (6, 16) }]);
+        let before = Step::NeedsBefore { release: (6, 19) };
+        assert_eq!(steps("needs kernel before 6.19\n"), [before]);
     }
 }
