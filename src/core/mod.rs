@@ -17,6 +17,7 @@ pub mod glob;
 mod leaks;
 pub mod links;
 mod marks;
+pub mod notices;
 pub mod orders;
 pub mod plan;
 pub mod prefix;

@@ -10,6 +10,7 @@ use super::devices::{Coverage, Device};
 use super::fault::Fault;
 use super::flows::FlowState;
 use super::leaks::Finding;
+use super::notices::{ModeNotice, Present};
 use super::plan::our_tables;
 use super::reason::Reason;
 use super::settings::Mode;
@@ -52,6 +53,16 @@ impl Control {
             warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
             commits: self.commits,
             links_left_out: self.links.left_out,
+        }
+    }
+
+    /// What subscribers are told about; `flows` are counted by the caller.
+    pub fn present(&self, flows: Option<FlowCounts>) -> Present {
+        let (effective, reason, detail) = self.mode(flows);
+        Present {
+            mode: ModeNotice { requested: self.requested(), effective, reason, detail },
+            devices: self.device_list(),
+            config_error: self.config_error.clone(),
         }
     }
 

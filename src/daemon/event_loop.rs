@@ -24,6 +24,7 @@ use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::explain::Wanted;
 use crate::core::flows::FlowState;
+use crate::core::notices::Notices;
 use crate::core::orders::Order;
 use crate::core::status::Status;
 use crate::netlink::message::{Message, Messages};
@@ -35,7 +36,7 @@ use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
-use crate::ubus::{history, reload, status};
+use crate::ubus::{history, notice, reload, status};
 use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
@@ -117,6 +118,12 @@ pub struct Daemon {
     waiting: Vec<(Question, ReplyTo)>,
     /// Callers who wait for a transaction.
     orders: Orders,
+    /// What subscribers on the bus know.
+    notices: Notices,
+    /// Something happened since what they know was compared with what is.
+    changed: bool,
+    /// Commits before the last list of flows; what it counted says nothing about later ones.
+    listed_commits: u64,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
     /// Names of clients.
@@ -154,6 +161,9 @@ impl Daemon {
             flow_error: String::new(),
             waiting: Vec::new(),
             orders: Orders::default(),
+            notices: Notices::default(),
+            changed: false,
+            listed_commits: 0,
             unread: VecDeque::new(),
             names: LeaseFiles::default(),
             watches: Watches::default(),
@@ -214,6 +224,7 @@ impl Daemon {
             }
             self.on_timers();
             self.on_bus();
+            self.tell_subscribers();
         }
     }
 
@@ -230,6 +241,7 @@ impl Daemon {
 
     /// Gives an event to the control loop and performs what follows from it.
     fn feed(&mut self, event: Event) {
+        self.changed = true;
         let mut effects: VecDeque<Effect> = self.control.handle(event, Instant::now()).into();
         while let Some(effect) = effects.pop_front() {
             if let Effect::Done(number, outcome) = effect {
@@ -374,6 +386,8 @@ impl Daemon {
         if result.is_ok() {
             self.judge_leaks();
         }
+        self.changed = true;
+        self.listed_commits = self.control.commits();
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }
@@ -426,6 +440,29 @@ impl Daemon {
             if line != self.bus_error {
                 warn!("{line}");
                 self.bus_error = line;
+            }
+        }
+    }
+
+    /// Sends what has changed to those who have subscribed to the object. What the bus does not take
+    /// is tried again when it has taken something.
+    fn tell_subscribers(&mut self) {
+        if !self.bus.has_subscribers() {
+            return self.notices.forget();
+        }
+        if !std::mem::take(&mut self.changed) && !self.notices.is_new() {
+            return;
+        }
+        let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
+        let flows = self.known_flows(current);
+        let present = self.control.present(flows.map(|flows| flows.table().counts()));
+        for change in self.notices.changes(&present) {
+            let (name, data) = notice::encode(&change);
+            if self.bus.notify(name, &data) {
+                self.notices.told(change);
+            } else {
+                self.changed = true;
+                return;
             }
         }
     }

@@ -19,6 +19,7 @@ pub mod hosts;
 pub mod inbox;
 pub mod json;
 pub mod methods;
+pub mod notice;
 pub mod outbox;
 pub mod policy;
 pub mod release;
