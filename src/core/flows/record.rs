@@ -10,7 +10,7 @@ use super::place::Place;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;
-use crate::netlink::conntrack::tuple::Tuple;
+use crate::netlink::conntrack::tuple::{Addresses, Tuple};
 
 const V6: u8 = 1;
 const NAT: u8 = 2;
@@ -207,6 +207,27 @@ impl Record {
     /// The original direction, which with the zone is the flow's key.
     pub(super) fn key(&self, sixes: &Sixes) -> Option<Tuple> {
         self.tuples(sixes).map(|(orig, _)| orig)
+    }
+
+    /// This is its key. Compared part by part, for a list asks it once per flow.
+    pub(super) fn is(&self, orig: &Tuple, zone: u16, sixes: &Sixes) -> bool {
+        let [source_port, destination_port, ..] = self.ports;
+        let [first, second, ..] = self.addresses;
+        source_port == orig.source_port
+            && destination_port == orig.destination_port
+            && self.protocol == orig.protocol
+            && self.zone == zone
+            && match orig.addresses {
+                Addresses::V4 { source, destination } => {
+                    self.flags & V6 == 0
+                        && first == u32::from(source)
+                        && second == u32::from(destination)
+                }
+                Addresses::V6 { source, destination } => {
+                    let [from, to, ..] = sixes.get(first);
+                    self.flags & V6 != 0 && from == source && to == destination
+                }
+            }
     }
 
     /// The flow as it is shown.

@@ -124,11 +124,7 @@ fn churn(stop: &AtomicBool) -> Result<()> {
         let numbers = FIRST + done..FIRST + done + BATCH;
         let batch: Vec<NewEntry> = numbers.filter_map(entries::entry).collect();
         conntrack.create_all(&batch).context("making connections")?;
-        for NewEntry { orig, zone, .. } in &batch {
-            let entry = conntrack.get(orig, *zone).context("finding a connection")?;
-            let id = entry.context("a connection is gone already")?.id;
-            conntrack.delete(orig, *zone, id).context("ending a connection")?;
-        }
+        entries::end(&mut conntrack, &batch)?;
         done += BATCH;
     }
     Ok(())
