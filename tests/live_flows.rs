@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use fixture::eventually;
 use fixture::namespace::in_namespace;
+use flowtabled::core::control::Control;
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
 use flowtabled::netlink::conntrack::tuple::IPPROTO_UDP;
 use flowtabled::netlink::conntrack::{Conntrack, NewEntry, Tuple};
@@ -21,7 +22,7 @@ fn list(flows: &mut FlowPoll) {
 }
 
 fn list_at(flows: &mut FlowPoll, now: Instant) {
-    flows.start(now).unwrap();
+    flows.start(&Control::new(now), now).unwrap();
     eventually("the list is complete", || match flows.on_lists(now) {
         Progress::Done(result) => {
             result.unwrap();
@@ -102,9 +103,13 @@ fn the_poll_period_follows_the_need() {
 
         flows.set_offloading(true, true, at(0)).unwrap();
         assert_eq!(flows.deadline(at(0)), Some(at(0)), "the first list is due");
-        flows.start(at(0)).unwrap();
+        let control = Control::new(start);
+        flows.start(&control, at(0)).unwrap();
         assert_eq!(flows.deadline(at(0)), Some(at(5)), "given up then");
-        assert!(matches!(flows.on_timer(at(5)), Progress::Done(Err(Error::Timeout { .. }))));
+        assert!(matches!(
+            flows.on_timer(&control, at(5)),
+            Progress::Done(Err(Error::Timeout { .. }))
+        ));
         assert_eq!((flows.polling().failed, flows.polling().last), (1, None));
         list_at(&mut flows, at(10));
         assert_eq!(flows.deadline(at(10)), Some(at(40)));
@@ -114,6 +119,8 @@ fn the_poll_period_follows_the_need() {
         assert_eq!(flows.deadline(at(20)), Some(at(12)), "due already");
         list_at(&mut flows, at(20));
         assert_eq!(flows.deadline(at(34)), Some(at(22)));
+        assert!(flows.is_fresh(at(20)) && !flows.is_fresh(at(21)));
+        assert!(flows.is_recent(at(22)) && !flows.is_recent(at(23)));
         flows.look(at(21));
         assert_eq!(flows.polling().interval_s, Some(2));
         assert_eq!(flows.deadline(at(36)), Some(at(50)), "nobody has looked for 15 seconds");

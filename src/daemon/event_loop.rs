@@ -397,7 +397,8 @@ impl Daemon {
         }
     }
 
-    /// Answers at once when the flows were just listed, else when they are.
+    /// Answers at once when the flows were listed lately, else when they are. What was flushed is
+    /// counted as exactly as can be.
     fn ask(&mut self, question: Question, reply_to: ReplyTo) {
         self.refresh();
         let now = Instant::now();
@@ -405,7 +406,11 @@ impl Daemon {
             return self.answer(&question, reply_to, false);
         };
         flows.look(now);
-        if flows.is_fresh(now) {
+        let listed = match question {
+            Question::Flush => flows.is_fresh(now),
+            _ => flows.is_recent(now),
+        };
+        if listed {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }

@@ -48,6 +48,8 @@ pub struct FlowTable {
     /// The first list only tells where counters stand: what they hold was carried before.
     baseline: bool,
     counts: FlowCounts,
+    /// Those of the list under way.
+    counts_so_far: FlowCounts,
     /// Where the next entry of the list is likely to be: the kernel walks its table in the same
     /// order each time. The first goes on along the records, the second behind a stray.
     likely: [u32; 2],
@@ -73,6 +75,7 @@ impl FlowTable {
             counting: true,
             baseline: true,
             counts: FlowCounts::default(),
+            counts_so_far: FlowCounts::default(),
             likely: [0; 2],
             left_out: 0,
         }
@@ -89,7 +92,7 @@ impl FlowTable {
         self.now_ms = now_ms;
         let [last, before, _] = self.listed_ms;
         self.listed_ms = [now_ms, last, before];
-        self.counts = FlowCounts::default();
+        self.counts_so_far = FlowCounts::default();
         self.likely = [0; 2];
         self.replacing = self.ledger.begin();
     }
@@ -114,9 +117,9 @@ impl FlowTable {
             Err(hash) => self.insert(hash, entry, ask),
         }
         match FlowState::of(entry) {
-            FlowState::Classic => self.counts.classic += 1,
-            FlowState::Software => self.counts.software += 1,
-            FlowState::Hardware => self.counts.hardware += 1,
+            FlowState::Classic => self.counts_so_far.classic += 1,
+            FlowState::Software => self.counts_so_far.software += 1,
+            FlowState::Hardware => self.counts_so_far.hardware += 1,
         }
     }
 
@@ -134,6 +137,7 @@ impl FlowTable {
                 self.remove(position);
             }
             self.baseline = false;
+            self.counts = self.counts_so_far;
         }
         self.ledger.account.sample(self.now_ms);
         self.shrink();
@@ -176,7 +180,7 @@ impl FlowTable {
         }
     }
 
-    /// Number of flows by state in the last list, those that were not kept included.
+    /// Number of flows by state in the last complete list, those that were not kept included.
     pub fn counts(&self) -> FlowCounts {
         self.counts
     }
