@@ -27,6 +27,17 @@ pub struct Programs {
     pub build: String,
 }
 
+/// Resident memory, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// The process's alone, its program's text included.
+    pub private: u64,
+    /// Of that what it has written to.
+    pub dirty: u64,
+    /// The most that was ever resident, shared or not.
+    pub peak: u64,
+}
+
 /// A process that ends with its owner.
 struct Process(Child);
 
@@ -91,15 +102,15 @@ impl Daemon {
         number.context(format!("no {key} in {text}"))
     }
 
-    /// Memory that is the daemon's alone and resident, and the most that was resident of all, in
-    /// bytes.
+    /// The daemon's memory.
     ///
     /// # Errors
     /// The kernel does not tell.
-    pub fn memory(&self) -> Result<(u64, u64)> {
+    pub fn memory(&self) -> Result<Memory> {
         let rollup = self.proc("smaps_rollup")?;
-        let private = kilobytes(&rollup, "Private_Clean:")? + kilobytes(&rollup, "Private_Dirty:")?;
-        Ok((private * 1024, kilobytes(&self.proc("status")?, "VmHWM:")? * 1024))
+        let dirty = kilobytes(&rollup, "Private_Dirty:")? * 1024;
+        let private = dirty + kilobytes(&rollup, "Private_Clean:")? * 1024;
+        Ok(Memory { private, dirty, peak: kilobytes(&self.proc("status")?, "VmHWM:")? * 1024 })
     }
 
     /// Processor time that the daemon has used.
