@@ -42,6 +42,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
 /// longer than it takes to walk them.
 const DATAGRAMS_PER_TURN: u32 = 4;
+/// Ends read in one turn; each comes in a small datagram of its own.
+const ENDS_PER_TURN: u32 = 64;
 
 /// What a turn of reading led to.
 #[derive(Debug)]
@@ -246,7 +248,7 @@ impl FlowPoll {
         let now_ms = self.now_ms(now);
         self.around.renew_budget();
         let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
-        for _ in 0..DATAGRAMS_PER_TURN {
+        for _ in 0..ENDS_PER_TURN {
             if !read_ends(ends, &mut self.table, polling, around, now_ms)? {
                 return Ok(false);
             }

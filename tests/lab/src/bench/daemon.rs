@@ -113,14 +113,18 @@ impl Daemon {
         Ok(Memory { private, dirty, peak: kilobytes(&self.proc("status")?, "VmHWM:")? * 1024 })
     }
 
-    /// Processor time that the daemon has used.
+    /// How long the daemon has kept a processor busy, and how long it was ready to run while other
+    /// programs did.
     ///
     /// # Errors
     /// The kernel does not tell.
-    pub fn cpu_time(&self) -> Result<Duration> {
+    pub fn cpu_times(&self) -> Result<[Duration; 2]> {
         let text = self.proc("schedstat")?;
-        let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        nanoseconds.map(Duration::from_nanos).context("schedstat")
+        let mut times = text.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
+        match (times.next(), times.next()) {
+            (Some(Ok(busy)), Some(Ok(waiting))) => Ok([busy, waiting]),
+            _ => Err(Error::new(format!("schedstat: {text}"))),
+        }
     }
 
     fn proc(&self, name: &str) -> Result<String> {
