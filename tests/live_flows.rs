@@ -104,6 +104,7 @@ fn the_poll_period_follows_the_need() {
 
         flows.set_offloading(true, true, at(0)).unwrap();
         assert_eq!(flows.deadline(at(0)), Some(at(0)), "the first list is due");
+        let control = Control::new(start);
         flows.start(&control, at(0)).unwrap();
         assert_eq!(flows.deadline(at(0)), Some(at(5)), "given up then");
         assert!(matches!(
@@ -119,6 +120,8 @@ fn the_poll_period_follows_the_need() {
         assert_eq!(flows.deadline(at(20)), Some(at(12)), "due already");
         list_at(&mut flows, at(20));
         assert_eq!(flows.deadline(at(34)), Some(at(22)));
+        assert!(flows.is_fresh(at(20)) && !flows.is_fresh(at(21)));
+        assert!(flows.is_recent(at(22)) && !flows.is_recent(at(23)));
         flows.look(at(21));
         assert_eq!(flows.polling().interval_s, Some(2));
         assert_eq!(flows.deadline(at(36)), Some(at(50)), "nobody has looked for 15 seconds");

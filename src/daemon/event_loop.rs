@@ -467,7 +467,7 @@ impl Daemon {
         }
     }
 
-    /// Answers at once when the flows were just listed, else when they are.
+    /// Answers at once when the flows were listed lately, else when they are.
     fn ask(&mut self, question: Question, reply_to: ReplyTo) {
         self.refresh();
         let now = Instant::now();
@@ -476,7 +476,7 @@ impl Daemon {
         };
         flows.look(now);
         // What is done to flows must not miss those that were offloaded since.
-        if flows.is_fresh(now) && !matches!(question, Question::Order(_)) {
+        if flows.is_recent(now) && !matches!(question, Question::Order(_)) {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }

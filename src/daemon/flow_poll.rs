@@ -26,8 +26,11 @@ use crate::netlink::Error;
 use crate::sys::clock::cpu_time;
 
 const DOING: &str = "list the flows in conntrack";
-/// A list this young answers the next question too.
+/// A list this young is as good as a new one.
 const FRESH: Duration = Duration::from_secs(1);
+/// A list this young answers questions while the next one is awaited: one comes every [`QUICK`]
+/// while somebody looks, and a list of many flows takes longer than an answer may.
+const RECENT: Duration = Duration::from_secs(3);
 /// Somebody who asked this recently will ask again: pages and `watch` do.
 const WATCHED: Duration = Duration::from_secs(15);
 /// Between lists while somebody looks.
@@ -39,6 +42,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
 /// longer than it takes to walk them.
 const DATAGRAMS_PER_TURN: u32 = 4;
+/// Ends read in one turn; each comes in a small datagram of its own.
+const ENDS_PER_TURN: u32 = 64;
 
 /// What a turn of reading led to.
 #[derive(Debug)]
@@ -139,7 +144,13 @@ impl FlowPoll {
         self.follow(now)
     }
 
-    /// True when the last list is fresh enough for an answer.
+    /// True when the last list will do for an answer, also while the next one is under way.
+    pub fn is_recent(&self, now: Instant) -> bool {
+        let until = self.listing.map_or(now, |(_, begun)| begun);
+        self.listed.is_some_and(|listed| until.saturating_duration_since(listed) < RECENT)
+    }
+
+    /// True when the last list tells how things stand now.
     pub fn is_fresh(&self, now: Instant) -> bool {
         self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < FRESH)
     }
@@ -237,7 +248,7 @@ impl FlowPoll {
         let now_ms = self.now_ms(now);
         self.around.renew_budget();
         let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
-        for _ in 0..DATAGRAMS_PER_TURN {
+        for _ in 0..ENDS_PER_TURN {
             if !read_ends(ends, &mut self.table, polling, around, now_ms)? {
                 return Ok(false);
             }

@@ -10,6 +10,7 @@ pub mod account;
 pub mod attachments;
 pub mod hosts;
 mod index;
+mod keyed_hash;
 pub mod ledger;
 pub mod place;
 mod record;

@@ -10,7 +10,7 @@ use super::place::Place;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;
-use crate::netlink::conntrack::tuple::Tuple;
+use crate::netlink::conntrack::tuple::{Addresses, Tuple};
 
 const V6: u8 = 1;
 const NAT: u8 = 2;
@@ -25,8 +25,13 @@ const HELPED: u8 = 128;
 /// No TCP state: another protocol, or offloaded.
 const NO_TCP_STATE: u8 = 15;
 
-/// The four addresses of an IPv6 flow: original source and destination, reply likewise.
-type Six = [Ipv6Addr; 4];
+/// Source and destination of one direction of an IPv6 flow.
+type Six = [Ipv6Addr; 2];
+
+/// In place of a reply that is the original direction turned round, as without translation.
+const INVERSE: u32 = u32::MAX;
+/// Places grow by so many, instead of doubling.
+const SIXES_CHUNK: usize = 256;
 
 /// IPv6 addresses of the records, with the places that are free.
 #[derive(Debug, Default)]
@@ -43,12 +48,15 @@ impl Sixes {
             }
             return place;
         }
+        if self.places.len() == self.places.capacity() {
+            self.places.reserve_exact(SIXES_CHUNK);
+        }
         self.places.push(addresses);
         (self.places.len() - 1) as u32
     }
 
     fn get(&self, place: u32) -> Six {
-        self.places.get(place as usize).copied().unwrap_or([Ipv6Addr::UNSPECIFIED; 4])
+        self.places.get(place as usize).copied().unwrap_or([Ipv6Addr::UNSPECIFIED; 2])
     }
 }
 
@@ -58,7 +66,8 @@ impl Sixes {
 pub(super) struct Record {
     /// What the original and the reply direction have carried so far.
     pub(super) carried: [Counters; 2],
-    /// IPv4 addresses in the order of [`Six`], or the place of the IPv6 ones in the first.
+    /// IPv4 addresses: source and destination of the original direction, then of the reply. Of IPv6
+    /// ones the places: the first of the original direction, the second of the reply or [`INVERSE`].
     addresses: [u32; 4],
     ports: [u16; 4],
     /// Bytes a second between the last two polls, once there were two.
@@ -95,11 +104,12 @@ impl Record {
                 ([a, b, c, d].map(u32::from), 0)
             }
             mixed => {
-                let six = mixed.map(|address| match address {
+                let [a, b, c, d] = mixed.map(|address| match address {
                     IpAddr::V6(address) => address,
                     IpAddr::V4(address) => address.to_ipv6_mapped(),
                 });
-                ([sixes.keep(six), 0, 0, 0], V6)
+                let reply = if [c, d] == [b, a] { INVERSE } else { sixes.keep([c, d]) };
+                ([sixes.keep([a, b]), reply, 0, 0], V6)
             }
         };
         let mut record = Record {
@@ -176,9 +186,10 @@ impl Record {
 
     /// Gives the IPv6 addresses back; the record is gone after this.
     pub(super) fn release(&self, sixes: &mut Sixes) {
-        let [place, ..] = self.addresses;
+        let [orig, reply, ..] = self.addresses;
         if self.flags & V6 != 0 {
-            sixes.free.push(place);
+            sixes.free.push(orig);
+            sixes.free.extend(Some(reply).filter(|place| *place != INVERSE));
         }
     }
 
@@ -188,9 +199,11 @@ impl Record {
     }
 
     fn hosts(&self, sixes: &Sixes) -> [IpAddr; 4] {
-        let [place, ..] = self.addresses;
+        let [orig, reply, ..] = self.addresses;
         if self.flags & V6 != 0 {
-            sixes.get(place).map(IpAddr::V6)
+            let [a, b] = sixes.get(orig);
+            let [c, d] = if reply == INVERSE { [b, a] } else { sixes.get(reply) };
+            [a, b, c, d].map(IpAddr::V6)
         } else {
             self.addresses.map(|address| IpAddr::V4(Ipv4Addr::from(address)))
         }
@@ -207,6 +220,27 @@ impl Record {
     /// The original direction, which with the zone is the flow's key.
     pub(super) fn key(&self, sixes: &Sixes) -> Option<Tuple> {
         self.tuples(sixes).map(|(orig, _)| orig)
+    }
+
+    /// This is its key. Compared part by part, for a list asks it once per flow.
+    pub(super) fn is(&self, orig: &Tuple, zone: u16, sixes: &Sixes) -> bool {
+        let [source_port, destination_port, ..] = self.ports;
+        let [first, second, ..] = self.addresses;
+        source_port == orig.source_port
+            && destination_port == orig.destination_port
+            && self.protocol == orig.protocol
+            && self.zone == zone
+            && match orig.addresses {
+                Addresses::V4 { source, destination } => {
+                    self.flags & V6 == 0
+                        && first == u32::from(source)
+                        && second == u32::from(destination)
+                }
+                Addresses::V6 { source, destination } => {
+                    let [from, to] = sixes.get(first);
+                    self.flags & V6 != 0 && from == source && to == destination
+                }
+            }
     }
 
     /// The flow as it is shown.

@@ -157,11 +157,14 @@ pub fn page(
         if after.is_some_and(|after| rank >= after) {
             continue;
         }
-        best.push(Reverse(Ranked { rank, flow }));
-        if best.len() > limit {
-            best.pop();
+        if best.len() >= limit {
             more = true;
+            if best.peek().is_some_and(|Reverse(least)| rank <= least.rank) {
+                continue;
+            }
+            best.pop();
         }
+        best.push(Reverse(Ranked { rank, flow }));
     }
     let ranked: Vec<Ranked> =
         best.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked).collect();

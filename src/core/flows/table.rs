@@ -7,9 +7,9 @@
 //! that it ended.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 
 use super::index::Index;
+use super::keyed_hash::KeyedHash;
 use super::ledger::Ledger;
 use super::record::{Record, Sixes};
 use super::{Flow, FlowState};
@@ -32,7 +32,7 @@ pub struct FlowTable {
     records: Vec<Record>,
     sixes: Sixes,
     index: Index,
-    hasher: RandomState,
+    hasher: KeyedHash,
     limit: usize,
     ledger: Ledger,
     /// In this list every flow is placed anew.
@@ -48,6 +48,11 @@ pub struct FlowTable {
     /// The first list only tells where counters stand: what they hold was carried before.
     baseline: bool,
     counts: FlowCounts,
+    /// Those of the list under way.
+    counts_so_far: FlowCounts,
+    /// Where the next entry of the list is likely to be: the kernel walks its table in the same
+    /// order each time. The first goes on along the records, the second behind a stray.
+    likely: [u32; 2],
     /// Flows that were not kept because the table was full, over all polls.
     pub left_out: u64,
 }
@@ -59,7 +64,7 @@ impl FlowTable {
             records: Vec::new(),
             sixes: Sixes::default(),
             index: Index::new(),
-            hasher: RandomState::new(),
+            hasher: KeyedHash::new(),
             limit,
             ledger: Ledger::default(),
             replacing: false,
@@ -70,6 +75,8 @@ impl FlowTable {
             counting: true,
             baseline: true,
             counts: FlowCounts::default(),
+            counts_so_far: FlowCounts::default(),
+            likely: [0; 2],
             left_out: 0,
         }
     }
@@ -85,15 +92,15 @@ impl FlowTable {
         self.now_ms = now_ms;
         let [last, before, _] = self.listed_ms;
         self.listed_ms = [now_ms, last, before];
-        self.counts = FlowCounts::default();
+        self.counts_so_far = FlowCounts::default();
+        self.likely = [0; 2];
         self.replacing = self.ledger.begin();
     }
 
     /// One entry of the list. Routing is asked where a new flow's ends are when nothing else tells.
     pub fn observe(&mut self, entry: &Entry, ask: &mut Ask<'_>) {
-        let hash = self.hash(&entry.orig, entry.zone);
-        match self.find(hash, &entry.orig, entry.zone) {
-            Some(position) => {
+        match self.find_listed(entry) {
+            Ok(position) => {
                 let known = self.records.get(position as usize);
                 if known.is_some_and(|record| record.poll == self.poll) {
                     return; // named twice
@@ -102,17 +109,17 @@ impl FlowTable {
                     // The same addresses and ports, but another connection.
                     self.ledger.account.ended_unseen += 1;
                     self.remove(position);
-                    self.insert(hash, entry, ask);
+                    self.insert(self.hash(&entry.orig, entry.zone), entry, ask);
                 } else {
                     self.update(position, entry, ask);
                 }
             }
-            None => self.insert(hash, entry, ask),
+            Err(hash) => self.insert(hash, entry, ask),
         }
         match FlowState::of(entry) {
-            FlowState::Classic => self.counts.classic += 1,
-            FlowState::Software => self.counts.software += 1,
-            FlowState::Hardware => self.counts.hardware += 1,
+            FlowState::Classic => self.counts_so_far.classic += 1,
+            FlowState::Software => self.counts_so_far.software += 1,
+            FlowState::Hardware => self.counts_so_far.hardware += 1,
         }
     }
 
@@ -130,6 +137,7 @@ impl FlowTable {
                 self.remove(position);
             }
             self.baseline = false;
+            self.counts = self.counts_so_far;
         }
         self.ledger.account.sample(self.now_ms);
         self.shrink();
@@ -172,7 +180,7 @@ impl FlowTable {
         }
     }
 
-    /// Number of flows by state in the last list, those that were not kept included.
+    /// Number of flows by state in the last complete list, those that were not kept included.
     pub fn counts(&self) -> FlowCounts {
         self.counts
     }
@@ -311,7 +319,7 @@ impl FlowTable {
     }
 
     fn hash(&self, orig: &Tuple, zone: u16) -> u64 {
-        self.hasher.hash_one((orig, zone))
+        self.hasher.of(orig, zone)
     }
 
     fn hash_at(&self, position: u32) -> Option<u64> {
@@ -319,18 +327,34 @@ impl FlowTable {
         Some(self.hash(&record.key(&self.sixes)?, record.zone))
     }
 
+    /// The position of an entry of the list, or its hash when it is not there.
+    fn find_listed(&mut self, entry: &Entry) -> Result<u32, u64> {
+        for likely in self.likely {
+            let record = self.records.get(likely as usize);
+            if record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes)) {
+                self.likely = [likely + 1; 2];
+                return Ok(likely);
+            }
+        }
+        let hash = self.hash(&entry.orig, entry.zone);
+        let position = self.find(hash, &entry.orig, entry.zone).ok_or(hash)?;
+        let [along, _] = self.likely;
+        self.likely = [along, position + 1];
+        Ok(position)
+    }
+
     fn find(&self, hash: u64, orig: &Tuple, zone: u16) -> Option<u32> {
         self.index.find(hash, |position| {
             let record = self.records.get(position as usize);
-            record.is_some_and(|r| r.zone == zone && r.key(&self.sixes).as_ref() == Some(orig))
+            record.is_some_and(|record| record.is(orig, zone, &self.sixes))
         })
     }
 }
 
-fn hash_at(records: &[Record], sixes: &Sixes, hasher: &RandomState, position: u32) -> u64 {
+fn hash_at(records: &[Record], sixes: &Sixes, hasher: &KeyedHash, position: u32) -> u64 {
     let record = records.get(position as usize);
     let key = record.and_then(|record| Some((record.key(sixes)?, record.zone)));
-    key.map_or(0, |(orig, zone)| hasher.hash_one((&orig, zone)))
+    key.map_or(0, |(orig, zone)| hasher.of(&orig, zone))
 }
 
 fn set_counters(record: &mut Record, entry: &Entry) {

@@ -210,7 +210,62 @@ fn both_families_show_what_they_were_given() {
     assert!(table.flows(0).any(|flow| flow.orig == six(4, 5).orig), "a place used again");
 }
 
+#[test]
+fn ipv6_is_shown_as_it_was_told_with_translation_and_without() {
+    let outside = Tuple::new(17, (address("fd00:2::2"), 53), (address("2001:db8::1"), 7)).unwrap();
+    let translated = |id| Entry { reply: outside, ..six(id, 100) };
+    let shown = |table: &FlowTable| -> Vec<(Tuple, Tuple)> {
+        table.flows(9000).map(|flow| (flow.orig, flow.reply)).collect()
+    };
+    let told = |entries: &[Entry]| -> Vec<(Tuple, Tuple)> {
+        entries.iter().map(|entry| (entry.orig, entry.reply)).collect()
+    };
+    let first = [translated(1), six(2, 100), translated(3)];
+    let mut table = table_of(&first);
+    assert_eq!(shown(&table), told(&first));
+    // Places that were given back are used again.
+    first.iter().for_each(|entry| table.destroyed(entry, 1500, &mut |_| Answer::Nowhere));
+    let second = [six(4, 100), translated(5), six(6, 100), six(7, 100), translated(8)];
+    poll(&mut table, 2000, &second);
+    assert_eq!(shown(&table), told(&second));
+}
+
+#[test]
+fn counts_are_those_of_the_last_complete_list() {
+    let mut table = table_of(&[entry(1, 0), entry(2, 0)]);
+    table.begin(2000);
+    table.observe(&entry(1, 0), &mut |_| Answer::Nowhere);
+    assert_eq!(table.counts().classic, 2);
+    table.end(false);
+    assert_eq!(table.counts().classic, 2);
+    poll(&mut table, 3000, &[entry(1, 0)]);
+    assert_eq!(table.counts().classic, 1);
+}
+
 proptest! {
+    /// Lists have an order that the table makes use of, and must not depend on.
+    #[test]
+    fn any_order_of_a_list_will_do(
+        orders in proptest::collection::vec(
+            Just((0u32..40).collect::<Vec<u32>>()).prop_shuffle(), 1..5),
+        ended in proptest::collection::btree_set(0u32..40, 0..10),
+    ) {
+        let all: Vec<Entry> = (0..40).map(|id| entry(id, 10)).collect();
+        let mut table = table_of(&all);
+        for id in &ended {
+            table.destroyed(&entry(*id, 10), 1500, &mut |_| Answer::Nowhere);
+        }
+        for (tick, order) in (2u32..).zip(orders) {
+            let list = order.iter().filter(|id| !ended.contains(id));
+            let list: Vec<Entry> = list.map(|id| entry(*id, 10 * u64::from(tick))).collect();
+            poll(&mut table, tick * 1000, &list);
+            prop_assert_eq!(table.len(), 40 - ended.len());
+            prop_assert_eq!(table.counts().classic as usize, 40 - ended.len());
+            prop_assert!(table.flows(0).all(|flow| flow.bytes() == Some(u64::from(20 * tick))));
+        }
+        prop_assert_eq!(table.ledger().account.ended_unseen, 0);
+    }
+
     /// Against a model: whatever comes and goes, each live flow is there once, and what was
     /// carried is the sum of all growth, whichever way its end was told.
     #[test]

@@ -27,6 +27,17 @@ pub struct Programs {
     pub build: String,
 }
 
+/// Resident memory, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// The process's alone, its program's text included.
+    pub private: u64,
+    /// Of that what it has written to.
+    pub dirty: u64,
+    /// The most that was ever resident, shared or not.
+    pub peak: u64,
+}
+
 /// A process that ends with its owner.
 struct Process(Child);
 
@@ -91,25 +102,29 @@ impl Daemon {
         number.context(format!("no {key} in {text}"))
     }
 
-    /// Memory that is the daemon's alone and resident, and the most that was resident of all, in
-    /// bytes.
+    /// The daemon's memory.
     ///
     /// # Errors
     /// The kernel does not tell.
-    pub fn memory(&self) -> Result<(u64, u64)> {
+    pub fn memory(&self) -> Result<Memory> {
         let rollup = self.proc("smaps_rollup")?;
-        let private = kilobytes(&rollup, "Private_Clean:")? + kilobytes(&rollup, "Private_Dirty:")?;
-        Ok((private * 1024, kilobytes(&self.proc("status")?, "VmHWM:")? * 1024))
+        let dirty = kilobytes(&rollup, "Private_Dirty:")? * 1024;
+        let private = dirty + kilobytes(&rollup, "Private_Clean:")? * 1024;
+        Ok(Memory { private, dirty, peak: kilobytes(&self.proc("status")?, "VmHWM:")? * 1024 })
     }
 
-    /// Processor time that the daemon has used.
+    /// How long the daemon has kept a processor busy, and how long it was ready to run while other
+    /// programs did.
     ///
     /// # Errors
     /// The kernel does not tell.
-    pub fn cpu_time(&self) -> Result<Duration> {
+    pub fn cpu_times(&self) -> Result<[Duration; 2]> {
         let text = self.proc("schedstat")?;
-        let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        nanoseconds.map(Duration::from_nanos).context("schedstat")
+        let mut times = text.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
+        match (times.next(), times.next()) {
+            (Some(Ok(busy)), Some(Ok(waiting))) => Ok([busy, waiting]),
+            _ => Err(Error::new(format!("schedstat: {text}"))),
+        }
     }
 
     fn proc(&self, name: &str) -> Result<String> {

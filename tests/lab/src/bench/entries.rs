@@ -42,6 +42,29 @@ pub fn make(conntrack: &mut Conntrack, numbers: std::ops::Range<u32>) -> Result<
     conntrack.create_all(&entries).context("making conntrack entries")
 }
 
+/// Ends the entries with these numbers and makes them anew.
+///
+/// # Errors
+/// Conntrack refuses, or one is not there.
+pub fn renew(conntrack: &mut Conntrack, numbers: impl Iterator<Item = u32>) -> Result<()> {
+    let entries: Vec<NewEntry> = numbers.filter_map(entry).collect();
+    end(conntrack, &entries)?;
+    conntrack.create_all(&entries).context("making conntrack entries")
+}
+
+/// Ends entries, which the kernel then tells.
+///
+/// # Errors
+/// Conntrack refuses, or one is not there.
+pub fn end(conntrack: &mut Conntrack, entries: &[NewEntry]) -> Result<()> {
+    for NewEntry { orig, zone, .. } in entries {
+        let entry = conntrack.get(orig, *zone).context("finding a conntrack entry")?;
+        let id = entry.context("a conntrack entry is gone already")?.id;
+        conntrack.delete(orig, *zone, id).context("ending a conntrack entry")?;
+    }
+    Ok(())
+}
+
 /// The entry with this number.
 pub fn entry(number: u32) -> Option<NewEntry> {
     let port = 1024 + (number % PORTS) as u16;

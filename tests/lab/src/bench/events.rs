@@ -3,7 +3,7 @@
 
 use super::daemon::{Daemon, Programs};
 use super::entries;
-use super::figure::{median, milliseconds, quantile, Bound, Figure};
+use super::figure::{milliseconds, quantile, Bound, Figure};
 use crate::error::{Context, Error, Result};
 use flowtabled::netlink::conntrack::{Conntrack, NewEntry};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,8 @@ struct Seen {
     /// Milliseconds of each call, by method.
     calls: [Vec<f64>; 2],
     events_per_s: f64,
-    cpu_percent: f64,
+    /// The daemon on a processor, and kept from one by other programs.
+    cpu_percent: [f64; 2],
     overruns: u64,
 }
 
@@ -78,11 +79,12 @@ fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
     }
     figures.push(Figure::new("ends read", busy.events_per_s, "per s"));
     figures.push(Figure::new("ends lost", busy.overruns as f64, "times"));
-    figures.push(
-        Figure::new("daemon's share of a processor", busy.cpu_percent, "%")
-            .peer("no ends", quiet.cpu_percent)
-            .peer("no flows", idle.cpu_percent),
-    );
+    let names = ["daemon on a processor", "daemon kept from a processor by other programs"];
+    for (place, name) in names.into_iter().enumerate() {
+        let of = |seen: &Seen| seen.cpu_percent.get(place).copied().unwrap_or_default();
+        let figure = Figure::new(name, of(busy), "%");
+        figures.push(figure.peer("no ends", of(quiet)).peer("no flows", of(idle)));
+    }
     figures
 }
 
@@ -90,7 +92,7 @@ fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
 fn watch(daemon: &mut Daemon) -> Result<Seen> {
     // The first call subscribes, and lists all flows for the first time.
     let (events, overruns) = (daemon.polling("events")?, daemon.polling("overruns")?);
-    let (begun, cpu) = (Instant::now(), daemon.cpu_time()?);
+    let (begun, cpu) = (Instant::now(), daemon.cpu_times()?);
     let mut calls = [Vec::new(), Vec::new()];
     while begun.elapsed() < TIME {
         for (method, times) in METHODS.into_iter().zip(&mut calls) {
@@ -99,12 +101,11 @@ fn watch(daemon: &mut Daemon) -> Result<Seen> {
         }
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let cpu = daemon.cpu_time()?.saturating_sub(cpu);
-    let (median_status, median_flows) = (median(&calls[0]), median(&calls[1]));
-    eprintln!("      medians {median_status:.3} and {median_flows:.3} ms");
+    let [busy, waiting] = daemon.cpu_times()?;
+    let cpu = [busy.saturating_sub(cpu[0]), waiting.saturating_sub(cpu[1])];
     Ok(Seen {
         events_per_s: daemon.polling("events")?.saturating_sub(events) as f64 / seconds,
-        cpu_percent: cpu.as_secs_f64() / seconds * 100.0,
+        cpu_percent: cpu.map(|time| time.as_secs_f64() / seconds * 100.0),
         overruns: daemon.polling("overruns")?.saturating_sub(overruns),
         calls,
     })
@@ -124,11 +125,7 @@ fn churn(stop: &AtomicBool) -> Result<()> {
         let numbers = FIRST + done..FIRST + done + BATCH;
         let batch: Vec<NewEntry> = numbers.filter_map(entries::entry).collect();
         conntrack.create_all(&batch).context("making connections")?;
-        for NewEntry { orig, zone, .. } in &batch {
-            let entry = conntrack.get(orig, *zone).context("finding a connection")?;
-            let id = entry.context("a connection is gone already")?.id;
-            conntrack.delete(orig, *zone, id).context("ending a connection")?;
-        }
+        entries::end(&mut conntrack, &batch)?;
         done += BATCH;
     }
     Ok(())

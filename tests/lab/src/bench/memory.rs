@@ -30,13 +30,14 @@ pub fn measure(conntrack: &mut Conntrack, programs: &Programs) -> Result<Vec<Fig
         while daemon.polling("lists")? < 2 {
             daemon.call("flows")?;
         }
-        let (private, peak) = daemon.memory()?;
-        seen.push((size, private));
+        let memory = daemon.memory()?;
+        seen.push((size, memory.private));
         let name = format!("memory at {size} flows, private ({})", programs.build);
         figures.push(
-            Figure::new(name, private as f64 / MIB, "MiB")
+            Figure::new(name, memory.private as f64 / MIB, "MiB")
                 .bound(Bound::AtMost(bound))
-                .peer("most ever resident", peak as f64 / MIB),
+                .peer("without text and constants", memory.dirty as f64 / MIB)
+                .peer("most ever resident", memory.peak as f64 / MIB),
         );
     }
     if let [.., (few, small), _, (many, large)] = seen.as_slice() {
