@@ -104,7 +104,6 @@ fn the_poll_period_follows_the_need() {
 
         flows.set_offloading(true, true, at(0)).unwrap();
         assert_eq!(flows.deadline(at(0)), Some(at(0)), "the first list is due");
-        let control = Control::new(start);
         flows.start(&control, at(0)).unwrap();
         assert_eq!(flows.deadline(at(0)), Some(at(5)), "given up then");
         assert!(matches!(

@@ -131,7 +131,7 @@ impl HostView {
         let flows = &self.present.flows;
         let counts = [flows.classic, flows.software, flows.hardware];
         let states = FlowState::ALL.into_iter().zip(counts);
-        states.filter(|(_, count)| *count > 0).map(|(state, _)| state).last()
+        states.rev().find(|(_, count)| *count > 0).map(|(state, _)| state)
     }
 
     fn key(&self, order: Order) -> u64 {

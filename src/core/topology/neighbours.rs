@@ -30,7 +30,11 @@ impl Neighbours {
     /// True when an address is known that was not, or not there.
     pub(super) fn replace(&mut self, list: Vec<Neighbour>) -> bool {
         self.by_address.values_mut().for_each(|known| known.lost = true);
-        list.into_iter().fold(false, |moved, neighbour| self.learn(neighbour) || moved)
+        let mut moved = false;
+        for neighbour in list {
+            moved |= self.learn(neighbour);
+        }
+        moved
     }
 
     fn learn(&mut self, neighbour: Neighbour) -> bool {
