@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The flow-offload daemon for OpenWrt, as a library so that its parts can be tested one by one.
 //!
-//! Dependencies point one way: `sys` (the only unsafe code) → the codecs `netlink`, `ubus` and
-//! `uci` → `core` (decisions, no I/O) → `daemon` (the event loop). `cli` is the `flowtable`
+//! Dependencies point one way: `sys` (the only unsafe code) → the codecs `netlink`, `ubus`, `uci`
+//! and `leases` → `core` (decisions, no I/O) → `daemon` (the event loop). `cli` is the `flowtable`
 //! command, a client of the bus.
 
 pub mod cli;
 pub mod core;
 pub mod daemon;
+pub mod leases;
 pub mod netlink;
 pub mod sys;
 pub mod ubus;

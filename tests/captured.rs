@@ -29,7 +29,11 @@ use flowtabled::netlink::nftables::query::Snapshot;
 use flowtabled::netlink::nftables::{
     Batch, Chain, Command, Counted, Element, Flowtable, Rule, Set, Table,
 };
-use flowtabled::netlink::route::{self, Link, LinkEvent};
+use flowtabled::netlink::route::{
+    self, Address, AddressEvent, Event, FdbEntry, Link, LinkEvent, Neighbour, NeighbourEvent,
+    Route, RouteKind,
+};
+use flowtabled::netlink::xfrm::{Direction, Policy, Ports, Prefix};
 
 const CAPTURES: [(&str, &str); 3] = [
     ("6.1", include_str!("captured/6.1.txt")),
@@ -206,7 +210,7 @@ fn network_devices_stand_on_one_another() {
     for (kernel, text) in CAPTURES {
         let all = capture(text);
         let parse = |captured: &Captured| match route::parse(&captured.message()) {
-            Ok(Some(LinkEvent::New(link))) => link,
+            Ok(Some(Event::Link(LinkEvent::New(link)))) => link,
             other => panic!("Linux {kernel}: {other:?}"),
         };
         let links: Vec<Link> = all.iter().filter(|c| c.name == "link").map(parse).collect();
@@ -218,6 +222,192 @@ fn network_devices_stand_on_one_another() {
         let vlan = named("wan0.7");
         assert_eq!((vlan.kind.as_str(), vlan.lower), ("vlan", Some(named("wan0").index)));
         assert!(!vlan.lower_elsewhere);
+    }
+}
+
+/// What the messages of a name are about.
+fn events(all: &[Captured], name: &str) -> Vec<Event> {
+    let of_name = all.iter().filter(|captured| captured.name == name);
+    of_name.filter_map(|captured| route::parse(&captured.message()).unwrap()).collect()
+}
+
+fn index_of(all: &[Captured], name: &str) -> u32 {
+    let index = events(all, "device").into_iter().find_map(|event| match event {
+        Event::Link(LinkEvent::New(link)) if link.name == name => Some(link.index),
+        _ => None,
+    });
+    index.unwrap()
+}
+
+#[test]
+fn addresses_with_and_without_a_peer() {
+    for (kernel, text) in CAPTURES {
+        let all = capture(text);
+        let addresses: Vec<Address> = events(&all, "address")
+            .into_iter()
+            .map(|event| match event {
+                Event::Address(AddressEvent::New(address)) => address,
+                other => panic!("Linux {kernel}: {other:?}"),
+            })
+            .collect();
+        let (lan, ppp) = (index_of(&all, "br-lan"), index_of(&all, "ppp0"));
+        let address = |index, address: &str, prefix, peer: Option<&str>| Address {
+            index,
+            address: address.parse().unwrap(),
+            prefix,
+            peer: peer.map(|peer| peer.parse().unwrap()),
+        };
+        for expected in [
+            address(lan, "192.168.1.1", 24, None),
+            address(lan, "fd00:1::1", 64, None),
+            address(ppp, "10.0.0.1", 32, Some("10.9.9.9")),
+            address(ppp, "fd00:9::1", 128, Some("fd00:9::9")),
+            address(index_of(&all, "lo"), "127.0.0.1", 8, None),
+        ] {
+            let found = addresses.iter().find(|address| address.address == expected.address);
+            assert_eq!(found, Some(&expected), "Linux {kernel}");
+        }
+    }
+}
+
+#[test]
+fn stations_on_links_and_behind_ports() {
+    for (kernel, text) in CAPTURES {
+        let all = capture(text);
+        let (bridge, port) = (index_of(&all, "br-lan"), index_of(&all, "lan0"));
+        let mac = |last: u8| route::Mac::new([2, 0, 0, 0, 0, last]);
+        let event = |expected: NeighbourEvent| Event::Neighbour(expected);
+        let neighbours = events(&all, "neighbour");
+        for (address, known) in [
+            ("192.168.1.2", true),
+            ("fd00:1::2", true),
+            ("192.168.1.3", false), // failed
+            ("192.168.1.4", false), // noarp
+        ] {
+            let (index, address) = (bridge, address.parse().unwrap());
+            let expected = match known {
+                true => NeighbourEvent::New(Neighbour { index, address, mac: mac(2) }),
+                false => NeighbourEvent::Lost { index, address },
+            };
+            assert!(neighbours.contains(&event(expected)), "Linux {kernel}: {neighbours:?}");
+        }
+
+        // The port's own address is in the bridge's table with and without the VLAN.
+        let mut entries = events(&all, "fdb");
+        entries.retain(|event| {
+            let Event::Neighbour(NeighbourEvent::FdbNew(entry)) = event else {
+                panic!("Linux {kernel}: {event:?}")
+            };
+            entry.bridge == Some(bridge) && entry.port == port
+        });
+        let entry = |last, vlan, own| {
+            let entry = FdbEntry { port, bridge: Some(bridge), mac: mac(last), vlan, own };
+            event(NeighbourEvent::FdbNew(entry))
+        };
+        // By hand, learnt, and its own.
+        let expected = [
+            entry(0x02, Some(7), false),
+            entry(0x0b, Some(7), false),
+            entry(0x0a, Some(7), true),
+            entry(0x0a, None, true),
+        ];
+        assert_eq!(entries.len(), expected.len(), "Linux {kernel}: {entries:?}");
+        assert!(expected.iter().all(|entry| entries.contains(entry)), "Linux {kernel}");
+    }
+}
+
+#[test]
+fn lookups_follow_marks_and_rules() {
+    for (kernel, text) in CAPTURES {
+        let all = capture(text);
+        let answer = |name: &str| {
+            let captured = all.iter().find(|captured| captured.name == name).unwrap();
+            Route::parse(&captured.message()).unwrap()
+        };
+        let way = |device: &str, gateway: &str| {
+            let (output, gateway) = (Some(index_of(&all, device)), gateway.parse().ok());
+            Some(Route { output, gateway, kind: RouteKind::Unicast })
+        };
+        assert_eq!(answer("lookup-default"), way("wan0", "203.0.113.2"), "Linux {kernel}");
+        assert_eq!(answer("lookup-forward"), way("wan0", "203.0.113.2"), "Linux {kernel}");
+        assert_eq!(answer("lookup-marked"), way("ppp0", "10.9.9.9"), "Linux {kernel}");
+        assert_eq!(answer("lookup-via6"), way("ppp0", "fd00:9::9"), "Linux {kernel}");
+        assert_eq!(answer("lookup6-default"), way("br-lan", "fd00:1::2"), "Linux {kernel}");
+        let local = answer("lookup-local").unwrap();
+        assert_eq!((local.kind, local.output), (RouteKind::Local, Some(index_of(&all, "lo"))));
+
+        for (name, errno) in [
+            ("lookup-blackhole", libc::EINVAL),
+            ("lookup-prohibit", libc::EACCES),
+            ("lookup-spoofed", libc::EINVAL),
+            ("lookup6-unreachable", libc::EHOSTUNREACH),
+        ] {
+            assert_eq!(answer(name), None);
+            let captured = all.iter().find(|captured| captured.name == name).unwrap();
+            assert_eq!(Ack::parse(&captured.message()).unwrap().errno, errno, "Linux {kernel}");
+        }
+        // A copy for one destination, which changes nothing.
+        assert_eq!(events(&all, "lookup-default"), []);
+        for name in ["route", "fib-rule"] {
+            let changes = events(&all, name);
+            assert!(changes.len() > 3 && changes.iter().all(|event| *event == Event::Routes));
+        }
+    }
+}
+
+#[test]
+fn ipsec_policies_tell_whose_packets_they_transform() {
+    let prefix = |text: &str, bits| Prefix { address: text.parse().unwrap(), bits };
+    let any = Ports { port: 0, mask: 0 };
+    let out = Policy {
+        source: prefix("10.1.0.0", 16),
+        destination: prefix("10.2.0.0", 16),
+        protocol: 0,
+        source_port: any,
+        destination_port: any,
+        interface: None,
+        if_id: 0,
+        mark: (0, 0),
+        direction: Direction::Out,
+        priority: 200,
+        transforms: true,
+    };
+    for (kernel, text) in CAPTURES {
+        let policies = each(&capture(text), "policy", |message| {
+            Policy::parse(message).map(|policy| policy.unwrap())
+        });
+        // The newest first, as the kernel lists them.
+        let expected = [
+            Policy {
+                source: prefix("10.1.0.6", 32),
+                interface: Some(1),
+                priority: 50,
+                transforms: false, // blocks
+                ..out
+            },
+            Policy { source: prefix("10.1.0.5", 32), priority: 100, transforms: false, ..out },
+            Policy {
+                source: prefix("fd00:1::", 64),
+                destination: prefix("fd00:2::1", 128),
+                protocol: 6,
+                source_port: Ports { port: 1000, mask: 0xffff },
+                destination_port: Ports { port: 443, mask: 0xffff },
+                if_id: 7,
+                mark: (5, 15),
+                direction: Direction::In,
+                priority: 0,
+                ..out
+            },
+            Policy {
+                source: out.destination,
+                destination: out.source,
+                direction: Direction::Forward,
+                transforms: false, // may
+                ..out
+            },
+            out,
+        ];
+        assert_eq!(policies, expected, "Linux {kernel}");
     }
 }
 
@@ -310,6 +500,7 @@ fn shortened_messages_are_survived() {
                 let _ = (Generation::parse(&message), NftEvent::parse(&message));
                 let _ = (route::parse(&message), Entry::parse(&message), CtEvent::parse(&message));
                 let _ = (stats::parse_entries(&message), Ack::parse(&message));
+                let _ = (Route::parse(&message), Policy::parse(&message));
             }
         }
     }

@@ -7,17 +7,23 @@
 mod fixture;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fixture::eventually;
 use fixture::namespace::in_namespace;
+use flowtabled::core::control::Control;
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
 use flowtabled::netlink::conntrack::tuple::IPPROTO_UDP;
 use flowtabled::netlink::conntrack::{Conntrack, NewEntry, Tuple};
+use flowtabled::netlink::Error;
 
 fn list(flows: &mut FlowPoll) {
-    flows.start(Instant::now()).unwrap();
-    eventually("the list is complete", || match flows.on_lists(Instant::now()) {
+    list_at(flows, Instant::now());
+}
+
+fn list_at(flows: &mut FlowPoll, now: Instant) {
+    flows.start(&Control::new(now), now).unwrap();
+    eventually("the list is complete", || match flows.on_lists(now) {
         Progress::Done(result) => {
             result.unwrap();
             true
@@ -49,6 +55,81 @@ fn ends_come_before_the_lists_that_follow_them() {
         // Conntrack gives the same id when it uses the same memory again.
         let shown: Vec<u32> = flows.table().flows(0).map(|flow| flow.id).collect();
         assert_eq!(shown, [conntrack.get(&tuple, 0).unwrap().unwrap().id], "the live one");
-        assert_eq!(flows.table().account().ended_unseen, 0);
+        let polling = flows.polling();
+        assert_eq!((polling.lists, polling.failed), (3, 0));
+        assert_eq!((polling.events, polling.ended_unseen), (1, 0));
+        assert_eq!(polling.last.unwrap().entries, 1);
+    });
+}
+
+/// The kernel drops what it cannot deliver and says so once.
+#[test]
+fn lost_ends_are_found_out_by_the_next_lists() {
+    const FLOWS: u16 = 6000;
+    in_namespace("lost_ends_are_found_out_by_the_next_lists", || {
+        let host = |last| IpAddr::from([192, 168, 1, last]);
+        let tuple = |port| Tuple::new(IPPROTO_UDP, (host(2), 1024 + port), (host(3), 53)).unwrap();
+        let mut conntrack = Conntrack::open().unwrap();
+        let mut flows = FlowPoll::open(Instant::now()).unwrap();
+        flows.look(Instant::now());
+        list(&mut flows);
+        let new = |port| NewEntry::new(tuple(port), 600);
+        conntrack.create_all(&(0..FLOWS).map(new).collect::<Vec<_>>()).unwrap();
+        list(&mut flows);
+        let all: Vec<_> = flows.table().flows(0).map(|flow| (flow.orig, flow.id)).collect();
+        assert_eq!(all.len(), usize::from(FLOWS));
+        for (orig, id) in all {
+            conntrack.delete(&orig, 0, id).unwrap();
+        }
+        assert!(matches!(flows.on_ends(Instant::now()), Err(Error::Overrun)));
+        assert_eq!(flows.polling().overruns, 1);
+        list(&mut flows);
+        list(&mut flows);
+        let polling = flows.polling();
+        assert!(flows.table().is_empty());
+        assert!(polling.ended_unseen > 0);
+        assert_eq!(polling.events + polling.ended_unseen, u64::from(FLOWS));
+    });
+}
+
+/// Quick while somebody looks, slow with offload, none otherwise; the clock is the test's.
+#[test]
+fn the_poll_period_follows_the_need() {
+    in_namespace("the_poll_period_follows_the_need", || {
+        let start = Instant::now();
+        let at = |second| start + Duration::from_secs(second);
+        let control = Control::new(start);
+        let mut flows = FlowPoll::open(start).unwrap();
+        assert_eq!(flows.deadline(at(0)), None);
+
+        flows.set_offloading(true, true, at(0)).unwrap();
+        assert_eq!(flows.deadline(at(0)), Some(at(0)), "the first list is due");
+        flows.start(&control, at(0)).unwrap();
+        assert_eq!(flows.deadline(at(0)), Some(at(5)), "given up then");
+        assert!(matches!(
+            flows.on_timer(&control, at(5)),
+            Progress::Done(Err(Error::Timeout { .. }))
+        ));
+        assert_eq!((flows.polling().failed, flows.polling().last), (1, None));
+        list_at(&mut flows, at(10));
+        assert_eq!(flows.deadline(at(10)), Some(at(40)));
+
+        flows.look(at(20));
+        assert_eq!(flows.polling().interval_s, Some(30), "before that look");
+        assert_eq!(flows.deadline(at(20)), Some(at(12)), "due already");
+        list_at(&mut flows, at(20));
+        assert_eq!(flows.deadline(at(34)), Some(at(22)));
+        assert!(flows.is_fresh(at(20)) && !flows.is_fresh(at(21)));
+        assert!(flows.is_recent(at(22)) && !flows.is_recent(at(23)));
+        flows.look(at(21));
+        assert_eq!(flows.polling().interval_s, Some(2));
+        assert_eq!(flows.deadline(at(36)), Some(at(50)), "nobody has looked for 15 seconds");
+
+        flows.set_offloading(false, true, at(36)).unwrap();
+        assert_eq!(flows.deadline(at(36)), None);
+        assert!(!flows.is_fresh(at(20)), "what is not followed is not shown");
+        flows.look(at(50));
+        assert_eq!(flows.polling().interval_s, None);
+        assert_eq!(flows.deadline(at(50)), Some(at(50)));
     });
 }

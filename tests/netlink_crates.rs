@@ -14,15 +14,25 @@ use flowtabled::core::plan::{self, Class};
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::message::{Message, Messages};
 use flowtabled::netlink::nftables::{Batch, Chain, Command, Flowtable, Rule, Set, Table};
-use flowtabled::netlink::route::{self, LinkEvent};
+use flowtabled::netlink::route::{
+    self, Address, AddressEvent, Event, FdbEntry, LinkEvent, Mac, Neighbour, NeighbourEvent, Route,
+    RouteKind,
+};
 use netlink_packet_core::{Emitable, NetlinkBuffer, NetlinkMessage, NetlinkPayload, Parseable};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ExpressionAttribute, Expressions, Hook, ListAttribute, Meta, MetaKey,
     NfTablesMessage, RuleAttribute, SetAttribute, TableAttribute,
 };
 use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 /// Both classes with every kind of object: a mixed set-up.
 fn classes() -> Vec<Class> {
@@ -197,14 +207,86 @@ fn we_read_their_network_devices() {
         LinkAttribute::Controller(9),
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Vlan)]),
     ];
-    let mut message = NetlinkMessage::from(RouteNetlinkMessage::NewLink(link));
+    let bytes = serialized(RouteNetlinkMessage::NewLink(link));
+    let Some(Event::Link(LinkEvent::New(link))) = event(&bytes) else { panic!("not a device") };
+    assert_eq!((link.index, link.name.as_str(), link.kind.as_str()), (7, "wan0.7", "vlan"));
+    assert_eq!((link.lower, link.master, link.loopback), (Some(3), Some(9), false));
+}
+
+fn serialized(message: RouteNetlinkMessage) -> Vec<u8> {
+    let mut message = NetlinkMessage::from(message);
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
-    let message = Messages::new(&bytes).next().unwrap().unwrap();
-    let Some(LinkEvent::New(link)) = route::parse(&message).unwrap() else {
-        panic!("not a device")
-    };
-    assert_eq!((link.index, link.name.as_str(), link.kind.as_str()), (7, "wan0.7", "vlan"));
-    assert_eq!((link.lower, link.master, link.loopback), (Some(3), Some(9), false));
+    bytes
+}
+
+fn event(bytes: &[u8]) -> Option<Event> {
+    route::parse(&Messages::new(bytes).next().unwrap().unwrap()).unwrap()
+}
+
+#[test]
+fn we_read_their_addresses() {
+    let (own, peer) = ("10.0.0.1".parse().unwrap(), "10.9.9.9".parse().unwrap());
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = 32;
+    message.header.index = 7;
+    message.attributes = vec![
+        AddressAttribute::Address(peer),
+        AddressAttribute::Local(own),
+        AddressAttribute::Label("ppp0".into()),
+    ];
+    let address = Address { index: 7, address: own, prefix: 32, peer: Some(peer) };
+    let bytes = serialized(RouteNetlinkMessage::NewAddress(message.clone()));
+    assert_eq!(event(&bytes), Some(Event::Address(AddressEvent::New(address))));
+    let bytes = serialized(RouteNetlinkMessage::DelAddress(message));
+    assert_eq!(event(&bytes), Some(Event::Address(AddressEvent::Gone(address))));
+}
+
+#[test]
+fn we_read_their_neighbours() {
+    let mac = Mac::new([2, 0, 0, 0, 0, 9]);
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Inet6;
+    message.header.ifindex = 7;
+    message.header.state = NeighbourState::Stale;
+    message.attributes = vec![
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6("fd00::9".parse().unwrap())),
+        NeighbourAttribute::LinkLayerAddress(mac.bytes().to_vec()),
+        NeighbourAttribute::Probes(1),
+    ];
+    let bytes = serialized(RouteNetlinkMessage::NewNeighbour(message));
+    let neighbour = Neighbour { index: 7, address: "fd00::9".parse().unwrap(), mac };
+    assert_eq!(event(&bytes), Some(Event::Neighbour(NeighbourEvent::New(neighbour))));
+
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = 8;
+    message.header.state = NeighbourState::Permanent;
+    message.attributes = vec![
+        NeighbourAttribute::LinkLayerAddress(mac.bytes().to_vec()),
+        NeighbourAttribute::Controller(3),
+        NeighbourAttribute::Vlan(20),
+    ];
+    let bytes = serialized(RouteNetlinkMessage::DelNeighbour(message));
+    let entry = FdbEntry { port: 8, bridge: Some(3), mac, vlan: Some(20), own: true };
+    assert_eq!(event(&bytes), Some(Event::Neighbour(NeighbourEvent::FdbGone(entry))));
+}
+
+#[test]
+fn we_read_their_routes() {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Destination(RouteAddress::Inet("198.51.100.1".parse().unwrap())),
+        RouteAttribute::Oif(7),
+        RouteAttribute::Via(RouteVia::Inet6("fe80::9".parse().unwrap())),
+    ];
+    let bytes = serialized(RouteNetlinkMessage::NewRoute(message));
+    assert_eq!(event(&bytes), Some(Event::Routes));
+    let route = Route::parse(&Messages::new(&bytes).next().unwrap().unwrap()).unwrap();
+    let gateway = Some("fe80::9".parse().unwrap());
+    assert_eq!(route, Some(Route { output: Some(7), gateway, kind: RouteKind::Unicast }));
 }

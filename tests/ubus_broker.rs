@@ -18,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod fixture;
+#[path = "ubus_broker/top.rs"]
+mod top;
 
 use fixture::broker::{Broker, Kind};
 use fixture::{eventually, PATIENCE};
@@ -25,9 +27,11 @@ use flowtabled::cli;
 use flowtabled::cli::client::{Client, ClientError};
 use flowtabled::core::flows::select;
 use flowtabled::core::flows::table::FlowTable;
+use flowtabled::core::flows::view::{FlowPage, FlowView};
 use flowtabled::core::orders::OrderError;
 use flowtabled::core::reason::Reason;
 use flowtabled::core::status::{DeviceState, DeviceStatus, Status};
+use flowtabled::core::topology::Answer;
 use flowtabled::netlink::conntrack::entry::{Counters, Entry};
 use flowtabled::netlink::conntrack::tuple::Tuple;
 use flowtabled::ubus::flows::FlowQuery;
@@ -124,9 +128,10 @@ impl Drop for Daemon {
 fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
     match request {
         Request::Status => Ok(status::encode(&Status { uptime_s: 77, ..Status::default() })),
-        Request::Devices { name } => devices::encode(&some_devices(), name.as_deref()),
+        Request::Devices { name } => devices::encode(&some_devices(), None, name.as_deref()),
         Request::Flows(query) => Ok(some_flows(query)),
-        Request::History => Ok(history::of(FlowTable::new(1).account())),
+        Request::Hosts(_) | Request::Explain(_) => Err(StatusCode::NoData),
+        Request::History => Ok(history::of(&FlowTable::new(1).ledger().account)),
         Request::Flush => flush::encode(Some(3)),
         Request::Evict(_) => evict::encode(Err(OrderError::TooMany)),
         Request::Release(_) => release::encode(Ok(3)),
@@ -158,7 +163,7 @@ fn some_flows(query: &FlowQuery) -> BlobMsgTable {
         let client = ([192, 0, 2, id].into(), 40_000);
         let orig = Tuple::new(6, client, ([198, 51, 100, 1].into(), id.into())).unwrap();
         let counters = Some(Counters { packets: 1, bytes: 100 * u64::from(id) });
-        table.observe(&Entry {
+        let entry = Entry {
             orig,
             reply: orig.inverse(),
             status: 0,
@@ -174,12 +179,15 @@ fn some_flows(query: &FlowQuery) -> BlobMsgTable {
             has_helper: false,
             has_seq_adj: false,
             has_master: false,
-        });
+        };
+        table.observe(&entry, &mut |_| Answer::Nowhere);
     }
     table.end(true);
-    let (filter, order) = (&query.filter, query.order);
-    let page = select::page(table.flows(1000), filter, order, query.limit, query.after);
-    flows::encode(&page, order, &|_| None)
+    let matching = table.flows(1000).filter(|flow| query.selection.filter.matches(flow));
+    let page = select::page(matching, query.order, query.limit, query.after);
+    let views = page.flows.into_iter().map(FlowView::bare).collect();
+    let page = FlowPage { flows: views, matched: page.matched, next: page.next };
+    flows::encode(&page, query.order)
 }
 
 fn caller(path: &Path) -> UbusClient<UnixUbusTransport> {

@@ -6,14 +6,17 @@ use ubus::blobmsg::lookup;
 
 use super::quantity;
 use super::text::{self, entries, integer, text, unknown};
+use super::Paged;
 use crate::core::flows::select::Cursor;
 use crate::ubus::flows::NEXT;
 
-const COLUMNS: usize = 7;
-const HEADING: [&str; COLUMNS] =
+/// Columns of the table.
+pub(super) const COLUMNS: usize = 7;
+/// Their names.
+pub(super) const HEADING: [&str; COLUMNS] =
     ["STATE", "PROTO", "SOURCE", "DESTINATION", "RATE", "BYTES", "AGE"];
 /// The columns from here on are numbers, which stand on the right.
-const NUMBERS: usize = 4;
+pub(super) const NUMBERS: usize = 4;
 
 /// A table that is written a page at a time. Columns never become narrower, so that pages stay
 /// below each other where they can.
@@ -24,9 +27,9 @@ pub struct FlowTable {
     matched: Option<i64>,
 }
 
-impl FlowTable {
+impl Paged for FlowTable {
     /// The lines of a reply; those of the first begin with the heading.
-    pub fn page(&mut self, reply: &[u8]) -> String {
+    fn page(&mut self, reply: &[u8]) -> String {
         let mut rows = Vec::new();
         if self.matched.is_none() {
             rows.push(HEADING.map(str::to_owned));
@@ -39,8 +42,7 @@ impl FlowTable {
         text::aligned(&rows, &mut self.widths, NUMBERS, 1)
     }
 
-    /// The last line.
-    pub fn footer(&self) -> String {
+    fn footer(&self) -> String {
         format!("{} of {} flows shown\n", self.shown, self.matched.unwrap_or(0))
     }
 }
@@ -50,7 +52,13 @@ pub fn next(reply: &[u8]) -> Option<Cursor> {
     Cursor::parse(lookup(reply, NEXT)?.as_str()?)
 }
 
-fn row(flow: &[u8]) -> [String; COLUMNS] {
+/// True when a reply has no flow.
+pub(super) fn is_empty(reply: &[u8]) -> bool {
+    entries(reply, "flows").unwrap_or_default().is_empty()
+}
+
+/// The cells of a flow.
+pub(super) fn row(flow: &[u8]) -> [String; COLUMNS] {
     let both = |one, other| Some(amount(flow, one)?.saturating_add(amount(flow, other)?));
     [
         text(flow, "state"),
@@ -68,7 +76,7 @@ fn amount(flow: &[u8], key: &str) -> Option<u64> {
 }
 
 /// Address and port, the address in brackets when it has colons of its own.
-fn end(flow: &[u8], address: &str, port: &str) -> String {
+pub(super) fn end(flow: &[u8], address: &str, port: &str) -> String {
     let address = text(flow, address);
     match integer(flow, port) {
         None => address,
@@ -80,7 +88,8 @@ fn end(flow: &[u8], address: &str, port: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::flows::select::{Order, Page};
+    use crate::core::flows::select::Order;
+    use crate::core::flows::view::FlowPage;
     use crate::core::flows::Flow;
     use crate::netlink::conntrack::entry::Counters;
     use crate::netlink::conntrack::tuple::Tuple;
@@ -89,8 +98,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn reply(flows: Vec<Flow>, matched: usize) -> Vec<u8> {
-        let page = Page { flows, matched, next: None };
-        encode(&page, Order::Rate, &|_| None).contents().to_vec()
+        let page = FlowPage { matched, ..FlowPage::bare(flows) };
+        encode(&page, Order::Rate).contents().to_vec()
     }
 
     #[test]
@@ -140,8 +149,8 @@ classic  tcp   [2001:db8::1]:1     [2001:db8::2]:65535       -     -  0s
 
     #[test]
     fn the_next_page() {
-        let page = Page { flows: vec![plain()], matched: 2, next: Cursor::parse("a-1") };
-        assert_eq!(next(encode(&page, Order::Rate, &|_| None).contents()), Cursor::parse("a-1"));
+        let page = FlowPage { next: Cursor::parse("a-1"), ..FlowPage::bare(vec![plain()]) };
+        assert_eq!(next(encode(&page, Order::Rate).contents()), Cursor::parse("a-1"));
         assert_eq!(next(&reply(Vec::new(), 0)), None);
     }
 

@@ -10,12 +10,17 @@
 //! | 4 | the daemon is not on the bus |
 //! | 5 | time-out |
 
+pub mod arguments;
 pub mod client;
+pub mod explain;
 pub mod flows;
+pub mod help;
 pub mod history;
+pub mod hosts;
 pub mod options;
 pub mod quantity;
 pub mod text;
+pub mod top;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -28,10 +33,13 @@ use ubus::{blobmsg, BlobMsgTable};
 use crate::core::flows::select::{Cursor, PAGE_MAX};
 use crate::core::orders::BYPASS_MAX;
 use crate::ubus::flows::LIMIT;
-use crate::ubus::{devices, json, StatusCode, SOCKETS};
+use crate::ubus::{json, status, Method, StatusCode, SOCKETS};
+use arguments::{MethodCall, Value};
 use client::{Client, ClientError};
 use flows::FlowTable;
-use options::{Action, Command, FlowOptions, Options, Value};
+use hosts::HostTable;
+use options::{Action, Options, TopOptions};
+use top::TopError;
 
 /// How long the daemon may take. It answers at once, except that `status` waits for a dump of
 /// the conntrack table, some seconds on the slowest routers.
@@ -54,7 +62,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let exit = match Options::parse(args) {
         Ok(options) => perform(&options),
         Err(error) => {
-            complain(&format!("{error}\n{}", options::USAGE));
+            complain(&format!("{error}\n{}", help::USAGE));
             Exit::Usage
         }
     };
@@ -63,75 +71,118 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn perform(options: &Options) -> Exit {
     match &options.action {
-        Action::Help => show(options::HELP),
+        Action::Help => show(help::HELP),
         Action::Version => show(&format!("flowtable {}\n", crate::VERSION)),
-        Action::Call(command) => match ask(options, command) {
+        Action::Top(wanted) => watch(options, wanted),
+        Action::Call(call) => match ask(options, call) {
             Ok(exit) => exit,
             Err(error) => {
                 let exit = exit_of(&error);
-                complain(&format!("{}: {error}", command.name()));
+                complain(&format!("{}: {error}", call.policy.name));
                 exit
             }
         },
     }
 }
 
-/// Makes the call and prints the answer.
-fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
-    let deadline = Instant::now() + TIMEOUT;
-    let sockets: Vec<PathBuf> = match &options.socket {
+fn sockets(options: &Options) -> Vec<PathBuf> {
+    match &options.socket {
         Some(path) => vec![path.clone()],
         None => SOCKETS.iter().map(PathBuf::from).collect(),
-    };
-    let mut client = Client::connect(&sockets, deadline)?;
-    let args = match command {
-        Command::Flows(wanted) => return ask_flows(&mut client, wanted, options.json),
-        Command::Devices(Some(name)) => {
-            BlobMsgTable::build(|b| b.put_str(Some(devices::NAME), name))
+    }
+}
+
+/// Shows the live view until it is left.
+fn watch(options: &Options, wanted: &TopOptions) -> Exit {
+    match top::run(sockets(options), wanted) {
+        Ok(()) => Exit::Done,
+        Err(TopError::Output(error)) => unwritten(&error),
+        Err(error) => {
+            complain(&format!("top: {error}"));
+            match error {
+                TopError::Asking(error) => exit_of(&error),
+                TopError::Terminal(_) | TopError::Output(_) => Exit::Failed,
+            }
         }
-        Command::Evict(wanted) | Command::Release(wanted) => wanted.table(None),
-        _ => BlobMsgTable::empty(),
-    };
-    let reply = client.call(command.name(), &args).map_err(|error| match (command, error) {
-        (Command::Evict(_), ClientError::Status(code @ StatusCode::NotSupported, _)) => {
-            let words = format!(
-                "more than {BYPASS_MAX} flows cannot be kept on the classic path; \
-                 narrow the filter, or use --for 0"
-            );
-            ClientError::Status(code, Some(words))
+    }
+}
+
+/// Makes the call and prints the answer.
+fn ask(options: &Options, call: &MethodCall) -> Result<Exit, ClientError> {
+    let mut client = Client::connect(&sockets(options), Instant::now() + TIMEOUT)?;
+    let method = call.policy.method;
+    match method {
+        Method::Flows => {
+            return ask_pages(&mut client, call, options.json, &mut FlowTable::default())
         }
-        (
-            Command::Reload | Command::Flush | Command::Evict(_) | Command::Release(_),
-            ClientError::Status(code, _),
-        ) => ClientError::Status(code, last_error(&mut client)),
-        (_, error) => error,
-    })?;
+        Method::Hosts => {
+            return ask_pages(&mut client, call, options.json, &mut HostTable::default())
+        }
+        _ => (),
+    }
+    let name = call.policy.name;
+    let mut reply =
+        client.call(name, &call.table(None)).map_err(|error| told(error, method, &mut client))?;
+    if method == Method::Explain && explain::is_worth_asking_again(&reply) {
+        // The kernel watches the flow from the first question on.
+        std::thread::sleep(explain::WATCH);
+        client.extend(Instant::now() + TIMEOUT);
+        reply = client.call(name, &call.table(None))?;
+    }
     if options.json {
         return Ok(show(&rendered(&reply)?));
     }
-    Ok(show(&match command {
-        Command::Status => text::status(&reply),
-        Command::Devices(_) => text::devices(&reply),
-        Command::History => history::history(&reply),
-        Command::Flush => text::flush(&reply),
-        Command::Evict(_) => text::evict(&reply),
-        Command::Release(_) => text::release(&reply),
-        Command::Flows(_) | Command::Reload => String::new(),
+    Ok(show(&match method {
+        Method::Status => text::status(&reply),
+        Method::Devices => text::devices(&reply),
+        Method::Explain => explain::explain(&reply),
+        Method::History => history::history(&reply),
+        Method::Flush => text::flush(&reply),
+        Method::Evict => text::evict(&reply),
+        Method::Release => text::release(&reply),
+        Method::Flows | Method::Hosts | Method::Reload => String::new(),
     }))
 }
 
-/// Asks for flows and prints each page as it comes: all of them at once may be more than a small
+/// An error with what can be said about it besides its code.
+fn told(error: ClientError, method: Method, client: &mut Client) -> ClientError {
+    let ClientError::Status(code, words) = error else { return error };
+    let words = match (method, code) {
+        (Method::Evict, StatusCode::NotSupported) => Some(format!(
+            "more than {BYPASS_MAX} flows cannot be kept on the classic path; \
+             narrow the filter, or use --for 0"
+        )),
+        (Method::Explain, StatusCode::NotFound) => Some("conntrack has no such flow".to_owned()),
+        (Method::Reload | Method::Flush | Method::Evict | Method::Release, _) => last_error(client),
+        _ => words,
+    };
+    ClientError::Status(code, words)
+}
+
+/// A list that is printed a page at a time.
+trait Paged {
+    /// The lines of a reply.
+    fn page(&mut self, reply: &[u8]) -> String;
+    /// The last line.
+    fn footer(&self) -> String;
+}
+
+/// Asks for a list and prints each page as it comes: all of it at once may be more than a small
 /// router can hold.
-fn ask_flows(client: &mut Client, wanted: &FlowOptions, json: bool) -> Result<Exit, ClientError> {
-    let mut wanted = wanted.clone();
-    if wanted.all {
-        wanted.arguments.push((LIMIT, Value::Number(PAGE_MAX as i32)));
+fn ask_pages(
+    client: &mut Client,
+    call: &MethodCall,
+    json: bool,
+    table: &mut dyn Paged,
+) -> Result<Exit, ClientError> {
+    let mut call = call.clone();
+    if call.all {
+        call.arguments.push((LIMIT, Value::Number(PAGE_MAX as i32)));
     }
-    let mut table = FlowTable::default();
     let mut cursor = None;
     loop {
-        let args = wanted.table(cursor.map(|cursor: Cursor| cursor.to_string()).as_deref());
-        let reply = client.call("flows", &args)?;
+        let args = call.table(cursor.map(|cursor: Cursor| cursor.to_string()).as_deref());
+        let reply = client.call(call.policy.name, &args)?;
         let text = if json { rendered(&reply)? } else { table.page(&reply) };
         match write(&text) {
             Ok(()) => {}
@@ -139,7 +190,7 @@ fn ask_flows(client: &mut Client, wanted: &FlowOptions, json: bool) -> Result<Ex
         }
         // Cursors go down; one that does not would lead round in a circle.
         let next = flows::next(&reply).filter(|next| cursor.is_none_or(|last| *next < last));
-        cursor = next.filter(|_| wanted.all);
+        cursor = next.filter(|_| call.all);
         if cursor.is_none() {
             break;
         }
@@ -154,7 +205,7 @@ fn rendered(reply: &[u8]) -> Result<String, ClientError> {
 
 /// The daemon's own words about its last error, when it can still be asked for them.
 fn last_error(client: &mut Client) -> Option<String> {
-    let status = client.call(Command::Status.name(), &BlobMsgTable::empty()).ok()?;
+    let status = client.call(status::POLICY.name, &BlobMsgTable::empty()).ok()?;
     blobmsg::lookup(&status, "last_error").and_then(|a| a.as_str()).map(text::printable)
 }
 

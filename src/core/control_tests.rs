@@ -42,7 +42,7 @@ pub struct World {
 
 pub fn settings(mode: Mode) -> Settings {
     let zone =
-        |name: &str| Zone { name: name.into(), networks: vec![name.into()], devices: Vec::new() };
+        |name: &str| Zone { name: name.into(), networks: vec![name.into()], ..Zone::default() };
     let interface = |name: &str| Interface {
         name: name.into(),
         proto: "static".into(),

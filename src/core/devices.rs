@@ -6,7 +6,7 @@
 //! choice that offloads on every kernel: since Linux 6.19 a flow is refused unless the real device
 //! of both directions is listed, and a bridge listed by name offloads nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::glob;
 use super::links::Links;
@@ -68,6 +68,17 @@ pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
         }
     }
     resolver.found.into_values().collect()
+}
+
+/// Names of the devices by which the zones that lead outside are reached: those that masquerade, or
+/// if none does, the one that is called `wan`.
+pub fn uplinks(settings: &Settings, devices: &[Device]) -> BTreeSet<String> {
+    let masquerades =
+        |name: &String| settings.zones.iter().any(|zone| zone.name == *name && zone.masq);
+    let any = settings.zones.iter().any(|zone| zone.masq);
+    let outside = |name: &String| if any { masquerades(name) } else { name == "wan" };
+    let reached = devices.iter().filter(|device| device.zones.iter().any(outside));
+    reached.map(|device| device.name.clone()).collect()
 }
 
 /// The devices of an interface: those that it names, or the one that its protocol makes.
@@ -245,7 +256,7 @@ mod tests {
                 .map(|(name, networks)| Zone {
                     name: (*name).into(),
                     networks: strings(networks),
-                    devices: Vec::new(),
+                    ..Zone::default()
                 })
                 .collect(),
             interfaces: interfaces
@@ -391,12 +402,30 @@ mod tests {
         let mut settings = Settings::default();
         settings.zones.push(Zone {
             name: "vpn".into(),
-            networks: Vec::new(),
             devices: vec!["tun+".into(), "eth9".into()],
+            ..Zone::default()
         });
         let devices = resolve(&settings, &links(vec![link(2, "tun0"), link(3, "tun1")]));
         assert_eq!(covered(&devices), ["tun0", "tun1"]);
         assert_eq!(find(&devices, "eth9").ifindex, None);
+    }
+
+    #[test]
+    fn uplinks_are_what_the_masquerading_zones_lead_to() {
+        let links = links(vec![
+            kind(2, "br-lan", "bridge", None),
+            port(3, "lan1", 2),
+            kind(4, "wan0", "vlan", Some(5)),
+            link(5, "eth0"),
+        ]);
+        let mut settings = two_zones();
+        let names = |settings: &Settings| {
+            let devices = resolve(settings, &links);
+            uplinks(settings, &devices).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(names(&settings), ["eth0", "wan0"], "no zone masquerades, one is called wan");
+        settings.zones[0].masq = true;
+        assert_eq!(names(&settings), ["br-lan", "lan1"]);
     }
 
     #[test]

@@ -85,6 +85,11 @@ impl Leaks {
         self.rates
     }
 
+    /// What was found about flows in software, and in hardware.
+    pub fn findings(&self) -> [Option<Finding>; 2] {
+        self.found
+    }
+
     /// Judges what leaked against what flows of each path have carried in all; `None` when nobody
     /// knows that.
     pub fn judge(&mut self, carried: Option<ByPath>, now: Instant) {

@@ -9,7 +9,7 @@ use crate::netlink::route::{Link, LinkEvent};
 const LINKS_MAX: usize = 4096;
 
 /// All devices by index.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Links {
     by_index: BTreeMap<u32, Link>,
     /// Devices left out because the table was full.
@@ -67,7 +67,7 @@ impl Links {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A device as the kernel describes it.
@@ -80,6 +80,7 @@ pub(super) mod tests {
             master: None,
             lower: None,
             lower_elsewhere: false,
+            vlan_id: None,
         }
     }
 

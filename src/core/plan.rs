@@ -210,6 +210,22 @@ fn class(
     }
 }
 
+impl Class {
+    /// True when its rules let flows between these devices, as the forward hook sees them, into
+    /// its flowtable, unless a class before it takes them.
+    pub fn takes(&self, input: &str, output: &str) -> bool {
+        let set = |name: &str| self.sets.iter().find(|set| set.name == name);
+        let [input, output] = [input, output].map(ifname_key);
+        let off = set(SET_OFF).is_some_and(|off| {
+            off.elements.contains_key(&input) || off.elements.contains_key(&output)
+        });
+        let chosen = set(SET_DEVICES).is_none_or(|chosen| {
+            chosen.elements.contains_key(&input) && chosen.elements.contains_key(&output)
+        });
+        chosen && !off
+    }
+}
+
 /// Packets of flows that are not offloaded leave at the first comparison. The others are counted by
 /// the elements of the sets that they are looked up in.
 fn leak_rule() -> Vec<Expression> {
@@ -247,7 +263,7 @@ impl fmt::Display for Class {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A covered device directly in a zone.
@@ -372,6 +388,9 @@ pub(super) mod tests {
         );
         let chosen = ["br-lan", "lan1", "lan2", "swp1", "wan0"];
         assert_eq!(keys(&classes[0], SET_DEVICES), chosen);
+        let taker = |input, output| classes.iter().position(|class| class.takes(input, output));
+        assert_eq!(taker("br-lan", "wan0"), Some(0));
+        assert_eq!(taker("br-guest", "wan0"), Some(1));
         assert_eq!(classes[0].rules.len(), 1, "only the software table counts leaks");
         assert!(classes.iter().all(|class| class.sets.iter().any(|set| set.name == SET_BYPASS)));
     }

@@ -8,6 +8,9 @@ use std::time::Instant;
 use super::control::Control;
 use super::devices::{Coverage, Device};
 use super::fault::Fault;
+use super::flows::FlowState;
+use super::leaks::Finding;
+use super::notices::{ModeNotice, Present};
 use super::plan::our_tables;
 use super::reason::Reason;
 use super::settings::Mode;
@@ -19,7 +22,7 @@ const LEAKS_MATTER: [Reason; 4] =
     [Reason::AsConfigured, Reason::NoHardware, Reason::SomeHardware, Reason::NoHardwareSeen];
 
 impl Control {
-    /// The answer of `status`; `flows` are counted by the caller.
+    /// The answer of `status`; `flows` are counted by the caller, who also knows of polling.
     pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
         let (effective, mut reason, mut detail) = self.mode(flows);
         if let (true, Some(finding)) = (LEAKS_MATTER.contains(&reason), self.leaks.finding()) {
@@ -42,18 +45,37 @@ impl Control {
                 })
                 .collect(),
             flows,
+            polling: None,
             leaked: self.leaked(),
             bypassed: self.bypassed_count(now),
             kernel: self.kernel.clone(),
             last_error: last_error.or(fault).or_else(|| self.left_out()),
             warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
             commits: self.commits,
+            links_left_out: self.links.left_out,
+        }
+    }
+
+    /// What subscribers are told about; `flows` are counted by the caller.
+    pub fn present(&self, flows: Option<FlowCounts>) -> Present {
+        let (effective, reason, detail) = self.mode(flows);
+        Present {
+            mode: ModeNotice { requested: self.requested(), effective, reason, detail },
+            devices: self.device_list(),
+            config_error: self.config_error.clone(),
         }
     }
 
     /// True while a flowtable of ours exists.
     pub fn offloads(&self) -> bool {
         self.flowtables(true).next().is_some()
+    }
+
+    /// Whether what flows of each state carry is counted.
+    pub fn counted(&self) -> [bool; 3] {
+        let accounting = self.kernel.accounting != Some(false);
+        let offloaded = accounting && self.counts();
+        [accounting, offloaded, offloaded]
     }
 
     /// False when a flowtable of ours leaves out counting.
@@ -64,6 +86,63 @@ impl Control {
     /// The answer of `devices`, by name.
     pub fn device_list(&self) -> Vec<DeviceStatus> {
         self.devices.iter().map(|device| self.device(device)).collect()
+    }
+
+    /// Why nothing is offloaded, in words; `None` while a flowtable of ours exists.
+    pub fn nothing_offloaded(&self) -> Option<String> {
+        if self.offloads() {
+            return None;
+        }
+        let (_, reason, detail) = self.mode(None);
+        Some(with_detail(reason.text(), &detail))
+    }
+
+    /// Why no flowtable of ours sees packets by this chain of devices, the lowest last: which
+    /// device, in words. `None` when one does.
+    pub fn not_covered(&self, chain: &[String]) -> Option<String> {
+        let lowest = chain.last()?;
+        let Some(device) = self.devices.iter().find(|device| device.name == *lowest) else {
+            // Somebody else's device below one of ours.
+            let hooked = |name: &String| self.flowtables(true).any(|f| f.devices.contains(name));
+            let covered = chain.iter().any(hooked);
+            return (!covered).then(|| format!("{lowest}: no firewall zone leads to it"));
+        };
+        let status = self.device(device);
+        // The port of a bridge may be unknown: then any of them stands for it.
+        if status.state != DeviceState::Off || status.reason == Reason::LowerCovered {
+            return None;
+        }
+        let words = with_detail(status.reason.text(), &status.detail);
+        Some(format!("{lowest}: {words}"))
+    }
+
+    /// What shows that offloaded flows of this state take the classic path, in words.
+    pub fn leaking(&self, state: FlowState) -> Option<String> {
+        let [software, hardware] = self.leaks.findings();
+        let finding = match state {
+            FlowState::Classic => None,
+            FlowState::Software => software,
+            FlowState::Hardware => hardware,
+        }?;
+        let Finding { leaked, carried } = finding;
+        Some(format!("as did {leaked} of {carried} packets of flows in {}", state.name()))
+    }
+
+    /// The kernel keeps closed TCP connections in the flowtable for a while. Nothing shows that but
+    /// its version: 6.14 brought it.
+    pub fn keeps_closed(&self) -> bool {
+        let mut numbers = self.kernel.release.split(['.', '-']).map_while(|n| n.parse().ok());
+        let version: (u32, u32) =
+            (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+        version >= (6, 14)
+    }
+
+    /// Our table whose flowtable has the flows between two devices, as routing sees them.
+    pub fn table_between(&self, input: &str, output: &str) -> Option<&str> {
+        let class = self.wanted.iter().find(|class| class.takes(input, output))?;
+        let table = &class.flowtable.table;
+        let exists = self.flowtables(true).any(|flowtable| flowtable.table == *table);
+        exists.then_some(table.name.as_str())
     }
 
     /// One line for the log about what is in force.
@@ -79,10 +158,7 @@ impl Control {
         if !names.is_empty() {
             line += &format!(" on {}", names.join(", "));
         }
-        line += &format!(": {}", reason.text());
-        if !detail.is_empty() {
-            line += &format!(" ({detail})");
-        }
+        line += &format!(": {}", with_detail(reason.text(), &detail));
         line
     }
 
@@ -211,6 +287,13 @@ impl Control {
             };
         }
         (Reason::AsConfigured, String::new())
+    }
+}
+
+fn with_detail(text: &str, detail: &str) -> String {
+    match detail {
+        "" => text.to_owned(),
+        detail => format!("{text} ({detail})"),
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Zone {
     pub networks: Vec<String>,
     /// Devices named directly (`list device`); a trailing `+` stands for any ending.
     pub devices: Vec<String>,
+    /// What leaves by it is masqueraded (`masq` or `masq6`): it leads outside.
+    pub masq: bool,
 }
 
 /// A `config interface` section of `network`, reduced to its devices.
@@ -94,7 +96,13 @@ pub struct Settings {
     pub interfaces: Vec<Interface>,
     /// Overrides in file order.
     pub device_rules: Vec<DeviceRule>,
+    /// Paths of the files that hold the names of LAN clients; any of them may be missing.
+    pub lease_files: Vec<String>,
 }
+
+/// Where the DHCP servers of OpenWrt keep their leases: dnsmasq, and odhcpd of releases before and
+/// since November 2025.
+const LEASE_FILES: [&str; 3] = ["/tmp/dhcp.leases", "/tmp/hosts/odhcpd", "/tmp/odhcpd.leases"];
 
 impl Default for Settings {
     /// What applies when the configuration says nothing: OpenWrt's own defaults, offload off.
@@ -108,6 +116,7 @@ impl Default for Settings {
             zones: Vec::new(),
             interfaces: Vec::new(),
             device_rules: Vec::new(),
+            lease_files: LEASE_FILES.map(str::to_owned).to_vec(),
         }
     }
 }

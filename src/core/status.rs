@@ -24,6 +24,8 @@ pub struct Status {
     pub foreign_flowtables: Vec<String>,
     /// Live flows by state; `None` while conntrack cannot be read.
     pub flows: Option<FlowCounts>,
+    /// What it costs to know the flows; `None` while conntrack cannot be read.
+    pub polling: Option<Polling>,
     /// Packets of offloaded flows that still crossed the forward hook; `None` when unknown.
     pub leaked: Option<Leaked>,
     /// Connections that are kept on the classic path; `None` when unknown.
@@ -36,6 +38,8 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// How often the wanted state was committed since start.
     pub commits: u64,
+    /// Network devices that were not looked at because there are too many.
+    pub links_left_out: u64,
 }
 
 /// One of our tables.
@@ -64,6 +68,38 @@ pub struct FlowCounts {
     pub software: u32,
     /// Entries with `[HW_OFFLOAD]`.
     pub hardware: u32,
+}
+
+/// How the flows are followed and what that costs; counts are since the daemon started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Polling {
+    /// Seconds between two lists when this was asked; `None` when none was made.
+    pub interval_s: Option<u32>,
+    /// Complete lists.
+    pub lists: u32,
+    /// Lists that failed.
+    pub failed: u32,
+    /// The last complete list; `None` before the first.
+    pub last: Option<ListCost>,
+    /// Ends of connections that the kernel told.
+    pub events: u64,
+    /// How often some of those were lost, so that the next lists had to find out.
+    pub overruns: u32,
+    /// Flows not kept because the table was full.
+    pub left_out: u64,
+    /// Flows that ended without telling what they carried last.
+    pub ended_unseen: u64,
+}
+
+/// What one list cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListCost {
+    /// Milliseconds from the question to the end of the list.
+    pub took_ms: u32,
+    /// Milliseconds that the processor was busy with it, the kernel's part included.
+    pub cpu_ms: u32,
+    /// Entries listed.
+    pub entries: u32,
 }
 
 /// What leaks to the classic path, by the path that the flows should take.

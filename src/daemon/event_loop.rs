@@ -12,14 +12,21 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use ubus::BlobMsgTable;
 
+use super::answers::{self, Answers};
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
+use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
+use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
-use crate::core::flows::select::page;
+use crate::core::explain::Wanted;
 use crate::core::flows::FlowState;
+use crate::core::notices::Notices;
+use crate::core::orders::Order;
+use crate::core::status::Status;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -28,7 +35,8 @@ use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
 use crate::ubus::flows::FlowQuery;
-use crate::ubus::{devices, flows as flow_reply, history, reload, status};
+use crate::ubus::hosts::HostsQuery;
+use crate::ubus::{history, notice, reload, status};
 use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
@@ -38,8 +46,9 @@ const NFTABLES: Token = Token(2);
 const CONNTRACK: Token = Token(3);
 const BUS: Token = Token(4);
 const ENDS: Token = Token(5);
+const AROUND: Token = Token(6);
 /// Tokens in use.
-const SOURCES: usize = 6;
+const SOURCES: usize = 7;
 
 /// Datagrams of events read in one turn.
 const DATAGRAMS_PER_TURN: u32 = 64;
@@ -50,7 +59,10 @@ const SURVEY_FRESH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Question {
     Status,
+    Devices(Option<String>),
     Flows(FlowQuery),
+    Hosts(HostsQuery),
+    Explain(Wanted),
     History,
     Order(Wish),
 }
@@ -106,8 +118,18 @@ pub struct Daemon {
     waiting: Vec<(Question, ReplyTo)>,
     /// Callers who wait for a transaction.
     orders: Orders,
+    /// What subscribers on the bus know.
+    notices: Notices,
+    /// Something happened since what they know was compared with what is.
+    changed: bool,
+    /// Commits before the last list of flows; what it counted says nothing about later ones.
+    listed_commits: u64,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
+    /// Names of clients.
+    names: LeaseFiles,
+    /// Flows that the kernel watches because somebody asked about them.
+    watches: Watches,
 }
 
 impl Daemon {
@@ -139,14 +161,20 @@ impl Daemon {
             flow_error: String::new(),
             waiting: Vec::new(),
             orders: Orders::default(),
+            notices: Notices::default(),
+            changed: false,
+            listed_commits: 0,
             unread: VecDeque::new(),
+            names: LeaseFiles::default(),
+            watches: Watches::default(),
         };
         let sources = [
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
             (Some(daemon.links.as_raw_fd()), LINKS),
             (daemon.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES),
-            (daemon.flow_fds().map(|[lists, _]| lists), CONNTRACK),
-            (daemon.flow_fds().map(|[_, ends]| ends), ENDS),
+            (daemon.flow_fds().map(|[lists, ..]| lists), CONNTRACK),
+            (daemon.flow_fds().map(|[_, ends, _]| ends), ENDS),
+            (daemon.flow_fds().map(|[.., around]| around), AROUND),
         ];
         for (fd, token) in sources {
             daemon.watch(fd, token).map_err(system("watch a socket"))?;
@@ -154,7 +182,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn flow_fds(&self) -> Option<[RawFd; 2]> {
+    fn flow_fds(&self) -> Option<[RawFd; 3]> {
         self.flows.as_ref().map(FlowPoll::descriptors)
     }
 
@@ -189,12 +217,14 @@ impl Daemon {
                     NFTABLES => self.on_nftables(),
                     CONNTRACK => self.on_flow_list(),
                     ENDS => self.on_flow_ends(),
+                    AROUND => self.flows.iter_mut().for_each(FlowPoll::on_changes),
                     // The bus is served once, below, whether it or its timer is ready.
                     _ => (),
                 }
             }
             self.on_timers();
             self.on_bus();
+            self.tell_subscribers();
         }
     }
 
@@ -211,6 +241,7 @@ impl Daemon {
 
     /// Gives an event to the control loop and performs what follows from it.
     fn feed(&mut self, event: Event) {
+        self.changed = true;
         let mut effects: VecDeque<Effect> = self.control.handle(event, Instant::now()).into();
         while let Some(effect) = effects.pop_front() {
             if let Effect::Done(number, outcome) = effect {
@@ -244,8 +275,9 @@ impl Daemon {
         }
         if self.flows.is_none() {
             self.flows = FlowPoll::open(Instant::now()).map_err(told).ok();
-            self.watch_again(self.flow_fds().map(|[lists, _]| lists), CONNTRACK);
-            self.watch_again(self.flow_fds().map(|[_, ends]| ends), ENDS);
+            self.watch_again(self.flow_fds().map(|[lists, ..]| lists), CONNTRACK);
+            self.watch_again(self.flow_fds().map(|[_, ends, _]| ends), ENDS);
+            self.watch_again(self.flow_fds().map(|[.., around]| around), AROUND);
         }
     }
 
@@ -273,8 +305,14 @@ impl Daemon {
     }
 
     fn on_links(&mut self) {
+        let parse = |message: &Message<'_>| {
+            Ok(match route::parse(message)? {
+                Some(route::Event::Link(event)) => Some(event),
+                _ => None,
+            })
+        };
         for _ in 0..DATAGRAMS_PER_TURN {
-            let events = read_events(&mut self.links, "read device events", route::parse);
+            let events = read_events(&mut self.links, "read device events", parse);
             match events {
                 Ok(Some(events)) => {
                     events.into_iter().for_each(|event| self.feed(Event::Link(event)))
@@ -348,6 +386,8 @@ impl Daemon {
         if result.is_ok() {
             self.judge_leaks();
         }
+        self.changed = true;
+        self.listed_commits = self.control.commits();
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }
@@ -363,7 +403,7 @@ impl Daemon {
         if let Err(error) = flows.set_offloading(offloads, counts, now) {
             warn!("{error}");
         }
-        if let Progress::Done(result) = flows.on_timer(now) {
+        if let Progress::Done(result) = flows.on_timer(&self.control, now) {
             self.listed(result);
         }
     }
@@ -373,12 +413,10 @@ impl Daemon {
         for Call { request, reply_to } in calls {
             match request {
                 Request::Status => self.ask(Question::Status, reply_to),
-                Request::Devices { name } => {
-                    self.refresh();
-                    let devices = self.control.device_list();
-                    self.bus.reply(reply_to, devices::encode(&devices, name.as_deref()));
-                }
+                Request::Devices { name } => self.ask(Question::Devices(name), reply_to),
                 Request::Flows(query) => self.ask(Question::Flows(query), reply_to),
+                Request::Hosts(query) => self.ask(Question::Hosts(query), reply_to),
+                Request::Explain(wanted) => self.ask(Question::Explain(wanted), reply_to),
                 Request::History => self.ask(Question::History, reply_to),
                 Request::Flush => self.ask(Question::Order(Wish::Flush), reply_to),
                 Request::Evict(eviction) => {
@@ -406,7 +444,30 @@ impl Daemon {
         }
     }
 
-    /// Answers at once when the flows were just listed, else when they are.
+    /// Sends what has changed to those who have subscribed to the object. What the bus does not take
+    /// is tried again when it has taken something.
+    fn tell_subscribers(&mut self) {
+        if !self.bus.has_subscribers() {
+            return self.notices.forget();
+        }
+        if !std::mem::take(&mut self.changed) && !self.notices.is_new() {
+            return;
+        }
+        let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
+        let flows = self.known_flows(current);
+        let present = self.control.present(flows.map(|flows| flows.table().counts()));
+        for change in self.notices.changes(&present) {
+            let (name, data) = notice::encode(&change);
+            if self.bus.notify(name, &data) {
+                self.notices.told(change);
+            } else {
+                self.changed = true;
+                return;
+            }
+        }
+    }
+
+    /// Answers at once when the flows were listed lately, else when they are.
     fn ask(&mut self, question: Question, reply_to: ReplyTo) {
         self.refresh();
         let now = Instant::now();
@@ -415,11 +476,11 @@ impl Daemon {
         };
         flows.look(now);
         // What is done to flows must not miss those that were offloaded since.
-        if flows.is_fresh(now) && !matches!(question, Question::Order(_)) {
+        if flows.is_recent(now) && !matches!(question, Question::Order(_)) {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }
-        match flows.start(now) {
+        match flows.start(&self.control, now) {
             Ok(()) => self.waiting.push((question, reply_to)),
             Err(error) => {
                 warn!("{error}");
@@ -432,7 +493,7 @@ impl Daemon {
     fn judge_leaks(&mut self) {
         self.refresh();
         let Some(flows) = &self.flows else { return };
-        let totals = flows.table().account().totals();
+        let totals = flows.table().ledger().account.totals();
         let packets = |state| totals.get(state as usize).map_or(0, |carried| carried.packets);
         let carried = [packets(FlowState::Software), packets(FlowState::Hardware)];
         self.feed(Event::Carried(carried));
@@ -440,7 +501,8 @@ impl Daemon {
 
     /// Has something done to flows; the caller is answered when it is.
     fn order(&mut self, wish: &Wish, reply_to: ReplyTo, listed: bool) {
-        match wish.order(self.known_flows(listed), Instant::now()) {
+        let about = self.about(listed, Instant::now()).ok();
+        match wish.order(about.as_ref()) {
             Some((asked, order)) => {
                 let number = self.orders.enter(asked, reply_to);
                 self.feed(Event::Order(number, order));
@@ -454,23 +516,49 @@ impl Daemon {
         let answer = match question {
             Question::Status => {
                 let counts = self.known_flows(listed).map(|flows| flows.table().counts());
-                Ok(status::encode(&self.control.status(counts, now)))
+                let polling = self.flows.as_ref().map(FlowPoll::polling);
+                Ok(status::encode(&Status { polling, ..self.control.status(counts, now) }))
             }
-            Question::Flows(query) => {
-                self.known_flows(listed).ok_or(StatusCode::NoData).map(|flows| {
-                    let all = flows.table().flows(flows.now_ms(now));
-                    let page = page(all, &query.filter, query.order, query.limit, query.after);
-                    let bypassed = |id| self.control.bypassed(id, now);
-                    flow_reply::encode(&page, query.order, &bypassed)
-                })
+            Question::Devices(name) => {
+                let flows = self.known_flows(listed);
+                answers::devices(&self.control, flows, name.as_deref(), now)
             }
+            Question::Flows(query) => self.about(listed, now).and_then(|a| a.flows(query)),
+            Question::Hosts(query) => self.about(listed, now).and_then(|a| a.hosts(query)),
+            Question::Explain(wanted) => self.explain(wanted, listed, now),
             Question::History => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
-                flows.map(|flows| history::of(flows.table().account()))
+                flows.map(|flows| history::of(&flows.table().ledger().account))
             }
             Question::Order(wish) => return self.order(wish, reply_to, listed),
         };
         self.bus.reply(reply_to, answer);
+    }
+
+    /// Explains a flow, and has an offloaded one watched, so that the next answer knows more.
+    fn explain(
+        &mut self,
+        wanted: &Wanted,
+        listed: bool,
+        now: Instant,
+    ) -> Result<BlobMsgTable, StatusCode> {
+        let about = self.about(listed, now)?;
+        let (flow, matched) = about.find(wanted).ok_or(StatusCode::NotFound)?;
+        let evidence = self.watches.evidence(&flow, &self.control, now);
+        let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
+        if flow.state != FlowState::Classic {
+            // Nobody waits for the order: without it the next answer only knows less.
+            self.feed(Event::Order(Orders::NOBODY, Order::Watch { id: flow.id }));
+            self.watches.begin(&flow, &self.control, now);
+        }
+        answer
+    }
+
+    /// What answers about flows are made from.
+    fn about(&mut self, listed: bool, now: Instant) -> Result<Answers<'_>, StatusCode> {
+        self.names.refresh(self.control.lease_files());
+        let flows = self.known_flows(listed).ok_or(StatusCode::NoData)?;
+        Ok(Answers::new(&self.control, flows, &self.names, now))
     }
 
     /// The flows, unless the last list of them failed.

@@ -3,12 +3,17 @@
 //! ends of connections as the kernel tells them.
 //!
 //! Lists come quickly while somebody looks, slowly while there is offload to account for, and not
-//! at all otherwise.
+//! at all otherwise. The slow ones name classic flows too, although the kernel could leave them
+//! out: what a flow carried before it was offloaded would else be taken for offloaded, and the end
+//! of a connection older than our subscription, which the kernel does not tell, would go unseen.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::surroundings::Surroundings;
+use crate::core::control::Control;
 use crate::core::flows::table::{FlowTable, FLOWS_MAX};
+use crate::core::status::{ListCost, Polling};
 use crate::netlink::conntrack::entry::Entry;
 use crate::netlink::conntrack::event::CtEvent;
 use crate::netlink::conntrack::request::{dump_request, Filter};
@@ -18,10 +23,14 @@ use crate::netlink::message::Messages;
 use crate::netlink::nftables::NETLINK_NETFILTER;
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
+use crate::sys::clock::cpu_time;
 
 const DOING: &str = "list the flows in conntrack";
-/// A list this young answers the next question too.
+/// A list this young is as good as a new one.
 const FRESH: Duration = Duration::from_secs(1);
+/// A list this young answers questions while the next one is awaited: one comes every [`QUICK`]
+/// while somebody looks, and a list of many flows takes longer than an answer may.
+const RECENT: Duration = Duration::from_secs(3);
 /// Somebody who asked this recently will ask again: pages and `watch` do.
 const WATCHED: Duration = Duration::from_secs(15);
 /// Between lists while somebody looks.
@@ -33,6 +42,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
 /// longer than it takes to walk them.
 const DATAGRAMS_PER_TURN: u32 = 4;
+/// Ends read in one turn; each comes in a small datagram of its own.
+const ENDS_PER_TURN: u32 = 64;
 
 /// What a turn of reading led to.
 #[derive(Debug)]
@@ -50,6 +61,7 @@ pub enum Progress {
 pub struct FlowPoll {
     lists: Socket,
     ends: Socket,
+    around: Surroundings,
     /// The kernel tells us the ends of connections.
     subscribed: bool,
     table: FlowTable,
@@ -59,6 +71,9 @@ pub struct FlowPoll {
     listed: Option<Instant>,
     looked: Option<Instant>,
     offloading: bool,
+    /// What the processor has spent on the list under way.
+    cpu: Duration,
+    polling: Polling,
 }
 
 impl FlowPoll {
@@ -71,6 +86,7 @@ impl FlowPoll {
         Ok(FlowPoll {
             lists: open()?,
             ends: open()?,
+            around: Surroundings::open()?,
             subscribed: false,
             table: FlowTable::new(FLOWS_MAX),
             started,
@@ -78,12 +94,14 @@ impl FlowPoll {
             listed: None,
             looked: None,
             offloading: false,
+            cpu: Duration::ZERO,
+            polling: Polling::default(),
         })
     }
 
-    /// Descriptors of the lists and of the ends, to be watched.
-    pub fn descriptors(&self) -> [RawFd; 2] {
-        [self.lists.as_raw_fd(), self.ends.as_raw_fd()]
+    /// Descriptors of the lists, of the ends, and of changes around, to be watched.
+    pub fn descriptors(&self) -> [RawFd; 3] {
+        [self.lists.as_raw_fd(), self.ends.as_raw_fd(), self.around.descriptor()]
     }
 
     /// The flows.
@@ -96,8 +114,18 @@ impl FlowPoll {
         now.saturating_duration_since(self.started).as_millis() as u32
     }
 
+    /// How the flows are followed, as of the last look, and what that has cost.
+    pub fn polling(&self) -> Polling {
+        Polling {
+            left_out: self.table.left_out,
+            ended_unseen: self.table.ledger().account.ended_unseen,
+            ..self.polling
+        }
+    }
+
     /// Somebody looks.
     pub fn look(&mut self, now: Instant) {
+        self.polling.interval_s = self.interval(now).map(|interval| interval.as_secs() as u32);
         self.looked = Some(now);
     }
 
@@ -116,24 +144,34 @@ impl FlowPoll {
         self.follow(now)
     }
 
-    /// True when the last list is fresh enough for an answer.
+    /// True when the last list will do for an answer, also while the next one is under way.
+    pub fn is_recent(&self, now: Instant) -> bool {
+        let until = self.listing.map_or(now, |(_, begun)| begun);
+        self.listed.is_some_and(|listed| until.saturating_duration_since(listed) < RECENT)
+    }
+
+    /// True when the last list tells how things stand now.
     pub fn is_fresh(&self, now: Instant) -> bool {
         self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < FRESH)
     }
 
-    /// Starts a list, unless one is under way.
+    /// Starts a list, unless one is under way; `control` knows the devices.
     ///
     /// # Errors
     /// The question could not be sent.
-    pub fn start(&mut self, now: Instant) -> Result<(), Error> {
+    pub fn start(&mut self, control: &Control, now: Instant) -> Result<(), Error> {
         if self.listing.is_some() {
             return Ok(());
         }
         self.follow(now)?;
+        self.around.refresh(control, self.table.topology_mut());
         // The rest of a list that was given up: while it lasts the kernel starts no other.
         self.lists.discard_stale();
         let sequence = self.lists.next_sequence();
+        // The kernel makes the first part of the list within this call.
+        let before = cpu_time();
         self.lists.send(&dump_request(sequence, &Filter::default()), DOING)?;
+        self.cpu = cpu_time().saturating_sub(before);
         self.table.begin(self.now_ms(now));
         self.listing = Some((sequence, now));
         Ok(())
@@ -151,14 +189,15 @@ impl FlowPoll {
     }
 
     /// Starts a list that is due, or gives up one that takes too long.
-    pub fn on_timer(&mut self, now: Instant) -> Progress {
+    pub fn on_timer(&mut self, control: &Control, now: Instant) -> Progress {
         if self.deadline(now).is_none_or(|deadline| deadline > now) {
             return Progress::Waiting;
         }
         if self.listing.is_some() {
+            self.table.end(false);
             return self.finish(Err(Error::Timeout { doing: DOING }), now);
         }
-        match self.start(now) {
+        match self.start(control, now) {
             Ok(()) => Progress::Waiting,
             Err(error) => self.finish(Err(error), now),
         }
@@ -166,21 +205,36 @@ impl FlowPoll {
 
     /// Reads what has arrived of the list, up to the turn's budget.
     pub fn on_lists(&mut self, now: Instant) -> Progress {
+        let before = cpu_time();
+        self.around.renew_budget();
+        let progress = self.read_list(now);
+        if let Progress::Done(result) = &progress {
+            self.table.end(result.is_ok());
+        }
+        self.cpu += cpu_time().saturating_sub(before);
+        match progress {
+            Progress::Done(result) => self.finish(result, now),
+            progress => progress,
+        }
+    }
+
+    fn read_list(&mut self, now: Instant) -> Progress {
         let now_ms = self.now_ms(now);
         for _ in 0..DATAGRAMS_PER_TURN {
             let datagram = match self.lists.receive(DOING) {
                 Ok(Some(datagram)) => datagram,
                 Ok(None) => return Progress::Waiting,
-                Err(error) => return self.finish(Err(error), now),
+                Err(error) => return Progress::Done(Err(error)),
             };
             let Some((sequence, _)) = self.listing else { continue };
             // The kernel told every end before it made this part of the list. Read after it, the
             // end of a connection would be taken for that of a later one with the same addresses.
-            while read_ends(&mut self.ends, &mut self.table, now_ms).unwrap_or(false) {}
-            match read(datagram, sequence, &mut self.table) {
-                Ok(true) => return self.finish(Ok(()), now),
+            let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
+            while read_ends(ends, &mut self.table, polling, around, now_ms).unwrap_or(false) {}
+            match read(datagram, sequence, &mut self.table, around) {
+                Ok(true) => return Progress::Done(Ok(())),
                 Ok(false) => (),
-                Err(error) => return self.finish(Err(error), now),
+                Err(error) => return Progress::Done(Err(error)),
             }
         }
         Progress::More
@@ -192,12 +246,19 @@ impl FlowPoll {
     /// Some were lost, and what they carried last with them; the next list finds out which.
     pub fn on_ends(&mut self, now: Instant) -> Result<bool, Error> {
         let now_ms = self.now_ms(now);
-        for _ in 0..DATAGRAMS_PER_TURN {
-            if !read_ends(&mut self.ends, &mut self.table, now_ms)? {
+        self.around.renew_budget();
+        let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
+        for _ in 0..ENDS_PER_TURN {
+            if !read_ends(ends, &mut self.table, polling, around, now_ms)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Takes over changes of addresses and routes.
+    pub fn on_changes(&mut self) {
+        self.around.on_changes(self.table.topology_mut());
     }
 
     fn interval(&self, now: Instant) -> Option<Duration> {
@@ -220,12 +281,24 @@ impl FlowPoll {
             self.table.forget();
             self.listed = None;
         }
+        self.around.follow(wanted, self.table.topology_mut());
         self.ends.set_membership(NFNLGRP_CONNTRACK_DESTROY, wanted, "follow the ends of flows")
     }
 
     fn finish(&mut self, result: Result<(), Error>, now: Instant) -> Progress {
-        self.listing = None;
-        self.table.end(result.is_ok());
+        let begun = self.listing.take().map_or(now, |(_, begun)| begun);
+        if result.is_ok() {
+            let counts = self.table.counts();
+            self.polling.lists = self.polling.lists.saturating_add(1);
+            self.polling.last = Some(ListCost {
+                // The turn that began at `now` may have taken its time.
+                took_ms: begun.elapsed().as_millis() as u32,
+                cpu_ms: self.cpu.as_millis() as u32,
+                entries: counts.classic + counts.software + counts.hardware,
+            });
+        } else {
+            self.polling.failed = self.polling.failed.saturating_add(1);
+        }
         // A list that failed is tried again at the next turn of the interval.
         self.listed = Some(now);
         Progress::Done(result)
@@ -233,26 +306,40 @@ impl FlowPoll {
 }
 
 /// Feeds the next datagram of ends to the table; false when there is none.
-fn read_ends(ends: &mut Socket, table: &mut FlowTable, now_ms: u32) -> Result<bool, Error> {
+fn read_ends(
+    ends: &mut Socket,
+    table: &mut FlowTable,
+    polling: &mut Polling,
+    around: &mut Surroundings,
+    now_ms: u32,
+) -> Result<bool, Error> {
     let datagram = match ends.receive("read the ends of flows") {
         Ok(Some(datagram)) => datagram,
         Ok(None) => return Ok(false),
         Err(error) => {
             // Only an empty queue makes the kernel deliver, and wake us, again.
             ends.discard_stale();
+            let lost = u32::from(matches!(error, Error::Overrun));
+            polling.overruns = polling.overruns.saturating_add(lost);
             return Err(error);
         }
     };
     for message in Messages::new(datagram).flatten() {
         if let Ok(Some(CtEvent::Destroyed(entry))) = CtEvent::parse(&message) {
-            table.destroyed(&entry, now_ms);
+            table.destroyed(&entry, now_ms, &mut |lookup| around.ask(lookup));
+            polling.events += 1;
         }
     }
     Ok(true)
 }
 
 /// Feeds the entries of a datagram to the table; true at the end of the list.
-fn read(datagram: &[u8], sequence: u32, table: &mut FlowTable) -> Result<bool, Error> {
+fn read(
+    datagram: &[u8],
+    sequence: u32,
+    table: &mut FlowTable,
+    around: &mut Surroundings,
+) -> Result<bool, Error> {
     let malformed = |error| Error::malformed("conntrack entry", &error);
     for message in Messages::new(datagram) {
         let message = message.map_err(malformed)?;
@@ -266,7 +353,7 @@ fn read(datagram: &[u8], sequence: u32, table: &mut FlowTable) -> Result<bool, E
             NLMSG_ERROR => (),
             _ => {
                 if let Some(entry) = Entry::parse(&message).map_err(malformed)? {
-                    table.observe(&entry);
+                    table.observe(&entry, &mut |lookup| around.ask(lookup));
                 }
             }
         }

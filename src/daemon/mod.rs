@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The event loop: waits, decodes, asks `core`, performs its effects.
 
+pub mod answers;
 pub mod check;
 pub mod effects;
 mod event_loop;
 pub mod flow_poll;
 pub mod kernel;
+pub mod knowledge;
+pub mod lease_files;
 pub mod logging;
 pub mod options;
 mod orders;
+pub mod surroundings;
+mod watches;
 
 pub use event_loop::{Daemon, RunError};

@@ -2,12 +2,12 @@
 //! Callers whose answer waits for a transaction.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::Duration;
 
 use ubus::BlobMsgTable;
 
-use super::flow_poll::FlowPoll;
-use crate::core::flows::select::Filter;
+use super::answers::Answers;
+use crate::core::flows::selection::Selection;
 use crate::core::flows::{Flow, FlowState};
 use crate::core::orders::{Done, Order, OrderError};
 use crate::ubus::evict::{Evicted, Eviction};
@@ -21,7 +21,7 @@ pub enum Wish {
     /// Some are handed back and stay there.
     Evict(Eviction),
     /// Those that stay there may leave it.
-    Release(Filter),
+    Release(Selection),
 }
 
 /// What is needed for the answer besides the outcome.
@@ -45,22 +45,23 @@ pub enum Asked {
 
 impl Wish {
     /// What it means for the flows that there are; `None` when that needs a list and there is none.
-    pub fn order(&self, flows: Option<&FlowPoll>, now: Instant) -> Option<(Asked, Order)> {
-        let all = flows.map(|flows| flows.table().flows(flows.now_ms(now)));
+    pub fn order(&self, about: Option<&Answers<'_>>) -> Option<(Asked, Order)> {
         Some(match self {
             Wish::Flush => {
-                let counts = flows.map(|flows| flows.table().counts()).unwrap_or_default();
+                let counts = about.map(Answers::counts).unwrap_or_default();
                 (Asked::Flush { offloaded: counts.software + counts.hardware }, Order::Flush)
             }
-            Wish::Evict(eviction) => evict(all?, eviction),
-            Wish::Release(filter) => (Asked::Release, release(all?, filter)),
+            Wish::Evict(Eviction { selection, duration }) => {
+                evict(about?.selected(selection), *duration)
+            }
+            Wish::Release(selection) => (Asked::Release, release(about?, selection)),
         })
     }
 }
 
-fn evict(flows: impl Iterator<Item = Flow>, eviction: &Eviction) -> (Asked, Order) {
+fn evict(flows: Vec<Flow>, duration: Duration) -> (Asked, Order) {
     let (mut ids, mut software, mut hardware) = (Vec::new(), 0, 0);
-    for flow in flows.filter(|flow| eviction.filter.matches(flow)) {
+    for flow in flows {
         ids.push(flow.id);
         match flow.state {
             FlowState::Classic => (),
@@ -69,16 +70,14 @@ fn evict(flows: impl Iterator<Item = Flow>, eviction: &Eviction) -> (Asked, Orde
         }
     }
     let asked = Asked::Evict { matched: ids.len(), offloaded: software + hardware };
-    let duration = eviction.duration;
     let order = Order::Bypass { ids, duration, software: software > 0, hardware: hardware > 0 };
     (asked, order)
 }
 
 /// Without any condition it is about all that are kept, whether their connection lives or not.
-fn release(flows: impl Iterator<Item = Flow>, filter: &Filter) -> Order {
-    let matching = flows.filter(|flow| filter.matches(flow)).map(|flow| flow.id);
-    let ids = (*filter != Filter::default()).then(|| matching.collect());
-    Order::Release { ids }
+fn release(about: &Answers<'_>, selection: &Selection) -> Order {
+    let matching = || about.selected(selection).iter().map(|flow| flow.id).collect();
+    Order::Release { ids: (*selection != Selection::default()).then(matching) }
 }
 
 /// Callers by the number of their order. The bus bounds how many calls wait.
@@ -89,9 +88,12 @@ pub struct Orders {
 }
 
 impl Orders {
+    /// The number of orders that nobody waits for.
+    pub const NOBODY: u32 = 0;
+
     /// The number of a new order; it is answered by [`Orders::end`].
     pub fn enter(&mut self, asked: Asked, reply_to: ReplyTo) -> u32 {
-        self.last = self.last.wrapping_add(1);
+        self.last = self.last.checked_add(1).unwrap_or(Orders::NOBODY + 1);
         self.waiting.insert(self.last, (asked, reply_to));
         self.last
     }

@@ -4,6 +4,8 @@
 //! Integers inside nf_tables and conntrack attributes are big-endian, those of rtnetlink are in
 //! host order; the names of the functions say which.
 
+use std::net::IpAddr;
+
 use netlink_packet_core::{
     parse_u16, parse_u16_be, parse_u32, parse_u32_be, parse_u64_be, DecodeError, NlaBuffer,
     NlasIterator, NLA_F_NESTED, NLA_HEADER_SIZE,
@@ -75,6 +77,14 @@ impl Writer {
     /// 32 bits in host order.
     pub fn u32_host(&mut self, kind: u16, value: u32) {
         self.bytes(kind, &value.to_ne_bytes());
+    }
+
+    /// An IP address in the order of transmission.
+    pub fn address(&mut self, kind: u16, value: IpAddr) {
+        match value {
+            IpAddr::V4(address) => self.bytes(kind, &address.octets()),
+            IpAddr::V6(address) => self.bytes(kind, &address.octets()),
+        }
     }
 
     /// A nest: `fill` writes the attributes inside.
@@ -190,6 +200,20 @@ pub fn u64_be(value: &[u8]) -> Result<u64, DecodeError> {
     parse_u64_be(value)
 }
 
+/// An IP address, whose length tells the family.
+///
+/// # Errors
+/// The value has another length than 4 or 16 bytes.
+pub fn address(value: &[u8]) -> Result<IpAddr, DecodeError> {
+    if let Ok(octets) = <[u8; 4]>::try_from(value) {
+        return Ok(IpAddr::from(octets));
+    }
+    match <[u8; 16]>::try_from(value) {
+        Ok(octets) => Ok(IpAddr::from(octets)),
+        Err(_) => Err(DecodeError::from("address is not of IPv4 or IPv6")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +247,18 @@ mod tests {
         let kinds: Vec<u16> =
             attributes(writer.as_bytes()).map(|attribute| attribute.unwrap().0).collect();
         assert_eq!(kinds, [1, 2]);
+    }
+
+    #[test]
+    fn addresses_of_both_families() {
+        for text in ["192.168.1.1", "fd00::1", "::ffff:192.168.1.1"] {
+            let address: IpAddr = text.parse().unwrap();
+            let mut writer = Writer::new();
+            writer.address(1, address);
+            let (_, value) = attributes(writer.as_bytes()).next().unwrap().unwrap();
+            assert_eq!(super::address(value).unwrap(), address);
+        }
+        assert!(super::address(&[1, 2, 3]).is_err() && super::address(&[]).is_err());
     }
 
     proptest! {

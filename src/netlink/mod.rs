@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Bytes on netlink sockets and back: nf_tables, conntrack and links.
+//! Bytes on netlink sockets and back: nf_tables, conntrack, devices and routes, IPsec policies.
 //!
 //! Built on the framing and the attribute iterator of `netlink-packet-core`. Every codec has the
 //! same order: constants in the kernel's spelling, value type, parse, emit, printing, tests.
@@ -13,5 +13,6 @@ pub mod message;
 pub mod nftables;
 pub mod route;
 pub mod socket;
+pub mod xfrm;
 
 pub use error::{errno_text, Error, Refusal};

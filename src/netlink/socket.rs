@@ -118,12 +118,13 @@ impl Socket {
     /// # Errors
     /// [`Error::Overrun`] when messages were lost, otherwise what the receive call reports.
     pub fn receive(&mut self, doing: &'static str) -> Result<Option<&[u8]>, Error> {
-        self.buffer.resize(DATAGRAM_LEN, 0);
         loop {
-            let mut room = self.buffer.as_mut_slice();
-            match self.socket.recv_from(&mut room, 0) {
+            // Not filled with zeros: what no datagram has needed yet takes no memory.
+            self.buffer.clear();
+            self.buffer.reserve_exact(DATAGRAM_LEN);
+            match self.socket.recv_from(&mut self.buffer, 0) {
                 Ok((_, sender)) if sender.port_number() != 0 => continue,
-                Ok((length, _)) => return Ok(self.buffer.get(..length)),
+                Ok(_) => return Ok(Some(&self.buffer)),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => return Ok(None),
                     Some(libc::EINTR) => continue,

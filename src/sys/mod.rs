@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The only unsafe code of the daemon: what neither the standard library nor a crate offers.
 
+pub mod clock;
 pub mod poll;
 pub mod signal;
 pub mod sockopt;
+pub mod terminal;

@@ -5,14 +5,19 @@
 //! fails with "not found". The reply has the array `devices`; each entry has the strings `name`,
 //! `kind` (empty for plain devices), `state` (`off`, `software`, `hardware`), `reason` and
 //! `reason_text`, the string arrays `zones` and `upper`, and where they exist the int32
-//! `ifindex` and the strings `detail` and `table`. A list that is too long for one reply ends
+//! `ifindex` and the strings `detail` and `table`. While the flows are known, what it carries
+//! follows by state, as [`carried`](super::carried) has it; "sent" is what goes out by it. A list that is too long for one reply ends
 //! early and says `truncated`, with `total` entries in all; the others are had by name.
+
+use std::collections::BTreeMap;
 
 use ubus::{BlobMsgTable, BlobType};
 
+use super::carried::Carried;
 use super::policy::{Argument, Method, Policy};
 use super::reply::Reply;
 use super::status_code::StatusCode;
+use crate::core::flows::sums::DeviceSums;
 use crate::core::status::DeviceStatus;
 
 /// The argument that asks for one device.
@@ -26,7 +31,13 @@ pub const POLICY: Policy = Policy {
 };
 
 /// The reply for all devices, or for the one called `name`.
-pub fn encode(devices: &[DeviceStatus], name: Option<&str>) -> Result<BlobMsgTable, StatusCode> {
+///
+/// `sums` is what devices carry, by name, and `counted` tells for each state whether bytes are known.
+pub fn encode(
+    devices: &[DeviceStatus],
+    sums: Option<(&BTreeMap<String, DeviceSums>, [bool; 3])>,
+    name: Option<&str>,
+) -> Result<BlobMsgTable, StatusCode> {
     let wanted = match name {
         None => devices,
         Some(name) => {
@@ -35,7 +46,13 @@ pub fn encode(devices: &[DeviceStatus], name: Option<&str>) -> Result<BlobMsgTab
         }
     };
     let mut reply = Reply::new();
-    reply.records("devices", wanted, device);
+    let none = DeviceSums::default();
+    reply.records("devices", wanted, |reply, entry| {
+        device(reply, entry);
+        if let Some((sums, counted)) = sums {
+            carried(reply, sums.get(&entry.name).unwrap_or(&none), counted);
+        }
+    });
     Ok(reply.finish(Some(wanted.len())))
 }
 
@@ -54,6 +71,17 @@ fn device(reply: &mut Reply, device: &DeviceStatus) {
     if let Some(table) = &device.table {
         reply.text("table", table);
     }
+}
+
+fn carried(reply: &mut Reply, sums: &DeviceSums, counted: [bool; 3]) {
+    let carried = Carried {
+        present: &sums.present,
+        sent: &sums.sent,
+        received: &sums.received,
+        sent_rate: &sums.present.out_rate,
+        received_rate: &sums.present.in_rate,
+    };
+    carried.encode(reply, counted);
 }
 
 #[cfg(test)]
@@ -106,7 +134,7 @@ pub(crate) mod tests {
     #[test]
     fn all_of_them() {
         assert_eq!(
-            json::render(encode(&two(), None).unwrap().contents()).unwrap(),
+            json::render(encode(&two(), None, None).unwrap().contents()).unwrap(),
             format!(r#"{{"devices":[{LAN1},{WAN}]}}"#)
         );
     }
@@ -114,11 +142,11 @@ pub(crate) mod tests {
     #[test]
     fn one_of_them_or_none() {
         assert_eq!(
-            json::render(encode(&two(), Some("lan1")).unwrap().contents()).unwrap(),
+            json::render(encode(&two(), None, Some("lan1")).unwrap().contents()).unwrap(),
             format!(r#"{{"devices":[{LAN1}]}}"#)
         );
-        assert_eq!(encode(&two(), Some("lan")), Err(StatusCode::NotFound));
-        assert_eq!(encode(&two(), Some("")), Err(StatusCode::NotFound));
+        assert_eq!(encode(&two(), None, Some("lan")), Err(StatusCode::NotFound));
+        assert_eq!(encode(&two(), None, Some("")), Err(StatusCode::NotFound));
     }
 
     #[test]
@@ -129,7 +157,7 @@ pub(crate) mod tests {
             device.name = format!("lan{index}");
             many.push(device);
         }
-        let reply = encode(&many, None).unwrap();
+        let reply = encode(&many, None, None).unwrap();
         assert!(reply.contents().len() < 64 * 1024);
         assert_eq!(reply.lookup("truncated").and_then(|a| a.as_bool()), Some(true));
         assert_eq!(reply.lookup("total").and_then(|a| a.as_i32()), Some(1000));

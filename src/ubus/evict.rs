@@ -20,7 +20,7 @@ use super::flow_filter;
 use super::policy::{Argument, Arguments, Method, Policy};
 use super::reply::Reply;
 use super::status_code::StatusCode;
-use crate::core::flows::select::Filter;
+use crate::core::flows::selection::Selection;
 use crate::core::orders::OrderError;
 
 /// The argument that says how long.
@@ -37,7 +37,7 @@ const DURATION_DEFAULT_S: u32 = 600;
 /// A day. What shall stay for ever belongs into the configuration.
 const DURATION_MAX_S: u32 = 86_400;
 
-const ARGUMENTS: [Argument; 5] =
+const ARGUMENTS: [Argument; 8] =
     flow_filter::and(&[Argument { name: DURATION, ty: BlobType::Int32 }]);
 
 /// The method takes a filter and a duration.
@@ -47,7 +47,7 @@ pub const POLICY: Policy = Policy { method: Method::Evict, name: "evict", argume
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Eviction {
     /// Which flows.
-    pub filter: Filter,
+    pub selection: Selection,
     /// How long they stay on the classic path.
     pub duration: Duration,
 }
@@ -62,7 +62,7 @@ impl Eviction {
             u32::try_from(number).ok().filter(|seconds| *seconds <= DURATION_MAX_S)
         })?;
         let duration = Duration::from_secs(seconds.unwrap_or(DURATION_DEFAULT_S).into());
-        Ok(Eviction { filter: flow_filter::read(arguments)?, duration })
+        Ok(Eviction { selection: flow_filter::read(arguments)?, duration })
     }
 }
 
@@ -98,6 +98,7 @@ pub(super) fn status_code(error: OrderError) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::flows::select::Filter;
     use ubus::BlobBuilder;
 
     fn eviction(build: impl FnOnce(&mut BlobBuilder)) -> Result<Eviction, StatusCode> {
@@ -124,7 +125,8 @@ mod tests {
             b.put_str(Some(flow_filter::PROTOCOL), "udp");
         });
         let filter = Filter { port: Some(443), protocol: Some(17), ..Filter::default() };
-        assert_eq!(filtered, Ok(Eviction { filter, duration: Duration::from_secs(600) }));
+        let selection = Selection { filter, ..Selection::default() };
+        assert_eq!(filtered, Ok(Eviction { selection, duration: Duration::from_secs(600) }));
         let refused = eviction(|b| b.put_str(Some(flow_filter::STATE), "fast"));
         assert_eq!(refused, Err(StatusCode::InvalidArgument));
     }

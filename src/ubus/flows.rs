@@ -11,18 +11,23 @@
 //! | `cursor` | string | `next` of the page before |
 //!
 //! The reply has the int32 `matched`, the array `flows`, and the string `next` unless this is the
-//! last page. A page that is too long for one reply ends early, and `next` follows it: no flow is
+//! last page. In a flow, what is not known is absent; `ingress` and `egress` are string arrays of the
+//! devices by which packets of the original direction come in and go out, the one that routing sees
+//! first and the lowest last; `reason`, `reason_text` and `detail` tell why it is on the classic
+//! path. A page that is too long for one reply ends early, and `next` follows it: no flow is
 //! left out.
 
 use std::time::Duration;
 
 use ubus::{BlobMsgTable, BlobType};
 
-use super::flow_filter::{self, valid, PROTOCOL, STATE};
+use super::flow_filter::{self, valid, PARTITION, PROTOCOL, STATE};
 use super::policy::{Argument, Arguments, Method, Policy};
 use super::reply::{text_size, Reply};
 use super::status_code::StatusCode;
-use crate::core::flows::select::{Cursor, Filter, Order, Page, PAGE_MAX};
+use crate::core::flows::select::{Cursor, Order, PAGE_MAX};
+use crate::core::flows::selection::Selection;
+use crate::core::flows::view::{FlowPage, FlowView};
 use crate::core::flows::Flow;
 use crate::netlink::conntrack::tuple::Tuple;
 
@@ -38,9 +43,9 @@ pub const NEXT: &str = "next";
 /// Flows of a page unless the caller says how many: about what a screen and its scroll bar hold.
 const LIMIT_DEFAULT: usize = 50;
 /// Longest text of a cursor: two numbers in hexadecimal and a dash.
-const CURSOR_LENGTH: usize = 16 + 1 + 8;
+pub(super) const CURSOR_LENGTH: usize = 16 + 1 + 8;
 
-const ARGUMENTS: [Argument; 7] = flow_filter::and(&[
+const ARGUMENTS: [Argument; 10] = flow_filter::and(&[
     Argument { name: SORT, ty: BlobType::String },
     Argument { name: LIMIT, ty: BlobType::Int32 },
     Argument { name: CURSOR, ty: BlobType::String },
@@ -53,7 +58,7 @@ pub const POLICY: Policy = Policy { method: Method::Flows, name: "flows", argume
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowQuery {
     /// Which flows.
-    pub filter: Filter,
+    pub selection: Selection,
     /// In which order.
     pub order: Order,
     /// How many at most; 1 to [`PAGE_MAX`].
@@ -64,8 +69,8 @@ pub struct FlowQuery {
 
 impl Default for FlowQuery {
     fn default() -> Self {
-        let (filter, order) = (Filter::default(), Order::default());
-        FlowQuery { filter, order, limit: LIMIT_DEFAULT, after: None }
+        let (selection, order) = (Selection::default(), Order::default());
+        FlowQuery { selection, order, limit: LIMIT_DEFAULT, after: None }
     }
 }
 
@@ -75,13 +80,20 @@ impl FlowQuery {
     /// # Errors
     /// An argument makes no sense. None is ignored: the reply would answer another question.
     pub fn of(arguments: &Arguments<'_>) -> Result<FlowQuery, StatusCode> {
-        Ok(FlowQuery {
-            filter: flow_filter::read(arguments)?,
-            order: valid(arguments.string(SORT), Order::named)?.unwrap_or_default(),
-            limit: valid(arguments.number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),
-            after: valid(arguments.string(CURSOR), Cursor::parse)?,
-        })
+        let (order, limit, after) = paging(arguments)?;
+        Ok(FlowQuery { selection: flow_filter::read(arguments)?, order, limit, after })
     }
+}
+
+/// The order, the length of a page, and where it begins.
+pub(super) fn paging(
+    arguments: &Arguments<'_>,
+) -> Result<(Order, usize, Option<Cursor>), StatusCode> {
+    Ok((
+        valid(arguments.string(SORT), Order::named)?.unwrap_or_default(),
+        valid(arguments.number(LIMIT), limit)?.unwrap_or(LIMIT_DEFAULT),
+        valid(arguments.string(CURSOR), Cursor::parse)?,
+    ))
 }
 
 fn limit(number: i32) -> Option<usize> {
@@ -92,21 +104,14 @@ fn limit(number: i32) -> Option<usize> {
 pub type Bypassed<'a> = &'a dyn Fn(u32) -> Option<Duration>;
 
 /// The reply: as much of a page, made in this order, as fits.
-pub fn encode(page: &Page, order: Order, bypassed: Bypassed<'_>) -> BlobMsgTable {
+pub fn encode(page: &FlowPage, order: Order) -> BlobMsgTable {
     let mut reply = Reply::new();
     reply.count("matched", u32::try_from(page.matched).unwrap_or(u32::MAX));
     let reserve = text_size(NEXT, CURSOR_LENGTH);
-    let fitted = reply.records_that_fit("flows", &page.flows, reserve, |reply, record| {
-        flow(reply, record);
-        if let Some(left) = bypassed(record.id) {
-            // Rounded up: 0 would look like the end.
-            let seconds = left.as_millis().div_ceil(1000);
-            reply.count("bypassed_s", u32::try_from(seconds).unwrap_or(u32::MAX));
-        }
-    });
+    let fitted = reply.records_that_fit("flows", &page.flows, reserve, record);
     let next = if fitted < page.flows.len() {
         let last = fitted.checked_sub(1).and_then(|last| page.flows.get(last));
-        last.map(|flow| Cursor::of(order, flow))
+        last.map(|view| Cursor::of(order, &view.flow))
     } else {
         page.next
     };
@@ -116,7 +121,39 @@ pub fn encode(page: &Page, order: Order, bypassed: Bypassed<'_>) -> BlobMsgTable
     reply.finish(None)
 }
 
-fn flow(reply: &mut Reply, flow: &Flow) {
+/// A flow with everything that is known about it.
+pub(super) fn record(reply: &mut Reply, view: &FlowView) {
+    let flow = &view.flow;
+    flow_itself(reply, flow);
+    reply.count("quiet_s", flow.quiet_ms / 1000);
+    if view.closing {
+        reply.flag("closing", true);
+    }
+    for (key, devices) in [("ingress", &view.ingress), ("egress", &view.egress)] {
+        if !devices.is_empty() {
+            reply.strings(key, devices);
+        }
+    }
+    if let Some(client) = &view.client {
+        reply.text("client", client);
+    }
+    if let Some(mac) = view.client_mac {
+        reply.text("client_mac", &mac.to_string());
+    }
+    if let Some(table) = &view.table {
+        reply.text(PARTITION, table);
+    }
+    if let Some((reason, detail)) = &view.reason {
+        reply.text("reason", reason.code());
+        reply.text("reason_text", reason.text());
+        reply.text_unless_empty("detail", detail);
+    }
+    if let Some(seconds) = view.bypassed_s {
+        reply.count("bypassed_s", seconds);
+    }
+}
+
+fn flow_itself(reply: &mut Reply, flow: &Flow) {
     ends(reply, &flow.orig);
     match flow.orig.protocol_name() {
         Some(name) => reply.text(PROTOCOL, name),

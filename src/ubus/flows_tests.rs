@@ -2,11 +2,14 @@
 //! The arguments and the replies of `flows`.
 
 use super::*;
-use crate::core::flows::select;
+use crate::core::flow_reason::FlowReason;
+use crate::core::flows::place::Place;
+use crate::core::flows::select::{self, Filter};
 use crate::core::flows::FlowState;
 use crate::netlink::conntrack::entry::Counters;
 use crate::netlink::conntrack::tcp_state::TcpState;
 use crate::netlink::conntrack::tuple::{Addresses, Icmp};
+use crate::netlink::route::Mac;
 use crate::ubus::json;
 use proptest::prelude::*;
 use ubus::{blobmsg, BlobBuilder, BlobIter, BlobValue};
@@ -32,6 +35,11 @@ pub(crate) fn download() -> Flow {
         rate: Some((520, u32::MAX)),
         age_ms: 61_999,
         state_age_ms: 59_000,
+        assured: true,
+        replied: true,
+        helped: false,
+        quiet_ms: 0,
+        place: Place::UNPLACED,
     }
 }
 
@@ -52,6 +60,11 @@ pub(crate) fn plain() -> Flow {
         rate: None,
         age_ms: 0,
         state_age_ms: 0,
+        assured: true,
+        replied: true,
+        helped: false,
+        quiet_ms: 0,
+        place: Place::UNPLACED,
     }
 }
 
@@ -63,18 +76,33 @@ pub(crate) fn ping() -> Flow {
     Flow { orig, reply: orig.inverse(), tcp_state: None, ..plain() }
 }
 
-fn page(flows: Vec<Flow>) -> Page {
-    Page { matched: flows.len(), flows, next: None }
+fn page(flows: Vec<Flow>) -> FlowPage {
+    FlowPage::bare(flows)
 }
 
-fn shown(page: &Page) -> String {
-    json::render(encode(page, Order::Rate, &|_| None).contents()).unwrap()
+/// A download with every key.
+fn full() -> FlowView {
+    FlowView {
+        ingress: vec!["br-lan".into(), "lan1".into()],
+        egress: vec!["wan".into()],
+        client: Some("laptop".into()),
+        client_mac: Some(Mac::new([2, 0, 0, 0, 0, 7])),
+        table: Some("flowtabled".into()),
+        reason: Some((FlowReason::InNameOnly, "it leaks".into())),
+        closing: true,
+        bypassed_s: Some(42),
+        ..FlowView::bare(download())
+    }
+}
+
+fn shown(page: &FlowPage) -> String {
+    json::render(encode(page, Order::Rate).contents()).unwrap()
 }
 
 #[test]
 fn every_key() {
     let next = Cursor::parse("20f-7");
-    let text = shown(&Page { flows: vec![download()], matched: 12, next });
+    let text = shown(&FlowPage { flows: vec![full()], matched: 12, next });
     assert_eq!(
         text,
         concat!(
@@ -85,7 +113,12 @@ fn every_key() {
             r#""packets_sent":100,"bytes_sent":5200,"#,
             r#""packets_received":2000,"bytes_received":3000000,"#,
             r#""rate_sent":520,"rate_received":4294967295,"age_s":61,"state_age_s":59,"#,
-            r#""mark":4294901760,"zone":3}],"next":"20f-7"}"#
+            r#""mark":4294901760,"zone":3,"quiet_s":0,"closing":true,"#,
+            r#""ingress":["br-lan","lan1"],"egress":["wan"],"client":"laptop","#,
+            r#""client_mac":"02:00:00:00:00:07","partition":"flowtabled","#,
+            r#""reason":"in_name_only","#,
+            r#""reason_text":"it is marked as offloaded, yet takes the classic path","#,
+            r#""detail":"it leaks","bypassed_s":42}],"next":"20f-7"}"#
         )
     );
 }
@@ -97,7 +130,8 @@ fn the_unknown_is_absent() {
         concat!(
             r#"{"matched":1,"flows":[{"source":"2001:db8::1","source_port":1,"#,
             r#""destination":"2001:db8::2","destination_port":65535,"protocol":"tcp","#,
-            r#""state":"classic","tcp_state":"ESTABLISHED","age_s":0,"state_age_s":0}]}"#
+            r#""state":"classic","tcp_state":"ESTABLISHED","age_s":0,"state_age_s":0,"#,
+            r#""quiet_s":0}]}"#
         )
     );
     assert_eq!(shown(&page(Vec::new())), r#"{"matched":0,"flows":[]}"#);
@@ -138,16 +172,25 @@ fn arguments_make_a_query() {
         b.put_str(Some("address"), "192.168.1.0/24");
         b.put_i32(Some("port"), 65_535);
         b.put_str(Some("protocol"), "icmpv6");
+        b.put_str(Some("device"), "lan1");
+        b.put_str(Some("host"), "laptop");
+        b.put_str(Some("partition"), "flowtabled");
         b.put_str(Some("sort"), "age");
         b.put_i32(Some("limit"), 100);
         b.put_str(Some("cursor"), "ff-1");
     });
     let wanted = FlowQuery {
-        filter: Filter {
-            state: Some(FlowState::Software),
-            prefix: "192.168.1.0/24".parse().ok(),
-            port: Some(65_535),
-            protocol: Some(58),
+        selection: Selection {
+            filter: Filter {
+                state: Some(FlowState::Software),
+                prefix: "192.168.1.0/24".parse().ok(),
+                port: Some(65_535),
+                protocol: Some(58),
+                ..Filter::default()
+            },
+            device: Some("lan1".into()),
+            host: Some("laptop".into()),
+            partition: Some("flowtabled".into()),
         },
         order: Order::Age,
         limit: 100,
@@ -157,9 +200,9 @@ fn arguments_make_a_query() {
     for (name, protocol) in
         [("tcp", 6), ("udp", 17), ("icmp", 1), ("gre", 47), ("0", 0), ("6", 6), ("255", 255)]
     {
-        assert_eq!(text("protocol", name).unwrap().filter.protocol, Some(protocol));
+        assert_eq!(text("protocol", name).unwrap().selection.filter.protocol, Some(protocol));
     }
-    assert_eq!(number("port", 0).unwrap().filter.port, Some(0));
+    assert_eq!(number("port", 0).unwrap().selection.filter.port, Some(0));
     assert_eq!(number("limit", 1).unwrap().limit, 1);
     for (name, order) in [("rate", Order::Rate), ("bytes", Order::Bytes)] {
         assert_eq!(text("sort", name).unwrap().order, order);
@@ -196,32 +239,23 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(number("state", 1), Err(StatusCode::InvalidArgument));
 }
 
-/// A flow with the longest texts there are, told apart by its id.
-fn longest(id: u32, age_ms: u32) -> Flow {
+/// A flow with the longest texts that occur, told apart by its id.
+fn longest(id: u32, age_ms: u32) -> FlowView {
     let end = |n: u32, port| (format!("2001:db8:1111:2222:3333:4444:{:x}:ffff", n | 0x1000), port);
     let way = |from: u32, to: u32| {
         let (source, destination) = (end(from, 60_000), end(to, 60_001));
         tuple(136, (&source.0, source.1), (&destination.0, destination.1))
     };
-    Flow { id, age_ms, orig: way(id, 1), reply: way(2, 3), mark: id, ..download() }
-}
-
-#[test]
-fn a_flow_kept_on_the_classic_path_says_how_long() {
-    let page = page(vec![plain(), ping()]);
-    let left = |id| (id == plain().id).then_some(Duration::from_millis(1001));
-    let text = json::render(encode(&page, Order::Rate, &left).contents()).unwrap();
-    assert_eq!(text.matches(r#""bypassed_s":2"#).count(), 2, "{text}");
-    let text = json::render(encode(&page, Order::Rate, &|_| None).contents()).unwrap();
-    assert!(!text.contains("bypassed_s"), "{text}");
+    let flow = Flow { id, age_ms, orig: way(id, 1), reply: way(2, 3), mark: id, ..download() };
+    FlowView { flow, client: Some("c".repeat(255)), ..full() }
 }
 
 #[test]
 fn the_longest_flows_do_not_fit_one_reply() {
     let flows = (0..100).map(|id| longest(id, 1)).collect();
-    let reply = encode(&page(flows), Order::Age, &|_| Some(Duration::from_secs(86_400)));
+    let reply = encode(&FlowPage { flows, matched: 100, next: None }, Order::Age);
     let fitted = json::render(reply.contents()).unwrap().matches("state_age_s").count();
-    assert!((60..100).contains(&fitted), "{fitted}");
+    assert!((40..100).contains(&fitted), "{fitted}");
     assert!(reply.contents().len() < 64 * 1024);
     assert!(reply.lookup("truncated").is_none() && reply.lookup(NEXT).is_some());
 }
@@ -250,7 +284,8 @@ proptest! {
         // The longest page most often: only that is cut by the bound.
         limit in prop_oneof![1usize..=100, Just(100), Just(100)],
     ) {
-        let flows: Vec<Flow> = (1u32..).zip(&ages).map(|(id, &age)| longest(id, age)).collect();
+        let flows: Vec<Flow> =
+            (1u32..).zip(&ages).map(|(id, &age)| longest(id, age).flow).collect();
         let mut wanted: Vec<(u32, i64)> =
             flows.iter().map(|flow| (flow.age_ms, flow.id.into())).collect();
         wanted.sort_by(|a, b| b.cmp(a));
@@ -258,8 +293,11 @@ proptest! {
         let mut after = None;
         loop {
             let all = flows.iter().cloned();
-            let page = select::page(all, &Filter::default(), Order::Age, limit, after);
-            let reply = encode(&page, Order::Age, &|_| Some(Duration::from_secs(86_400)));
+            let page = select::page(all, Order::Age, limit, after);
+            let long = |flow: Flow| longest(flow.id, flow.age_ms);
+            let views = page.flows.into_iter().map(long).collect();
+            let page = FlowPage { flows: views, matched: page.matched, next: page.next };
+            let reply = encode(&page, Order::Age);
             prop_assert!(reply.contents().len() < 64 * 1024);
             let part = ids(reply.contents());
             prop_assert!(!part.is_empty() || flows.is_empty());

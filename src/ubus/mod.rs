@@ -6,16 +6,20 @@
 //! its own file that turns a value of `core` into a reply. Message layouts come from the crate
 //! `ubus`; the behaviour follows libubus unless a comment says otherwise.
 
+pub mod carried;
 pub mod connection;
 pub mod devices;
 pub mod evict;
+pub mod explain;
 pub mod flow_filter;
 pub mod flows;
 pub mod flush;
 pub mod history;
+pub mod hosts;
 pub mod inbox;
 pub mod json;
 pub mod methods;
+pub mod notice;
 pub mod outbox;
 pub mod policy;
 pub mod release;

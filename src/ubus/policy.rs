@@ -20,6 +20,10 @@ pub enum Method {
     Devices,
     /// Flows, a page at a time.
     Flows,
+    /// Clients, a page at a time.
+    Hosts,
+    /// Why a flow takes the path that it takes.
+    Explain,
     /// What flows carried in the last minutes.
     History,
     /// Returns all flows to the classic path.

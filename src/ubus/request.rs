@@ -7,10 +7,12 @@ use ubus::wire::{Header, ObjId, PeerId};
 use super::evict::Eviction;
 use super::flow_filter;
 use super::flows::FlowQuery;
+use super::hosts::HostsQuery;
 use super::methods;
 use super::policy::{Arguments, Method};
 use super::status_code::StatusCode;
-use crate::core::flows::select::Filter;
+use crate::core::explain::Wanted;
+use crate::core::flows::selection::Selection;
 
 /// What a caller asks for, with checked arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub enum Request {
     },
     /// A page of the flows.
     Flows(FlowQuery),
+    /// A page of the clients.
+    Hosts(HostsQuery),
+    /// Why a flow takes the path that it takes.
+    Explain(Wanted),
     /// What flows carried in the last minutes.
     History,
     /// Return all flows to the classic path.
@@ -31,7 +37,7 @@ pub enum Request {
     /// Return some flows to the classic path and keep them there.
     Evict(Eviction),
     /// Let these flows leave the classic path.
-    Release(Filter),
+    Release(Selection),
     /// Read the configuration again.
     Reload,
 }
@@ -90,18 +96,30 @@ pub(super) fn decode(payload: &[u8], object: ObjId) -> Result<Option<Request>, S
     let policy = methods::find(method)?;
     let data = envelope::find(payload, UbusAttr::Data).ok_or(StatusCode::InvalidArgument)?;
     let arguments = Arguments::check(&policy, data.as_blobmsg())?;
-    Ok(Some(match policy.method {
-        Method::Status => Request::Status,
-        Method::Devices => {
-            Request::Devices { name: arguments.string(super::devices::NAME).map(str::to_owned) }
-        }
-        Method::Flows => Request::Flows(FlowQuery::of(&arguments)?),
-        Method::History => Request::History,
-        Method::Flush => Request::Flush,
-        Method::Evict => Request::Evict(Eviction::of(&arguments)?),
-        Method::Release => Request::Release(flow_filter::read(&arguments)?),
-        Method::Reload => Request::Reload,
-    }))
+    Request::of(policy.method, &arguments).map(Some)
+}
+
+impl Request {
+    /// The request that a method and its arguments make.
+    ///
+    /// # Errors
+    /// An argument makes no sense.
+    pub fn of(method: Method, arguments: &Arguments<'_>) -> Result<Request, StatusCode> {
+        Ok(match method {
+            Method::Status => Request::Status,
+            Method::Devices => {
+                Request::Devices { name: arguments.string(super::devices::NAME).map(str::to_owned) }
+            }
+            Method::Flows => Request::Flows(FlowQuery::of(arguments)?),
+            Method::Hosts => Request::Hosts(HostsQuery::of(arguments)?),
+            Method::Explain => Request::Explain(super::explain::wanted(arguments)?),
+            Method::History => Request::History,
+            Method::Flush => Request::Flush,
+            Method::Evict => Request::Evict(Eviction::of(arguments)?),
+            Method::Release => Request::Release(flow_filter::read(arguments)?),
+            Method::Reload => Request::Reload,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 //! | `reason`, `reason_text` | string | why; absent before the first decision |
 //! | `detail` | string | object or kernel's words of the reason; absent when there is none |
 //! | `flows` | table | int32 `classic`, `software`, `hardware`; absent when unknown |
+//! | `polling` | table | see [`Polling`]: int32 `interval_s`, `lists`, `failed`, `last_ms`, `cpu_ms`, `entries`, `overruns`; int64 `events`, `left_out`, `ended_unseen`; absent when unknown |
 //! | `leaked_packets` | int64 | sum of `leaked`; absent when unknown |
 //! | `leaked` | table | tables `software`, `hardware` with int64 `packets`, `rate` (packets a second) |
 //! | `bypassed` | int32 | connections kept on the classic path; absent when unknown |
 //! | `kernel` | table | `release`, booleans `flowtable`, `named_hooks`, `conntrack`, `accounting` |
 //! | `commits` | int64 | how often the wanted state was committed |
+//! | `links_left_out` | int64 | devices beyond the number that is looked at |
 //! | `last_error` | string | absent when there is none |
 //! | `tables` | array | tables `name`, `flowtable`, `hardware`, `counter`, `priority`, `devices` |
 //! | `foreign_flowtables` | array | strings `family table name` |
@@ -24,7 +26,7 @@ use ubus::BlobMsgTable;
 
 use super::policy::{Method, Policy};
 use super::reply::Reply;
-use crate::core::status::{Leak, Status};
+use crate::core::status::{Leak, Polling, Status};
 
 /// The method takes no arguments.
 pub const POLICY: Policy = Policy { method: Method::Status, name: "status", arguments: &[] };
@@ -48,6 +50,9 @@ pub fn encode(status: &Status) -> BlobMsgTable {
             r.count("hardware", flows.hardware);
         });
     }
+    if let Some(polling) = &status.polling {
+        reply.table("polling", |r| encode_polling(r, polling));
+    }
     if let Some(leaked) = status.leaked {
         reply.long_count("leaked_packets", leaked.packets());
         reply.table("leaked", |r| {
@@ -66,6 +71,7 @@ pub fn encode(status: &Status) -> BlobMsgTable {
         r.flag_if_known("accounting", status.kernel.accounting);
     });
     reply.long_count("commits", status.commits);
+    reply.long_count("links_left_out", status.links_left_out);
     if let Some(error) = &status.last_error {
         reply.text("last_error", error);
     }
@@ -82,6 +88,23 @@ pub fn encode(status: &Status) -> BlobMsgTable {
     reply.finish(None)
 }
 
+fn encode_polling(r: &mut Reply, polling: &Polling) {
+    if let Some(seconds) = polling.interval_s {
+        r.count("interval_s", seconds);
+    }
+    r.count("lists", polling.lists);
+    r.count("failed", polling.failed);
+    if let Some(last) = polling.last {
+        r.count("last_ms", last.took_ms);
+        r.count("cpu_ms", last.cpu_ms);
+        r.count("entries", last.entries);
+    }
+    r.long_count("events", polling.events);
+    r.count("overruns", polling.overruns);
+    r.long_count("left_out", polling.left_out);
+    r.long_count("ended_unseen", polling.ended_unseen);
+}
+
 fn leak(reply: &mut Reply, leak: Leak) {
     reply.long_count("packets", leak.packets);
     if let Some(rate) = leak.rate_pps {
@@ -94,7 +117,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::core::reason::Reason;
     use crate::core::settings::Mode;
-    use crate::core::status::{FlowCounts, KernelAbilities, Leaked, TableStatus};
+    use crate::core::status::{FlowCounts, KernelAbilities, Leaked, ListCost, TableStatus};
     use crate::ubus::json;
 
     /// A status with every key.
@@ -122,6 +145,16 @@ pub(crate) mod tests {
             ],
             foreign_flowtables: vec!["inet fw4 ft".into()],
             flows: Some(FlowCounts { classic: 12, software: 340, hardware: 88 }),
+            polling: Some(Polling {
+                interval_s: Some(30),
+                lists: 1200,
+                failed: 1,
+                last: Some(ListCost { took_ms: 9, cpu_ms: 7, entries: 440 }),
+                events: 5_000_000_000,
+                overruns: 2,
+                left_out: 3,
+                ended_unseen: 4,
+            }),
             leaked: Some(Leaked {
                 software: Leak { packets: 12, rate_pps: Some(3) },
                 hardware: Leak { packets: 5, rate_pps: None },
@@ -137,6 +170,7 @@ pub(crate) mod tests {
             last_error: Some("nf_tables: table flowtabled_sw: device busy".into()),
             warnings: vec!["flowtable:12: unknown option 'enabeld'".into()],
             commits: 4,
+            links_left_out: 0,
         }
     }
 
@@ -148,11 +182,14 @@ pub(crate) mod tests {
             format!(r#"{{"version":"{version}","uptime_s":5000000000,"requested":"hardware","#)
                 + r#""effective":"mixed","reason":"some_hardware","#
                 + r#""reason_text":"only some devices accept hardware offload","detail":"lan3","#
-                + r#""flows":{"classic":12,"software":340,"hardware":88},"leaked_packets":17,"#
+                + r#""flows":{"classic":12,"software":340,"hardware":88},"#
+                + r#""polling":{"interval_s":30,"lists":1200,"failed":1,"last_ms":9,"#
+                + r#""cpu_ms":7,"entries":440,"events":5000000000,"overruns":2,"#
+                + r#""left_out":3,"ended_unseen":4},"leaked_packets":17,"#
                 + r#""leaked":{"software":{"packets":12,"rate":3},"hardware":{"packets":5}},"#
                 + r#""bypassed":2,"#
                 + r#""kernel":{"release":"6.12.55","flowtable":true,"named_hooks":false,"#
-                + r#""conntrack":true},"commits":4,"#
+                + r#""conntrack":true},"commits":4,"links_left_out":0,"#
                 + r#""last_error":"nf_tables: table flowtabled_sw: device busy","#
                 + r#""tables":[{"name":"flowtabled_hw","flowtable":"ft","hardware":true,"#
                 + r#""counter":true,"priority":-5,"devices":["lan1","lan2","wan"]},"#
@@ -169,9 +206,17 @@ pub(crate) mod tests {
         assert_eq!(
             json::render(encode(&Status::default()).contents()).unwrap(),
             format!(r#"{{"version":"{version}","uptime_s":0,"requested":"classic","#)
-                + r#""effective":"classic","kernel":{},"commits":0,"tables":[],"#
+                + r#""effective":"classic","kernel":{},"commits":0,"links_left_out":0,"tables":[],"#
                 + r#""foreign_flowtables":[],"warnings":[]}"#
         );
+    }
+
+    #[test]
+    fn no_list_has_no_cost() {
+        let status = Status { polling: Some(Polling::default()), ..Status::default() };
+        let text = json::render(encode(&status).contents()).unwrap();
+        let polling = r#""polling":{"lists":0,"failed":0,"events":0,"overruns":0,"left_out":0,"#;
+        assert!(text.contains(&format!(r#"{polling}"ended_unseen":0}}"#)), "{text}");
     }
 
     #[test]

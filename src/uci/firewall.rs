@@ -69,7 +69,8 @@ fn zone(view: &View<'_>) -> Result<Option<Zone>, Error> {
     for device in devices.iter_mut().filter(|device| *device == "*") {
         *device = "+".to_string();
     }
-    Ok(Some(Zone { name: name.text, networks, devices }))
+    let masq = view.boolean("masq", false)? | view.boolean("masq6", false)?;
+    Ok(Some(Zone { name: name.text, networks, devices, masq }))
 }
 
 /// The entries of a list that are not inverted: `!lan` takes no traffic into the zone.
@@ -147,6 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_masquerades_in_either_family() {
+        let masq = |options: &str| {
+            read(&format!("config zone\noption name wan\n{options}")).map(|read| read.zones[0].masq)
+        };
+        assert!(!masq("").unwrap() && !masq("option masq 0\noption masq6 off\n").unwrap());
+        assert!(masq("option masq 1\n").unwrap() && masq("option masq6 yes\n").unwrap());
+        assert!(masq("option masq 1\noption masq6 0\n").unwrap());
+        let error = masq("option masq maybe\n").unwrap_err().to_string();
+        assert!(error.starts_with("/c/firewall:3: bad value 'maybe' of option 'masq'"), "{error}");
+    }
+
+    #[test]
     fn a_zone_without_a_name_is_left_out_with_a_warning() {
         let firewall = read("config zone\noption input ACCEPT\n").unwrap();
         assert!(firewall.zones.is_empty());
@@ -172,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_read_or_refused(option in "name|network|device|enabled", value in "[^']*") {
+        fn any_value_is_read_or_refused(option in "name|network|device|enabled|masq", value in "[^']*") {
             let value = value.replace('\0', "");
             let _ = read(&format!("config zone\noption name z\nlist {option} '{value}'\n"));
         }

@@ -13,6 +13,8 @@ use crate::core::settings::{DeviceOffload, DeviceRule};
 /// Device rules kept: each device is compared with each rule, and routers have some dozens of
 /// devices. More is an error, since dropping rules would offload what the user excluded.
 pub const MAX_DEVICE_RULES: usize = 256;
+/// Lease files read: a router has one or two DHCP servers, and each file is read whole.
+pub const MAX_LEASE_FILES: usize = 8;
 
 /// What the daemon's own configuration says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Flowtable {
     pub priority: i32,
     /// `config device` sections, one rule for each of their names.
     pub device_rules: Vec<DeviceRule>,
+    /// `lease_file`.
+    pub lease_files: Vec<String>,
     /// Options and sections that are not known.
     pub warnings: Warnings,
 }
@@ -34,6 +38,8 @@ pub struct Flowtable {
 const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
 const GLOB: &str = "a device name or a pattern of *, ? and [a-z]";
 const FEWER: &str = "no more than 256 device names in all";
+const LEASE_FILE: &str = "the path of a file, beginning with '/'";
+const FEWER_FILES: &str = "no more than 8 files";
 const OFFLOAD: &str = "auto, hardware, software or off";
 
 impl Flowtable {
@@ -63,13 +69,24 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        self.unknown_options(view, &["enabled", "counter", "accounting", "priority"]);
+        let known = ["enabled", "counter", "accounting", "priority", "lease_file"];
+        self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
+        }
+        let files = view.words("lease_file");
+        if let Some(word) = files.get(MAX_LEASE_FILES) {
+            return Err(view.refuse("lease_file", word, FEWER_FILES));
+        }
+        if let Some(word) = files.iter().find(|word| !is_path(&word.text)) {
+            return Err(view.refuse("lease_file", word, LEASE_FILE));
+        }
+        if !files.is_empty() {
+            self.lease_files = files.into_iter().map(|word| word.text).collect();
         }
         Ok(())
     }
@@ -117,6 +134,11 @@ impl Flowtable {
     }
 }
 
+/// The daemon has no directory of its own that a path could begin at.
+fn is_path(path: &str) -> bool {
+    path.starts_with('/') && !path.chars().any(char::is_control)
+}
+
 /// Can this match a device name? Brackets must be closed and not empty; blanks and `/` are in no
 /// device's name.
 fn is_glob(glob: &str) -> bool {
@@ -149,6 +171,7 @@ mod tests {
             accounting: false,
             priority: 0,
             device_rules: Vec::new(),
+            lease_files: vec!["/tmp/dhcp.leases".into()],
             warnings: Warnings::default(),
         }
     }
@@ -181,6 +204,26 @@ mod tests {
             ..defaults()
         };
         assert_eq!(flowtable, expected);
+    }
+
+    #[test]
+    fn lease_files_replace_the_default() {
+        let files = |options: &str| {
+            read(&format!("config flowtable 'global'\n{options}")).map(|read| read.lease_files)
+        };
+        assert_eq!(files("").unwrap(), defaults().lease_files);
+        assert_eq!(files("list lease_file /a\nlist lease_file '/b c'\n").unwrap(), ["/a", "/b c"]);
+        assert_eq!(files("option lease_file '/a /b'\n").unwrap(), ["/a", "/b"]);
+        let message = files("list lease_file /a\nlist lease_file b\n").unwrap_err().to_string();
+        assert_eq!(
+            message,
+            format!("/c/flowtable:3: bad value 'b' of option 'lease_file', expected {LEASE_FILE}")
+        );
+        let most = "list lease_file /a\n".repeat(MAX_LEASE_FILES);
+        assert_eq!(files(&most).unwrap().len(), MAX_LEASE_FILES);
+        let message = files(&format!("{most}list lease_file /b\n")).unwrap_err().to_string();
+        assert!(message.starts_with("/c/flowtable:10: bad value '/b'"), "{message}");
+        assert!(FEWER_FILES.contains(&MAX_LEASE_FILES.to_string()));
     }
 
     #[test]
@@ -264,7 +307,7 @@ mod tests {
         #[test]
         fn any_value_is_read_or_refused(
             command in "option|list",
-            option in "name|offload|enabled|counter|accounting|priority",
+            option in "name|offload|enabled|counter|accounting|priority|lease_file",
             value in "[^'\\x00]*",
         ) {
             let line = format!("{command} {option} '{value}'\n");

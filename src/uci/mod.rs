@@ -65,6 +65,7 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         accounting: defaults.accounting,
         priority: defaults.priority,
         device_rules: defaults.device_rules,
+        lease_files: defaults.lease_files,
         warnings: warnings::Warnings::default(),
     };
     if let Some(mut source) = files::Source::read(dirs, "flowtable")? {
@@ -82,6 +83,7 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         zones: firewall.zones,
         interfaces: network.interfaces,
         device_rules: flowtable.device_rules,
+        lease_files: flowtable.lease_files,
     };
     Ok(Loaded { settings, warnings })
 }

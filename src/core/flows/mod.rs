@@ -2,18 +2,28 @@
 //! Every flow that conntrack knows: state, counters, rates.
 //!
 //! The kernel cannot list a flowtable, so flows come from lists of conntrack, a poll at a time.
-//! `table` keeps them in bounded memory, `account` adds up what they carried, `select` answers
-//! questions about them; `index` and `record` are how the table stays small.
+//! `table` keeps them in bounded memory, with the help of `index`, `place` and `record`. What they
+//! carried is in the `ledger`: by state (`account`), by device (`attachments`) and by client
+//! (`hosts`). `select` and `sums` answer questions about them, `view` gives them names.
 
 pub mod account;
+pub mod attachments;
+pub mod hosts;
 mod index;
+mod keyed_hash;
+pub mod ledger;
+pub mod place;
 mod record;
 pub mod select;
+pub mod selection;
+pub mod sums;
 pub mod table;
+pub mod view;
 
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;
 use crate::netlink::conntrack::tuple::Tuple;
+use place::Place;
 
 /// Which path a flow's packets take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +83,12 @@ pub struct Flow {
     pub state: FlowState,
     /// It is translated (either direction).
     pub nat: bool,
+    /// The connection has carried packets both ways for good.
+    pub assured: bool,
+    /// Packets have been seen both ways.
+    pub replied: bool,
+    /// A helper follows it, or its sequence numbers are adjusted: never offloaded.
+    pub helped: bool,
     /// State of a TCP connection on the classic path.
     pub tcp_state: Option<TcpState>,
     /// What the original direction has carried; `None` when it is not accounted.
@@ -86,6 +102,11 @@ pub struct Flow {
     pub age_ms: u32,
     /// Milliseconds since it took its present path.
     pub state_age_ms: u32,
+    /// Milliseconds since it was seen to have carried something; since the daemon first saw it
+    /// when it is not accounted.
+    pub quiet_ms: u32,
+    /// Where its ends are attached.
+    pub place: Place,
 }
 
 impl Flow {

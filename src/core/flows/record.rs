@@ -6,22 +6,32 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::place::Place;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;
-use crate::netlink::conntrack::tuple::Tuple;
+use crate::netlink::conntrack::tuple::{Addresses, Tuple};
 
 const V6: u8 = 1;
 const NAT: u8 = 2;
 const ACCOUNTED: u8 = 4;
 const RATED: u8 = 8;
 const UNCOUNTED: u8 = 16;
+const ASSURED: u8 = 32;
+const REPLIED: u8 = 64;
+/// A helper or an adjustment of sequence numbers, either of which keeps it off the fast path.
+const HELPED: u8 = 128;
 
 /// No TCP state: another protocol, or offloaded.
-const NO_TCP_STATE: u8 = u8::MAX;
+const NO_TCP_STATE: u8 = 15;
 
-/// The four addresses of an IPv6 flow: original source and destination, reply likewise.
-type Six = [Ipv6Addr; 4];
+/// Source and destination of one direction of an IPv6 flow.
+type Six = [Ipv6Addr; 2];
+
+/// In place of a reply that is the original direction turned round, as without translation.
+const INVERSE: u32 = u32::MAX;
+/// Places grow by so many, instead of doubling.
+const SIXES_CHUNK: usize = 256;
 
 /// IPv6 addresses of the records, with the places that are free.
 #[derive(Debug, Default)]
@@ -38,12 +48,15 @@ impl Sixes {
             }
             return place;
         }
+        if self.places.len() == self.places.capacity() {
+            self.places.reserve_exact(SIXES_CHUNK);
+        }
         self.places.push(addresses);
         (self.places.len() - 1) as u32
     }
 
     fn get(&self, place: u32) -> Six {
-        self.places.get(place as usize).copied().unwrap_or([Ipv6Addr::UNSPECIFIED; 4])
+        self.places.get(place as usize).copied().unwrap_or([Ipv6Addr::UNSPECIFIED; 2])
     }
 }
 
@@ -53,7 +66,8 @@ impl Sixes {
 pub(super) struct Record {
     /// What the original and the reply direction have carried so far.
     pub(super) carried: [Counters; 2],
-    /// IPv4 addresses in the order of [`Six`], or the place of the IPv6 ones in the first.
+    /// IPv4 addresses: source and destination of the original direction, then of the reply. Of IPv6
+    /// ones the places: the first of the original direction, the second of the reply or [`INVERSE`].
     addresses: [u32; 4],
     ports: [u16; 4],
     /// Bytes a second between the last two polls, once there were two.
@@ -62,12 +76,14 @@ pub(super) struct Record {
     mark: u32,
     first_ms: u32,
     changed_ms: u32,
-    pub(super) seen_ms: u32,
+    /// When it was seen to have carried something last.
+    active_ms: u32,
     pub(super) zone: u16,
+    pub(super) place: Place,
     protocol: u8,
     flags: u8,
-    state: u8,
-    tcp_state: u8,
+    /// [`FlowState`] in the lower half, the TCP state or [`NO_TCP_STATE`] in the upper.
+    states: u8,
     /// Number of the poll that saw it last, wrapping.
     pub(super) poll: u8,
 }
@@ -88,11 +104,12 @@ impl Record {
                 ([a, b, c, d].map(u32::from), 0)
             }
             mixed => {
-                let six = mixed.map(|address| match address {
+                let [a, b, c, d] = mixed.map(|address| match address {
                     IpAddr::V6(address) => address,
                     IpAddr::V4(address) => address.to_ipv6_mapped(),
                 });
-                ([sixes.keep(six), 0, 0, 0], V6)
+                let reply = if [c, d] == [b, a] { INVERSE } else { sixes.keep([c, d]) };
+                ([sixes.keep([a, b]), reply, 0, 0], V6)
             }
         };
         let mut record = Record {
@@ -109,12 +126,12 @@ impl Record {
             mark: 0,
             first_ms: now_ms,
             changed_ms: now_ms,
-            seen_ms: now_ms,
+            active_ms: now_ms,
             zone: entry.zone,
+            place: Place::UNPLACED,
             protocol: entry.orig.protocol,
             flags: v6,
-            state: FlowState::of(entry) as u8,
-            tcp_state: NO_TCP_STATE,
+            states: FlowState::of(entry) as u8,
             poll,
         };
         record.refresh(entry, now_ms, poll);
@@ -123,22 +140,33 @@ impl Record {
 
     /// Takes over everything but the counters.
     pub(super) fn refresh(&mut self, entry: &Entry, now_ms: u32, poll: u8) {
-        let state = FlowState::of(entry) as u8;
-        if state != self.state {
-            self.state = state;
+        let state = FlowState::of(entry);
+        if state != self.state() {
             self.changed_ms = now_ms;
         }
+        // The kernel has ten states; one that it adds later is none that we know.
+        let tcp_state = entry.tcp_state.map_or(NO_TCP_STATE, TcpState::number).min(NO_TCP_STATE);
+        self.states = state as u8 | tcp_state << 4;
         self.mark = entry.mark;
-        self.tcp_state = entry.tcp_state.map_or(NO_TCP_STATE, TcpState::number);
-        let nat = if entry.src_nat() || entry.dst_nat() { NAT } else { 0 };
-        self.flags = self.flags & !NAT | nat;
-        self.seen_ms = now_ms;
+        self.set(NAT, entry.src_nat() || entry.dst_nat());
+        self.set(ASSURED, entry.is_assured());
+        self.set(REPLIED, entry.seen_reply());
+        self.set(HELPED, entry.has_helper || entry.has_seq_adj);
         self.poll = poll;
+    }
+
+    fn set(&mut self, flag: u8, on: bool) {
+        self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// It has carried something since it was seen last.
+    pub(super) fn set_active(&mut self, now_ms: u32) {
+        self.active_ms = now_ms;
     }
 
     /// The counters are known, or are not.
     pub(super) fn set_accounted(&mut self, accounted: bool) {
-        self.flags = if accounted { self.flags | ACCOUNTED } else { self.flags & !ACCOUNTED };
+        self.set(ACCOUNTED, accounted);
     }
 
     /// Bytes a second of both directions.
@@ -158,20 +186,24 @@ impl Record {
 
     /// Gives the IPv6 addresses back; the record is gone after this.
     pub(super) fn release(&self, sixes: &mut Sixes) {
-        let [place, ..] = self.addresses;
+        let [orig, reply, ..] = self.addresses;
         if self.flags & V6 != 0 {
-            sixes.free.push(place);
+            sixes.free.push(orig);
+            sixes.free.extend(Some(reply).filter(|place| *place != INVERSE));
         }
     }
 
     pub(super) fn state(&self) -> FlowState {
-        FlowState::ALL.get(usize::from(self.state)).copied().unwrap_or(FlowState::Classic)
+        let number = usize::from(self.states & 15);
+        FlowState::ALL.get(number).copied().unwrap_or(FlowState::Classic)
     }
 
     fn hosts(&self, sixes: &Sixes) -> [IpAddr; 4] {
-        let [place, ..] = self.addresses;
+        let [orig, reply, ..] = self.addresses;
         if self.flags & V6 != 0 {
-            sixes.get(place).map(IpAddr::V6)
+            let [a, b] = sixes.get(orig);
+            let [c, d] = if reply == INVERSE { [b, a] } else { sixes.get(reply) };
+            [a, b, c, d].map(IpAddr::V6)
         } else {
             self.addresses.map(|address| IpAddr::V4(Ipv4Addr::from(address)))
         }
@@ -190,6 +222,27 @@ impl Record {
         self.tuples(sixes).map(|(orig, _)| orig)
     }
 
+    /// This is its key. Compared part by part, for a list asks it once per flow.
+    pub(super) fn is(&self, orig: &Tuple, zone: u16, sixes: &Sixes) -> bool {
+        let [source_port, destination_port, ..] = self.ports;
+        let [first, second, ..] = self.addresses;
+        source_port == orig.source_port
+            && destination_port == orig.destination_port
+            && self.protocol == orig.protocol
+            && self.zone == zone
+            && match orig.addresses {
+                Addresses::V4 { source, destination } => {
+                    self.flags & V6 == 0
+                        && first == u32::from(source)
+                        && second == u32::from(destination)
+                }
+                Addresses::V6 { source, destination } => {
+                    let [from, to] = sixes.get(first);
+                    self.flags & V6 != 0 && from == source && to == destination
+                }
+            }
+    }
+
     /// The flow as it is shown.
     pub(super) fn show(&self, sixes: &Sixes, now_ms: u32) -> Option<Flow> {
         let (orig, reply) = self.tuples(sixes)?;
@@ -204,12 +257,19 @@ impl Record {
             id: self.id,
             state: self.state(),
             nat: self.flags & NAT != 0,
-            tcp_state: (self.tcp_state != NO_TCP_STATE).then(|| TcpState::from(self.tcp_state)),
+            assured: self.flags & ASSURED != 0,
+            replied: self.flags & REPLIED != 0,
+            helped: self.flags & HELPED != 0,
+            tcp_state: Some(self.states >> 4)
+                .filter(|number| *number != NO_TCP_STATE)
+                .map(TcpState::from),
             sent: known(sent),
             received: known(received),
             rate: (self.is_accounted() && self.flags & RATED != 0).then_some((up, down)),
             age_ms: now_ms.wrapping_sub(self.first_ms),
             state_age_ms: now_ms.wrapping_sub(self.changed_ms),
+            quiet_ms: now_ms.wrapping_sub(self.active_ms),
+            place: self.place,
         })
     }
 }

@@ -7,13 +7,14 @@
 //! that it ended.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 
-use super::account::Account;
 use super::index::Index;
+use super::keyed_hash::KeyedHash;
+use super::ledger::Ledger;
 use super::record::{Record, Sixes};
 use super::{Flow, FlowState};
 use crate::core::status::FlowCounts;
+use crate::core::topology::{Ask, Topology};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tuple::Tuple;
 
@@ -31,18 +32,27 @@ pub struct FlowTable {
     records: Vec<Record>,
     sixes: Sixes,
     index: Index,
-    hasher: RandomState,
+    hasher: KeyedHash,
     limit: usize,
-    account: Account,
+    ledger: Ledger,
+    /// In this list every flow is placed anew.
+    replacing: bool,
     /// What was counted before somebody zeroed the counters, by conntrack's id.
     bases: BTreeMap<u32, [Counters; 2]>,
     poll: u8,
     now_ms: u32,
+    /// When the last lists began, the latest first: a flow is let go when two have missed it.
+    listed_ms: [u32; 3],
     /// The flowtables count into conntrack.
     counting: bool,
     /// The first list only tells where counters stand: what they hold was carried before.
     baseline: bool,
     counts: FlowCounts,
+    /// Those of the list under way.
+    counts_so_far: FlowCounts,
+    /// Where the next entry of the list is likely to be: the kernel walks its table in the same
+    /// order each time. The first goes on along the records, the second behind a stray.
+    likely: [u32; 2],
     /// Flows that were not kept because the table was full, over all polls.
     pub left_out: u64,
 }
@@ -54,15 +64,19 @@ impl FlowTable {
             records: Vec::new(),
             sixes: Sixes::default(),
             index: Index::new(),
-            hasher: RandomState::new(),
+            hasher: KeyedHash::new(),
             limit,
-            account: Account::default(),
+            ledger: Ledger::default(),
+            replacing: false,
             bases: BTreeMap::new(),
             poll: 0,
             now_ms: 0,
+            listed_ms: [0; 3],
             counting: true,
             baseline: true,
             counts: FlowCounts::default(),
+            counts_so_far: FlowCounts::default(),
+            likely: [0; 2],
             left_out: 0,
         }
     }
@@ -76,33 +90,36 @@ impl FlowTable {
     pub fn begin(&mut self, now_ms: u32) {
         self.poll = self.poll.wrapping_add(1);
         self.now_ms = now_ms;
-        self.counts = FlowCounts::default();
+        let [last, before, _] = self.listed_ms;
+        self.listed_ms = [now_ms, last, before];
+        self.counts_so_far = FlowCounts::default();
+        self.likely = [0; 2];
+        self.replacing = self.ledger.begin();
     }
 
-    /// One entry of the list.
-    pub fn observe(&mut self, entry: &Entry) {
-        let hash = self.hash(&entry.orig, entry.zone);
-        match self.find(hash, &entry.orig, entry.zone) {
-            Some(position) => {
+    /// One entry of the list. Routing is asked where a new flow's ends are when nothing else tells.
+    pub fn observe(&mut self, entry: &Entry, ask: &mut Ask<'_>) {
+        match self.find_listed(entry) {
+            Ok(position) => {
                 let known = self.records.get(position as usize);
                 if known.is_some_and(|record| record.poll == self.poll) {
                     return; // named twice
                 }
                 if known.is_some_and(|record| record.id != entry.id) {
                     // The same addresses and ports, but another connection.
-                    self.account.ended_unseen += 1;
+                    self.ledger.account.ended_unseen += 1;
                     self.remove(position);
-                    self.insert(hash, entry);
+                    self.insert(self.hash(&entry.orig, entry.zone), entry, ask);
                 } else {
-                    self.update(position, entry);
+                    self.update(position, entry, ask);
                 }
             }
-            None => self.insert(hash, entry),
+            Err(hash) => self.insert(hash, entry, ask),
         }
         match FlowState::of(entry) {
-            FlowState::Classic => self.counts.classic += 1,
-            FlowState::Software => self.counts.software += 1,
-            FlowState::Hardware => self.counts.hardware += 1,
+            FlowState::Classic => self.counts_so_far.classic += 1,
+            FlowState::Software => self.counts_so_far.software += 1,
+            FlowState::Hardware => self.counts_so_far.hardware += 1,
         }
     }
 
@@ -116,12 +133,13 @@ impl FlowTable {
                 .collect();
             // From the end, because the last record takes the place of a removed one.
             while let Some(position) = gone.pop() {
-                self.account.ended_unseen += 1;
+                self.ledger.account.ended_unseen += 1;
                 self.remove(position);
             }
             self.baseline = false;
+            self.counts = self.counts_so_far;
         }
-        self.account.sample(self.now_ms);
+        self.ledger.account.sample(self.now_ms);
         self.shrink();
     }
 
@@ -132,12 +150,13 @@ impl FlowTable {
         self.sixes = Sixes::default();
         self.index = Index::new();
         self.bases.clear();
+        self.ledger.hosts.forget_flows();
         self.counts = FlowCounts::default();
         self.baseline = true;
     }
 
     /// The kernel says that a connection ended, and what it carried.
-    pub fn destroyed(&mut self, entry: &Entry, now_ms: u32) {
+    pub fn destroyed(&mut self, entry: &Entry, now_ms: u32, ask: &mut Ask<'_>) {
         if self.baseline {
             return; // nobody knows how much of it was carried before
         }
@@ -152,13 +171,16 @@ impl FlowTable {
             }
             // It came and went between two lists.
             _ => {
-                let carried = sum(entry);
-                self.account.add(FlowState::of(entry), carried);
+                let place = self.ledger.locate(entry, self.now_ms, ask);
+                let grown =
+                    [entry.counters_orig, entry.counters_reply].map(Option::unwrap_or_default);
+                self.ledger.credit(place, FlowState::of(entry), grown, self.now_ms);
+                self.ledger.leave(place);
             }
         }
     }
 
-    /// Number of flows by state in the last list, those that were not kept included.
+    /// Number of flows by state in the last complete list, those that were not kept included.
     pub fn counts(&self) -> FlowCounts {
         self.counts
     }
@@ -173,9 +195,14 @@ impl FlowTable {
         self.records.is_empty()
     }
 
-    /// What flows carried.
-    pub fn account(&self) -> &Account {
-        &self.account
+    /// What flows carried, and where.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What is known about the networks around; changes take effect with the next list.
+    pub fn topology_mut(&mut self) -> &mut Topology {
+        &mut self.ledger.topology
     }
 
     /// All flows kept, in no order; times are as of `now_ms`.
@@ -183,7 +210,7 @@ impl FlowTable {
         self.records.iter().filter_map(move |record| record.show(&self.sixes, now_ms))
     }
 
-    fn insert(&mut self, hash: u64, entry: &Entry) {
+    fn insert(&mut self, hash: u64, entry: &Entry, ask: &mut Ask<'_>) {
         if self.records.len() >= self.limit {
             self.left_out += 1;
             return;
@@ -192,7 +219,9 @@ impl FlowTable {
             self.records.reserve_exact(CHUNK);
         }
         let position = self.records.len() as u32;
+        let place = self.ledger.locate(entry, self.now_ms, ask);
         let mut record = Record::new(entry, &mut self.sixes, self.now_ms, self.poll);
+        record.place = place;
         if self.baseline {
             // Carried before this daemon was there to count it.
             set_counters(&mut record, entry);
@@ -208,11 +237,20 @@ impl FlowTable {
         }
     }
 
-    fn update(&mut self, position: u32, entry: &Entry) {
+    fn update(&mut self, position: u32, entry: &Entry, ask: &mut Ask<'_>) {
         self.carry(position, entry, FlowState::of(entry));
         let (now_ms, poll) = (self.now_ms, self.poll);
+        let mut place = None;
         if let Some(record) = self.records.get_mut(position as usize) {
             record.refresh(entry, now_ms, poll);
+            place = Some(record.place).filter(|place| self.replacing || !place.is_placed());
+        }
+        if let Some(before) = place {
+            let place = self.ledger.locate(entry, self.now_ms, ask);
+            self.ledger.leave(before);
+            if let Some(record) = self.records.get_mut(position as usize) {
+                record.place = place;
+            }
         }
     }
 
@@ -237,16 +275,22 @@ impl FlowTable {
             now = [sent.plus(orig), received.plus(reply)];
         }
         let grown = [now[0].since(sent), now[1].since(received)];
-        let span_ms = self.now_ms.wrapping_sub(record.seen_ms);
+        let lists_ago = usize::from(self.poll.wrapping_sub(record.poll));
+        let seen_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(self.now_ms);
+        let span_ms = self.now_ms.wrapping_sub(seen_ms);
         if span_ms > 0 {
             record.set_rate(grown.map(|way| {
                 let rate = way.bytes.saturating_mul(1000) / u64::from(span_ms);
                 u32::try_from(rate).unwrap_or(u32::MAX)
             }));
         }
+        if grown[0].packets + grown[1].packets > 0 {
+            record.set_active(self.now_ms);
+        }
         record.carried = now;
         record.set_accounted(true);
-        self.account.add(state, grown[0].plus(grown[1]));
+        let place = record.place;
+        self.ledger.credit(place, state, grown, self.now_ms);
     }
 
     fn remove(&mut self, position: u32) {
@@ -260,6 +304,7 @@ impl FlowTable {
             self.index.relocate(hash, last, position);
         }
         self.bases.remove(&record.id);
+        self.ledger.leave(record.place);
         record.release(&mut self.sixes);
     }
 
@@ -274,7 +319,7 @@ impl FlowTable {
     }
 
     fn hash(&self, orig: &Tuple, zone: u16) -> u64 {
-        self.hasher.hash_one((orig, zone))
+        self.hasher.of(orig, zone)
     }
 
     fn hash_at(&self, position: u32) -> Option<u64> {
@@ -282,18 +327,34 @@ impl FlowTable {
         Some(self.hash(&record.key(&self.sixes)?, record.zone))
     }
 
+    /// The position of an entry of the list, or its hash when it is not there.
+    fn find_listed(&mut self, entry: &Entry) -> Result<u32, u64> {
+        for likely in self.likely {
+            let record = self.records.get(likely as usize);
+            if record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes)) {
+                self.likely = [likely + 1; 2];
+                return Ok(likely);
+            }
+        }
+        let hash = self.hash(&entry.orig, entry.zone);
+        let position = self.find(hash, &entry.orig, entry.zone).ok_or(hash)?;
+        let [along, _] = self.likely;
+        self.likely = [along, position + 1];
+        Ok(position)
+    }
+
     fn find(&self, hash: u64, orig: &Tuple, zone: u16) -> Option<u32> {
         self.index.find(hash, |position| {
             let record = self.records.get(position as usize);
-            record.is_some_and(|r| r.zone == zone && r.key(&self.sixes).as_ref() == Some(orig))
+            record.is_some_and(|record| record.is(orig, zone, &self.sixes))
         })
     }
 }
 
-fn hash_at(records: &[Record], sixes: &Sixes, hasher: &RandomState, position: u32) -> u64 {
+fn hash_at(records: &[Record], sixes: &Sixes, hasher: &KeyedHash, position: u32) -> u64 {
     let record = records.get(position as usize);
     let key = record.and_then(|record| Some((record.key(sixes)?, record.zone)));
-    key.map_or(0, |(orig, zone)| hasher.hash_one((&orig, zone)))
+    key.map_or(0, |(orig, zone)| hasher.of(&orig, zone))
 }
 
 fn set_counters(record: &mut Record, entry: &Entry) {
@@ -303,12 +364,6 @@ fn set_counters(record: &mut Record, entry: &Entry) {
     }
 }
 
-/// Both directions of an entry together; nothing where they are unknown.
-fn sum(entry: &Entry) -> Counters {
-    let both = [entry.counters_orig, entry.counters_reply].into_iter().flatten();
-    both.fold(Counters::default(), Counters::plus)
-}
-
 #[cfg(test)]
 #[path = "table_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -2,6 +2,7 @@
 //! The table of flows against lists and events as kernels send them.
 
 use super::*;
+use crate::core::topology::Answer;
 use crate::netlink::conntrack::status::{
     IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY, IPS_SRC_NAT,
 };
@@ -51,9 +52,9 @@ pub fn table_of(entries: &[Entry]) -> FlowTable {
     table
 }
 
-fn poll(table: &mut FlowTable, now_ms: u32, entries: &[Entry]) {
+pub fn poll(table: &mut FlowTable, now_ms: u32, entries: &[Entry]) {
     table.begin(now_ms);
-    entries.iter().for_each(|entry| table.observe(entry));
+    entries.iter().for_each(|entry| table.observe(entry, &mut |_| Answer::Nowhere));
     table.end(true);
 }
 
@@ -62,7 +63,7 @@ fn with(status: u32, entry: Entry) -> Entry {
 }
 
 fn bytes(table: &FlowTable) -> [u64; 3] {
-    table.account().totals().map(|counters| counters.bytes)
+    table.ledger().account.totals().map(|counters| counters.bytes)
 }
 
 fn only(table: &FlowTable, now_ms: u32) -> Flow {
@@ -100,14 +101,14 @@ fn the_final_count_comes_with_the_end() {
     let mut table = table_of(&[entry(1, 0)]);
     poll(&mut table, 2000, &[with(IPS_OFFLOAD, entry(1, 100))]);
     // The kernel has cleared the offload bits by then.
-    table.destroyed(&entry(1, 130), 2500);
+    table.destroyed(&entry(1, 130), 2500, &mut |_| Answer::Nowhere);
     assert!(table.is_empty());
     assert_eq!(bytes(&table), [0, 260, 0]);
-    table.destroyed(&entry(9, 7), 2600);
+    table.destroyed(&entry(9, 7), 2600, &mut |_| Answer::Nowhere);
     assert_eq!(bytes(&table), [14, 260, 0], "came and went between two lists");
     // An end that is about an earlier connection with the same addresses.
     poll(&mut table, 3000, &[entry(2, 10)]);
-    table.destroyed(&Entry { id: 77, ..entry(2, 5) }, 3100);
+    table.destroyed(&Entry { id: 77, ..entry(2, 5) }, 3100, &mut |_| Answer::Nowhere);
     assert_eq!(table.len(), 1);
 }
 
@@ -117,7 +118,7 @@ fn a_pause_in_listing_counts_nothing_twice() {
     poll(&mut table, 2000, &[entry(1, 50)]);
     table.forget();
     assert!(table.is_empty());
-    table.destroyed(&entry(1, 90), 2500);
+    table.destroyed(&entry(1, 90), 2500, &mut |_| Answer::Nowhere);
     poll(&mut table, 3000, &[entry(2, 500)]);
     assert_eq!(bytes(&table), [100, 0, 0]);
 }
@@ -128,7 +129,7 @@ fn a_new_connection_with_the_same_addresses_is_another_flow() {
     poll(&mut table, 2000, &[Entry { id: 500, ..entry(1, 30) }]);
     assert_eq!(bytes(&table), [60, 0, 0]);
     assert_eq!(only(&table, 2000).age_ms, 0);
-    assert_eq!(table.account().ended_unseen, 1);
+    assert_eq!(table.ledger().account.ended_unseen, 1);
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn an_entry_missed_once_stays_and_one_named_twice_counts_once() {
     assert_eq!((table.len(), bytes(&table)), (2, [100, 0, 0]));
     assert_eq!(table.counts().classic, 1);
     poll(&mut table, 3000, &[entry(1, 50)]);
-    assert_eq!((table.len(), table.account().ended_unseen), (1, 1));
+    assert_eq!((table.len(), table.ledger().account.ended_unseen), (1, 1));
     table.begin(4000);
     table.end(false);
     table.begin(5000);
@@ -203,13 +204,68 @@ fn both_families_show_what_they_were_given() {
     let mut expected: Vec<_> = entries.iter().map(|entry| (entry.orig, entry.reply)).collect();
     expected.sort();
     assert_eq!(tuples(&table), expected);
-    table.destroyed(&entries[1], 1500);
+    table.destroyed(&entries[1], 1500, &mut |_| Answer::Nowhere);
     poll(&mut table, 2000, &[entries[0], entries[2], six(4, 5)]);
     assert_eq!(table.len(), 3);
     assert!(table.flows(0).any(|flow| flow.orig == six(4, 5).orig), "a place used again");
 }
 
+#[test]
+fn ipv6_is_shown_as_it_was_told_with_translation_and_without() {
+    let outside = Tuple::new(17, (address("fd00:2::2"), 53), (address("2001:db8::1"), 7)).unwrap();
+    let translated = |id| Entry { reply: outside, ..six(id, 100) };
+    let shown = |table: &FlowTable| -> Vec<(Tuple, Tuple)> {
+        table.flows(9000).map(|flow| (flow.orig, flow.reply)).collect()
+    };
+    let told = |entries: &[Entry]| -> Vec<(Tuple, Tuple)> {
+        entries.iter().map(|entry| (entry.orig, entry.reply)).collect()
+    };
+    let first = [translated(1), six(2, 100), translated(3)];
+    let mut table = table_of(&first);
+    assert_eq!(shown(&table), told(&first));
+    // Places that were given back are used again.
+    first.iter().for_each(|entry| table.destroyed(entry, 1500, &mut |_| Answer::Nowhere));
+    let second = [six(4, 100), translated(5), six(6, 100), six(7, 100), translated(8)];
+    poll(&mut table, 2000, &second);
+    assert_eq!(shown(&table), told(&second));
+}
+
+#[test]
+fn counts_are_those_of_the_last_complete_list() {
+    let mut table = table_of(&[entry(1, 0), entry(2, 0)]);
+    table.begin(2000);
+    table.observe(&entry(1, 0), &mut |_| Answer::Nowhere);
+    assert_eq!(table.counts().classic, 2);
+    table.end(false);
+    assert_eq!(table.counts().classic, 2);
+    poll(&mut table, 3000, &[entry(1, 0)]);
+    assert_eq!(table.counts().classic, 1);
+}
+
 proptest! {
+    /// Lists have an order that the table makes use of, and must not depend on.
+    #[test]
+    fn any_order_of_a_list_will_do(
+        orders in proptest::collection::vec(
+            Just((0u32..40).collect::<Vec<u32>>()).prop_shuffle(), 1..5),
+        ended in proptest::collection::btree_set(0u32..40, 0..10),
+    ) {
+        let all: Vec<Entry> = (0..40).map(|id| entry(id, 10)).collect();
+        let mut table = table_of(&all);
+        for id in &ended {
+            table.destroyed(&entry(*id, 10), 1500, &mut |_| Answer::Nowhere);
+        }
+        for (tick, order) in (2u32..).zip(orders) {
+            let list = order.iter().filter(|id| !ended.contains(id));
+            let list: Vec<Entry> = list.map(|id| entry(*id, 10 * u64::from(tick))).collect();
+            poll(&mut table, tick * 1000, &list);
+            prop_assert_eq!(table.len(), 40 - ended.len());
+            prop_assert_eq!(table.counts().classic as usize, 40 - ended.len());
+            prop_assert!(table.flows(0).all(|flow| flow.bytes() == Some(u64::from(20 * tick))));
+        }
+        prop_assert_eq!(table.ledger().account.ended_unseen, 0);
+    }
+
     /// Against a model: whatever comes and goes, each live flow is there once, and what was
     /// carried is the sum of all growth, whichever way its end was told.
     #[test]
@@ -229,7 +285,7 @@ proptest! {
                 let bytes = live.remove(&id).unwrap();
                 // A connection that comes again has another id.
                 if tell {
-                    table.destroyed(&entry(id, bytes), tick * 1000);
+                    table.destroyed(&entry(id, bytes), tick * 1000, &mut |_| Answer::Nowhere);
                 } else {
                     live.insert(id, bytes);
                 }

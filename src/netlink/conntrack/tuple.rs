@@ -357,11 +357,11 @@ impl fmt::Display for Tuple {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(in super::super) fn any_tuple() -> impl Strategy<Value = Tuple> {
+    pub(crate) fn any_tuple() -> impl Strategy<Value = Tuple> {
         let v4 = any::<([u8; 4], [u8; 4])>().prop_map(|(source, destination)| Addresses::V4 {
             source: source.into(),
             destination: destination.into(),

@@ -5,7 +5,7 @@
 //! entries. The walk of [`attribute`](crate::netlink::attribute) keeps its code small and calls
 //! through a pointer for each attribute; this one is inlined into its few users. With the general
 //! iterator in its place, even without the pointer, parsing took four times as long
-//! (`tests/bench/conntrack_cost.rs` is the measurement).
+//! (`cargo xtask bench flows` measures lists).
 
 use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 

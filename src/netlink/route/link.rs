@@ -3,6 +3,7 @@
 
 use netlink_packet_core::DecodeError;
 
+use super::AF_UNSPEC;
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
 
@@ -12,7 +13,6 @@ pub(super) const RTM_GETLINK: u16 = 18;
 
 /// `struct ifinfomsg`: family, padding, type, index, flags, change mask.
 const IFINFOMSG_LEN: usize = 16;
-const AF_UNSPEC: u8 = 0;
 
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
@@ -23,6 +23,8 @@ const IFLA_EXT_MASK: u16 = 29;
 const IFLA_LINK_NETNSID: u16 = 37;
 
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VLAN_ID: u16 = 1;
 
 /// Leaves the statistics out, which are most of a device's message.
 const RTEXT_FILTER_SKIP_STATS: u32 = 8;
@@ -46,6 +48,8 @@ pub struct Link {
     pub lower: Option<u32>,
     /// `lower` is an index of another network namespace.
     pub lower_elsewhere: bool,
+    /// VLAN id of a device of kind `vlan`.
+    pub vlan_id: Option<u16>,
 }
 
 /// A message about one device.
@@ -88,6 +92,7 @@ impl LinkEvent {
             master: None,
             lower: None,
             lower_elsewhere: false,
+            vlan_id: None,
         };
         let mut partial = false;
         attribute::for_each(attributes, |kind, value| {
@@ -112,12 +117,24 @@ impl Link {
             IFLA_MASTER => self.master = Some(attribute::u32_host(value)?),
             IFLA_LINK_NETNSID => self.lower_elsewhere = true,
             IFLA_LINKINFO => attribute::for_each(value, |kind, value| {
-                if kind == IFLA_INFO_KIND {
-                    self.kind = attribute::string(value);
+                match kind {
+                    IFLA_INFO_KIND => self.kind = attribute::string(value),
+                    // What the data mean depends on the kind, which comes first.
+                    IFLA_INFO_DATA if self.kind == "vlan" => {
+                        attribute::for_each(value, |kind, value| self.read_vlan(kind, value))?;
+                    }
+                    _ => (),
                 }
                 Ok(())
             })?,
             _ => (),
+        }
+        Ok(())
+    }
+
+    fn read_vlan(&mut self, kind: u16, value: &[u8]) -> Result<(), DecodeError> {
+        if kind == IFLA_VLAN_ID {
+            self.vlan_id = Some(attribute::u16_host(value)?);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! and polling for conditions in shell would be most of the running time, and expectations about
 //! JSON are better made by a program that can read it.
 
+pub mod bench;
 pub mod command;
 pub mod console;
 pub mod error;

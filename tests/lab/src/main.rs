@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Commands for developers of flowtabled: demo, test, lab.
+//! Commands for developers of flowtabled: demo, test, bench, lab.
 
 use lab::error::{Error, Result};
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{artifacts, check, demo, kernel, shell};
+use lab::host::{artifacts, bench, check, demo, kernel, shell};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -12,6 +12,8 @@ usage: cargo xtask COMMAND
   demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C;
                                       --once proves offload on and off, then ends
   test [FILTER]                       everything that CI runs
+  bench [NAME]                        measures, and writes target/bench/NAME.json
+  bench --list                        names of the benchmarks
   lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
   lab --list                          names of the scenarios
   lab shell [--off] [--kernel K]      a login on the lab's router
@@ -64,6 +66,12 @@ fn act(mut args: Vec<String>) -> Result<()> {
         ["demo"] => demo::live(&kernel, off),
         ["test"] => check::run_all(None),
         ["test", filter] => check::run_all(Some(filter)),
+        ["bench"] if list => {
+            bench::NAMES.iter().for_each(|name| println!("{name}"));
+            Ok(())
+        }
+        ["bench"] => bench::run_named(None),
+        ["bench", name] => bench::run_named(Some(name)),
         ["lab"] if list => {
             suite::names()?.iter().for_each(|name| println!("{name}"));
             Ok(())

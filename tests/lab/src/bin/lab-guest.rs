@@ -2,7 +2,7 @@
 //! The program that runs inside the lab's virtual machine; started by `guest/init`.
 
 use lab::error::{Context, Error, Result};
-use lab::guest::{capture, live, peer, plan};
+use lab::guest::{capture, capture_route, capture_xfrm, live, peer, plan};
 use std::process::ExitCode;
 
 fn act(args: &[&str]) -> Result<()> {
@@ -19,6 +19,8 @@ fn act(args: &[&str]) -> Result<()> {
         ["shell-off-inside"] => live::shell(true),
         ["capture"] => capture::capture(),
         ["capture", "conntrack"] => capture::capture_conntrack(),
+        ["capture", "route"] => capture_route::capture(),
+        ["capture", "xfrm"] => capture_xfrm::capture(),
         ["echo", protocol, port] => peer::echo(protocol, port.parse().context("port")?),
         ["client", protocol, to] => peer::client(protocol, to.parse().context("address")?),
         _ => Err(Error::new(format!("not for use by hand: {args:?}"))),

@@ -49,12 +49,7 @@ pub fn capture() -> Result<()> {
         "ip link set lan0 master br-lan",
         "ip link add link wan0 name wan0.7 type vlan id 7",
     ] {
-        let mut words = line.split(' ');
-        let program = words.next().unwrap_or_default();
-        let status = Process::new(program).args(words).status();
-        if !status.is_ok_and(|status| status.success()) {
-            return Err(Error::new(format!("{line} failed")));
-        }
+        perform(line)?;
     }
     let mut nft = Socket::open(NETLINK_NETFILTER, &[], "open").context("netfilter")?;
     refusal(&mut nft, "refused-hardware", true, &["lan0", "wan0"])?;
@@ -95,6 +90,17 @@ pub fn capture() -> Result<()> {
 pub fn capture_conntrack() -> Result<()> {
     let mut netfilter = Socket::open(NETLINK_NETFILTER, &[], "open").context("netfilter")?;
     list(&mut netfilter, "conntrack", IPCTNL_MSG_CT_GET, |writer| writer.raw(&[0; 4]))
+}
+
+/// Runs a program with its words.
+pub(super) fn perform(line: &str) -> Result<()> {
+    let mut words = line.split(' ');
+    let program = words.next().unwrap_or_default();
+    let status = Process::new(program).args(words).status();
+    if !status.is_ok_and(|status| status.success()) {
+        return Err(Error::new(format!("{line} failed")));
+    }
+    Ok(())
 }
 
 fn plan_for(names: &[&str]) -> Vec<plan::Class> {
@@ -144,7 +150,12 @@ fn refusal(socket: &mut Socket, name: &str, hardware: bool, devices: &[&str]) ->
     Ok(())
 }
 
-fn list(socket: &mut Socket, name: &str, kind: u16, fill: impl Fn(&mut Writer)) -> Result<()> {
+pub(super) fn list(
+    socket: &mut Socket,
+    name: &str,
+    kind: u16,
+    fill: impl Fn(&mut Writer),
+) -> Result<()> {
     let lines = socket.dump("list", kind, fill, |lines, message| {
         lines.push(line(name, message.kind, message.flags, message.payload));
         Ok(())
@@ -163,7 +174,7 @@ fn one(socket: &mut Socket, name: &str, kind: u16, fill: impl FnOnce(&mut Writer
     Ok(())
 }
 
-fn print_answers(socket: &mut Socket, name: &str) -> Result<()> {
+pub(super) fn print_answers(socket: &mut Socket, name: &str) -> Result<()> {
     let datagram = socket.receive_within("wait").context(name)?;
     for message in Messages::new(datagram).flatten() {
         println!("{}", line(name, message.kind, message.flags, message.payload));

@@ -237,6 +237,8 @@ impl Driver {
             Value::Generation => generation::current().map(Json::from),
             Value::Path(flow) => self.flow(flow)?.path(),
             Value::Forwarded(flow, rounds) => self.flow(flow)?.forwarded(*rounds),
+            Value::Sent(flow) => self.flow(flow)?.sent(),
+            Value::Carried(flow, pointer) => self.flow(flow)?.carried(pointer),
             Value::Daemon => Ok(self.daemon.state().into()),
             Value::Log => Ok(read_log().into()),
             Value::Output(command) => look::output(command),

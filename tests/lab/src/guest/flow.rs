@@ -2,6 +2,8 @@
 //! One connection through the router: its server and client processes and what the router's
 //! conntrack and firewall say about it.
 
+use super::look;
+use super::peer::MESSAGE_LEN;
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::scenario::FlowKind;
@@ -11,6 +13,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Ports count up from here, so that a port names a flow.
 pub const FIRST_PORT: u16 = 7001;
+
+/// Bytes of the UDP header, and of the IP headers below it, without options or extensions.
+const UDP_HEADER: u64 = 8;
+const IPV4_HEADER: u64 = 20;
+const IPV6_HEADER: u64 = 40;
 
 /// A connection that is kept open.
 pub struct Flow {
@@ -22,6 +29,8 @@ pub struct Flow {
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     streaming: bool,
+    /// Round trips made, those of ended streams included.
+    rounds: u64,
 }
 
 /// A flow at one moment.
@@ -62,7 +71,8 @@ impl Flow {
         let mut client = spawn_peer(from, &["client", protocol, &target])?;
         let orders = client.stdin.take().context("the client has no input")?;
         let answers = BufReader::new(client.stdout.take().context("the client has no output")?);
-        let mut flow = Flow { kind, port, server, client, orders, answers, streaming: false };
+        let (streaming, rounds) = (false, 0);
+        let mut flow = Flow { kind, port, server, client, orders, answers, streaming, rounds };
         flow.answer()?;
         // UDP is assured by packets more than two seconds apart: the sooner the first, the better.
         flow.exchange(1)?;
@@ -77,7 +87,10 @@ impl Flow {
         let mut line = String::new();
         self.answers.read_line(&mut line).context("the client is gone")?;
         match line.trim().strip_prefix("ok ").map(str::parse) {
-            Some(Ok(rounds)) => Ok(rounds),
+            Some(Ok(rounds)) => {
+                self.rounds += u64::from(rounds);
+                Ok(rounds)
+            }
             _ => Err(Error::new(format!("the client: {}", line.trim()))),
         }
     }
@@ -138,6 +151,22 @@ impl Flow {
         let before = self.counted()?;
         self.exchange(rounds)?;
         Ok(self.counted()?.saturating_sub(before).into())
+    }
+
+    /// Bytes of the IP packets that the round trips were, each way. One datagram is one packet, so
+    /// for UDP this is known; how TCP cuts its stream into packets is not.
+    pub fn sent(&self) -> Result<Json> {
+        if self.kind.tcp || self.streaming {
+            return Err(Error::new("only what a UDP flow sent that does not stream is known"));
+        }
+        let ip_header = if self.kind.v6 { IPV6_HEADER } else { IPV4_HEADER };
+        Ok((self.rounds * (MESSAGE_LEN as u64 + UDP_HEADER + ip_header)).into())
+    }
+
+    /// A key of the flow as the daemon lists it; null when it does not.
+    pub fn carried(&self, pointer: &str) -> Result<Json> {
+        let protocol = if self.kind.tcp { "tcp" } else { "udp" };
+        look::flow(protocol, self.port, pointer)
     }
 
     fn counted(&self) -> Result<u64> {

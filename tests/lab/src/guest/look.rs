@@ -2,7 +2,7 @@
 //! Looking at the router: replies of the bus, objects of nf_tables.
 
 use crate::command::{run, text_of};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use serde_json::{json, Value as Json};
 use std::process::Command;
 
@@ -26,6 +26,21 @@ pub fn device(name: &str, pointer: &str) -> Result<Json> {
     let list = reply.get("devices").and_then(Json::as_array).context("no devices in the reply")?;
     let found = list.iter().find(|device| device.get("name") == Some(&json!(name)));
     Ok(found.map_or(Json::Null, |device| at(device, pointer)))
+}
+
+/// A key of the only flow of this protocol and port that is listed; null when none is.
+pub fn flow(protocol: &str, port: u16, pointer: &str) -> Result<Json> {
+    let port = port.to_string();
+    let mut command = Command::new("flowtable");
+    command.args(["flows", "--json", "--protocol", protocol, "--port", &port]);
+    let text = run(&mut command)?;
+    let reply: Json = serde_json::from_str(&text).context(format!("flowtable flows: {text}"))?;
+    let list = reply.get("flows").and_then(Json::as_array).context("no flows in the reply")?;
+    match list.as_slice() {
+        [] => Ok(Json::Null),
+        [flow] => Ok(at(flow, pointer)),
+        _ => Err(Error::new(format!("more than one flow with port {port}: {text}"))),
+    }
 }
 
 fn nft_objects(args: &[&str], kind: &str) -> Result<Vec<Json>> {

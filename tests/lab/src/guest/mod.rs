@@ -5,9 +5,11 @@
 //! network namespace that plays the router, so that nothing of one scenario reaches the next.
 //! That process is `driver`; it performs the steps with the help of `topology` (wires),
 //! `service` (the daemon and the bus broker), `peer` (hosts that talk) and `look` (values).
-//! `capture` prints what this kernel answers, for the tests of the codecs.
+//! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
 pub mod capture;
+pub mod capture_route;
+pub mod capture_xfrm;
 pub mod driver;
 pub mod evidence;
 pub mod files;

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Bytes of a request and of its reply.
-const MESSAGE_LEN: usize = 512;
+pub const MESSAGE_LEN: usize = 512;
 /// A reply that takes longer is lost. Generous: the machine may be busy with another guest.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(8);
 /// Pause between the round trips of a stream, so that it does not starve the guest.

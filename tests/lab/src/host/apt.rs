@@ -25,7 +25,8 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     own.chain(others).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-fn is_root() -> bool {
+/// Is this process the superuser's?
+pub fn is_root() -> bool {
     run(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 

@@ -28,7 +28,7 @@ pub fn cargo() -> Command {
 }
 
 /// Runs cargo with its own output on the screen, which is the best progress there is.
-fn visible(command: &mut Command) -> Result<()> {
+pub fn visible(command: &mut Command) -> Result<()> {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().context("cargo")?;
     if status.success() {
         return Ok(());
@@ -36,8 +36,17 @@ fn visible(command: &mut Command) -> Result<()> {
     Err(Error::new(format!("cargo ended with {status}")))
 }
 
-/// Builds or fetches what is missing or out of date.
-pub fn build() -> Result<Artifacts> {
+/// The programs from crates.io.
+#[derive(Debug)]
+pub struct Tools {
+    /// The bus broker.
+    pub ubusd: PathBuf,
+    /// The bus client.
+    pub ubus: PathBuf,
+}
+
+/// Fetches and builds the programs from crates.io when they are missing.
+pub fn tools() -> Result<Tools> {
     let tools = paths::cache("tools")?;
     let bin = tools.join("bin");
     let (ubusd, ubus) = (bin.join("ubusd"), bin.join("ubus-client"));
@@ -48,6 +57,12 @@ pub fn build() -> Result<Artifacts> {
             visible(command.arg(&tools))
         })?;
     }
+    Ok(Tools { ubusd, ubus })
+}
+
+/// Builds or fetches what is missing or out of date.
+pub fn build() -> Result<Artifacts> {
+    let Tools { ubusd, ubus } = tools()?;
     progress::step("building the daemon and the guest's driver", || {
         visible(cargo().args(["build", "-p", "flowtabled", "--bin", "flowtabled"]))?;
         visible(cargo().args(["build", "-p", "xtask", "--bin", "lab-guest"]))

@@ -3,6 +3,7 @@
 
 pub mod apt;
 pub mod artifacts;
+pub mod bench;
 pub mod check;
 pub mod cpio;
 pub mod demo;

@@ -25,7 +25,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 17] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -43,6 +43,7 @@ const OPTIONAL: [&str; 16] = [
     "sch_ingress",
     "pktgen",
     "virtio_net",
+    "xfrm_user",
 ];
 
 /// Copies the modules and all they depend on, uncompressed, from an unpacked kernel package into

@@ -220,6 +220,10 @@ pub enum Value {
     Path(String),
     /// Packets that crossed the firewall's forward chain during so many round trips of a flow.
     Forwarded(String, u32),
+    /// Bytes of IP packets that a UDP flow's round trips were, each way.
+    Sent(String),
+    /// A key of a flow as `flowtable flows` lists it; null when it is not listed.
+    Carried(String, String),
     /// `running`, `exit N`, `signal N` or `absent`.
     Daemon,
     /// Everything that the daemon wrote to its log.

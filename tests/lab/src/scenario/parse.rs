@@ -244,6 +244,8 @@ fn value(words: &[&str]) -> Result<Value> {
             let rounds = rounds.parse().context(format!("not a number: {rounds}"))?;
             Value::Forwarded(owned(flow), rounds)
         }
+        ["sent", flow] => Value::Sent(owned(flow)),
+        ["carried", flow, path] => Value::Carried(owned(flow), pointer(path)?),
         ["daemon"] => Value::Daemon,
         ["log"] => Value::Log,
         ["output", command] => Value::Output(owned(command)),
@@ -346,6 +348,20 @@ mod tests {
                     relation: Relation::Equal,
                     operand: Operand::Remembered("before".into()),
                 },
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_flow_carried() {
+        let got = steps("remember dns sent dns\nexpect carried dns .bytes_sent == $dns\n");
+        let value = Value::Carried("dns".into(), "/bytes_sent".into());
+        let operand = Operand::Remembered("dns".into());
+        assert_eq!(
+            got,
+            [
+                Step::Remember { name: "dns".into(), value: Value::Sent("dns".into()) },
+                Step::Check { patience: None, value, relation: Relation::Equal, operand },
             ]
         );
     }

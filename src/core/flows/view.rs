@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Flows and clients as they are shown: with names in place of numbers, and reasons.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::hosts::Host;
+use super::ledger::Ledger;
+use super::place::End;
+use super::select::{Cursor, Order, Page, PAGE_MAX};
+use super::selection::table_of;
+use super::sums::Present;
+use super::{Flow, FlowState};
+use crate::core::explain::{is_closing, why_classic, Facts};
+use crate::core::flow_reason::FlowReason;
+use crate::netlink::route::Mac;
+
+/// Gives clients their names.
+pub trait Names {
+    /// The hostname of the client with these addresses.
+    fn name(&self, mac: Option<Mac>, addresses: &[IpAddr]) -> Option<String>;
+}
+
+/// A flow as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowView {
+    /// The flow.
+    pub flow: Flow,
+    /// Names of the devices by which packets of the original direction come in, the one that
+    /// routing sees first; empty for the router's own and where nobody knows.
+    pub ingress: Vec<String>,
+    /// Names of the devices by which they go out.
+    pub egress: Vec<String>,
+    /// Hostname of the client, else its address.
+    pub client: Option<String>,
+    /// MAC address of the client.
+    pub client_mac: Option<Mac>,
+    /// The table whose flowtable has it, for an offloaded one.
+    pub table: Option<String>,
+    /// Why it is on the classic path, and what belongs to the reason.
+    pub reason: Option<(FlowReason, String)>,
+    /// The connection is being closed.
+    pub closing: bool,
+    /// Seconds for which it is kept on the classic path.
+    pub bypassed_s: Option<u32>,
+}
+
+impl FlowView {
+    /// A flow of which nothing but itself is known.
+    pub fn bare(flow: Flow) -> FlowView {
+        FlowView {
+            flow,
+            ingress: Vec::new(),
+            egress: Vec::new(),
+            client: None,
+            client_mac: None,
+            table: None,
+            reason: None,
+            closing: false,
+            bypassed_s: None,
+        }
+    }
+
+    /// A flow with all that is known.
+    pub fn of(flow: Flow, ledger: &Ledger, names: &dyn Names, facts: &dyn Facts) -> FlowView {
+        let devices = |end: End| {
+            let attachment = end.attachment().and_then(|number| ledger.attachments.get(number));
+            attachment.map(|attachment| attachment.devices.clone()).unwrap_or_default()
+        };
+        let (ingress, egress) = (devices(flow.place.opener()), devices(flow.place.answerer()));
+        let host = flow.place.host().and_then(|number| ledger.hosts.get(number));
+        FlowView {
+            ingress,
+            egress,
+            client: host.and_then(|host| label(host, names)),
+            client_mac: host.and_then(|host| host.mac),
+            table: table_of(&flow, ledger, facts),
+            reason: why_classic(&flow, facts),
+            closing: is_closing(&flow, facts),
+            bypassed_s: facts.bypassed_s(flow.id),
+            flow,
+        }
+    }
+}
+
+/// A part of the list of flows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowPage {
+    /// The flows, in the order asked for.
+    pub flows: Vec<FlowView>,
+    /// How many matched the filter in all.
+    pub matched: usize,
+    /// Where the next page begins; `None` when this was the last.
+    pub next: Option<Cursor>,
+}
+
+impl FlowPage {
+    /// The last page, of flows of which nothing but themselves is known.
+    #[cfg(test)]
+    pub fn bare(flows: Vec<Flow>) -> FlowPage {
+        let matched = flows.len();
+        FlowPage { flows: flows.into_iter().map(FlowView::bare).collect(), matched, next: None }
+    }
+
+    /// The flows of a page with all that is known.
+    pub fn of(page: Page, ledger: &Ledger, names: &dyn Names, facts: &dyn Facts) -> FlowPage {
+        let view = |flow| FlowView::of(flow, ledger, names, facts);
+        let flows = page.flows.into_iter().map(view).collect();
+        FlowPage { flows, matched: page.matched, next: page.next }
+    }
+}
+
+/// A client as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostView {
+    /// The client, with what it has carried.
+    pub host: Host,
+    /// Its hostname.
+    pub name: Option<String>,
+    /// Names of the devices that it is behind, the one that routing sees first.
+    pub devices: Vec<String>,
+    /// Its flows at present.
+    pub present: Present,
+    /// Milliseconds since one of its flows carried something.
+    pub quiet_ms: u32,
+}
+
+impl HostView {
+    /// The path of its flows: the fastest that any of them takes, `None` without flows.
+    pub fn state(&self) -> Option<FlowState> {
+        let flows = &self.present.flows;
+        let counts = [flows.classic, flows.software, flows.hardware];
+        let states = FlowState::ALL.into_iter().zip(counts);
+        states.rev().find(|(_, count)| *count > 0).map(|(state, _)| state)
+    }
+
+    fn key(&self, order: Order) -> u64 {
+        match order {
+            Order::Rate => self.present.in_rate.iter().chain(&self.present.out_rate).sum(),
+            Order::Bytes => {
+                let sums = self.host.sent.iter().chain(&self.host.received);
+                sums.map(|counters| counters.bytes).sum()
+            }
+            // The latest first, so that one who has just come is seen.
+            Order::Age => u64::from(self.host.first_ms),
+        }
+    }
+}
+
+/// A part of the list of clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPage {
+    /// The clients, in the order asked for, with where a page behind each would begin.
+    pub hosts: Vec<(HostView, Cursor)>,
+    /// How many there are in all.
+    pub matched: usize,
+    /// There are more behind this page.
+    pub more: bool,
+}
+
+/// One page of at most `limit` clients (and [`PAGE_MAX`]) behind `after`: all, or those of these
+/// numbers.
+pub fn hosts(
+    ledger: &Ledger,
+    present: &BTreeMap<u16, Present>,
+    names: &dyn Names,
+    wanted: &HostQuery,
+    now_ms: u32,
+) -> HostPage {
+    let chosen = |number: u16| wanted.only.as_ref().is_none_or(|only| only.contains(&number));
+    let mut list: Vec<(HostView, Cursor)> = Vec::new();
+    for (number, host) in ledger.hosts.iter().filter(|(number, _)| chosen(*number)) {
+        let attachment = host.attachment.and_then(|number| ledger.attachments.get(number));
+        let view = HostView {
+            name: None,
+            devices: attachment.map(|attachment| attachment.devices.clone()).unwrap_or_default(),
+            present: present.get(&number).copied().unwrap_or_default(),
+            quiet_ms: now_ms.wrapping_sub(host.active_ms),
+            host: host.clone(),
+        };
+        let cursor = Cursor::new(view.key(wanted.order), number.into());
+        list.push((view, cursor));
+    }
+    let matched = list.len();
+    list.retain(|(_, cursor)| wanted.after.is_none_or(|after| *cursor < after));
+    list.sort_by(|(_, one), (_, other)| other.cmp(one));
+    let limit = wanted.limit.clamp(1, PAGE_MAX);
+    let more = list.len() > limit;
+    list.truncate(limit);
+    for (view, _) in &mut list {
+        view.name = names.name(view.host.mac, &view.host.addresses);
+    }
+    HostPage { hosts: list, matched, more }
+}
+
+/// Which clients to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostQuery {
+    /// Only those of these numbers.
+    pub only: Option<Vec<u16>>,
+    /// What they are sorted by, the greatest first; by age the latest first.
+    pub order: Order,
+    /// How many at most; 1 to [`PAGE_MAX`].
+    pub limit: usize,
+    /// The page begins behind this; `None` for the first.
+    pub after: Option<Cursor>,
+}
+
+/// Numbers of the clients that `text` names: a MAC address, an IP address, or a hostname.
+pub fn hosts_called(text: &str, ledger: &Ledger, names: &dyn Names) -> Vec<u16> {
+    let mac: Option<Mac> = text.parse().ok();
+    let address: Option<IpAddr> = text.parse().ok();
+    let called = |host: &Host| match (mac, address) {
+        (Some(_), _) => host.mac == mac,
+        (None, Some(address)) => host.addresses.contains(&address),
+        (None, None) => names
+            .name(host.mac, &host.addresses)
+            .is_some_and(|name| name.eq_ignore_ascii_case(text)),
+    };
+    ledger.hosts.iter().filter(|(_, host)| called(host)).map(|(number, _)| number).collect()
+}
+
+fn label(host: &Host, names: &dyn Names) -> Option<String> {
+    let name = names.name(host.mac, &host.addresses);
+    name.or_else(|| host.addresses.first().map(ToString::to_string))
+}

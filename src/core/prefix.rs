@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Addresses and prefixes of both families.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// An address or a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    address: IpAddr,
+    length: u8,
+}
+
+/// Why a text is no prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixError(String);
+
+impl fmt::Display for PrefixError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' is neither an address nor a prefix", self.0)
+    }
+}
+
+impl std::error::Error for PrefixError {}
+
+impl std::str::FromStr for Prefix {
+    type Err = PrefixError;
+
+    fn from_str(text: &str) -> Result<Prefix, PrefixError> {
+        let error = || PrefixError(text.to_owned());
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| error())?;
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let length = match length {
+            None => whole,
+            Some(length) => length.parse().ok().filter(|bits| *bits <= whole).ok_or_else(error)?,
+        };
+        Ok(Prefix { address, length })
+    }
+}
+
+impl Prefix {
+    /// The prefix of `length` bits that `address` is in.
+    pub fn new(address: IpAddr, length: u8) -> Prefix {
+        Prefix { address, length }
+    }
+
+    /// True when the address is inside.
+    pub fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                let differ = u32::from(a) ^ u32::from(b);
+                differ.leading_zeros() >= u32::from(self.length)
+            }
+            (IpAddr::V6(a), IpAddr::V6(b)) => {
+                let differ = u128::from(a) ^ u128::from(b);
+                differ.leading_zeros() >= u32::from(self.length)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes() {
+        let inside = |prefix: &str, address: &str| {
+            prefix.parse::<Prefix>().unwrap().contains(address.parse().unwrap())
+        };
+        assert!(inside("192.168.1.0/24", "192.168.1.77"));
+        assert!(!inside("192.168.1.0/24", "192.168.2.1"));
+        assert!(inside("0.0.0.0/0", "8.8.8.8") && !inside("0.0.0.0/0", "::1"));
+        assert!(inside("fd00::/8", "fd12::1") && inside("::1", "::1"));
+        for bad in ["192.168.1.0/33", "::/129", "x", "1.2.3.4/", "1.2.3.4/-1"] {
+            assert!(bad.parse::<Prefix>().is_err(), "{bad}");
+        }
+    }
+}

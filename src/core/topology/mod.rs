@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Where the two ends of a flow are attached to this router.
+//!
+//! Conntrack names neither devices nor MAC addresses, so they are worked out from what rtnetlink
+//! tells: own addresses and their prefixes, neighbours, the bridges' forwarding databases, and for
+//! an end that none of these knows, a question to the kernel's routing, whose answer is kept until
+//! routes or rules change.
+
+mod addresses;
+mod bridges;
+mod neighbours;
+mod routes;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::devices::Device;
+use super::links::Links;
+use crate::netlink::conntrack::entry::Entry;
+use crate::netlink::route::{Address, AddressEvent, FdbEntry, Link, Lookup, Mac, Neighbour};
+use addresses::Addresses;
+use bridges::Bridges;
+use neighbours::Neighbours;
+use routes::Routes;
+
+pub use bridges::STATIONS_MAX;
+
+/// A chain of devices is never longer: VLAN on bridge on VLAN on port is four.
+const CHAIN_MAX: usize = 8;
+
+/// Where one end of a flow is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// Behind this device, the one that routing sees.
+    Behind(u32),
+    /// It is this router.
+    Router,
+    /// Nobody knows.
+    Unknown,
+    /// Routing has yet to be asked.
+    NotAsked,
+}
+
+/// What the kernel's routing said about an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is behind this device.
+    Behind(u32),
+    /// There is no way to it, or none that has a device.
+    Nowhere,
+    /// It has not been asked; the flow is to be placed later.
+    NotAsked,
+}
+
+/// Asks the kernel's routing.
+pub type Ask<'a> = dyn FnMut(&Lookup) -> Answer + 'a;
+
+/// The side of a flow that is a client of this router's own networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// Its address, before translation.
+    pub address: IpAddr,
+    /// Its MAC address, when it is a neighbour.
+    pub mac: Option<Mac>,
+    /// It is the end that answers: a server of the LAN that was called from outside.
+    pub answers: bool,
+}
+
+/// Where a flow's packets come in and go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The end that opened the connection.
+    pub opener: Point,
+    /// The end that answers.
+    pub answerer: Point,
+    /// The client that it is accounted to.
+    pub client: Option<Client>,
+}
+
+/// What is known about the networks around this router.
+#[derive(Debug, Default)]
+pub struct Topology {
+    links: Links,
+    /// Devices of the zones that lead outside.
+    uplinks: BTreeSet<u32>,
+    /// PPP devices with the Ethernet device of their session.
+    sessions: Vec<(u32, u32)>,
+    addresses: Addresses,
+    neighbours: Neighbours,
+    bridges: Bridges,
+    routes: Routes,
+    version: u32,
+}
+
+impl Topology {
+    /// A number that changes whenever a flow could be found elsewhere than before.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Takes over the devices, and the names of those that lead outside.
+    pub fn set_devices(&mut self, links: &Links, devices: &[Device], uplinks: &BTreeSet<String>) {
+        let index = |name: &str| links.named(name).map(|link| link.index);
+        let uplinks = uplinks.iter().filter_map(|name| index(name)).collect();
+        let sessions = links.iter().filter(|link| link.kind == "ppp");
+        let sessions: Vec<(u32, u32)> = sessions
+            .filter_map(|link| Some((link.index, index(&session_lower(devices, &link.name)?)?)))
+            .collect();
+        if self.links != *links || self.uplinks != uplinks || self.sessions != sessions {
+            self.links = links.clone();
+            self.uplinks = uplinks;
+            self.sessions = sessions;
+            self.changed();
+        }
+    }
+
+    /// Takes over all addresses of the router.
+    pub fn set_addresses(&mut self, list: Vec<Address>) {
+        self.addresses.replace(list);
+        self.changed();
+    }
+
+    /// An address came or went. Routes come and go with it.
+    pub fn address(&mut self, event: AddressEvent) {
+        if self.addresses.apply(event) {
+            self.changed();
+        }
+    }
+
+    /// Takes over the neighbours that the kernel has now.
+    pub fn set_neighbours(&mut self, list: Vec<Neighbour>) {
+        if self.neighbours.replace(list) {
+            self.version = self.version.wrapping_add(1);
+        }
+    }
+
+    /// Takes over the stations that bridges have now.
+    pub fn set_stations(&mut self, list: Vec<FdbEntry>) {
+        if self.bridges.replace(list) {
+            self.version = self.version.wrapping_add(1);
+        }
+    }
+
+    /// Routes or rules changed.
+    pub fn routes_changed(&mut self) {
+        self.changed();
+    }
+
+    fn changed(&mut self) {
+        self.routes.clear();
+        self.version = self.version.wrapping_add(1);
+    }
+
+    /// Where the ends of a connection are.
+    pub fn locate(&mut self, entry: &Entry, ask: &mut Ask<'_>) -> Location {
+        let (from, to) = (entry.orig.source(), entry.reply.source());
+        // A translated end was called by an address of the device that it came in by.
+        let came_to = (entry.orig.destination() != to).then(|| entry.orig.destination());
+        let left_as = (entry.reply.destination() != from).then(|| entry.reply.destination());
+        let near = self.nearby(from, came_to);
+        let answerer = match self.nearby(to, left_as) {
+            Some(point) => point,
+            None => self.routed(to, (from, near), entry.mark, ask),
+        };
+        let opener = match near {
+            Some(point) => point,
+            None => self.routed(from, (to, Some(answerer)), entry.mark, ask),
+        };
+        let client = self.client(from, opener, false).or_else(|| self.client(to, answerer, true));
+        Location { opener, answerer, client }
+    }
+
+    /// Where an address is, as far as that can be told without routing.
+    fn nearby(&self, address: IpAddr, translated: Option<IpAddr>) -> Option<Point> {
+        if self.addresses.is_own(address) || address.is_loopback() {
+            return Some(Point::Router);
+        }
+        if address.is_multicast() || address.is_unspecified() {
+            return Some(Point::Unknown);
+        }
+        let neighbour = self.neighbours.get(address).map(|(index, _)| index);
+        neighbour
+            .or_else(|| self.addresses.on_link(address))
+            .or_else(|| self.addresses.device_of(translated?))
+            .map(Point::Behind)
+    }
+
+    /// Where routing says that `to` is.
+    fn routed(
+        &mut self,
+        to: IpAddr,
+        (from, at): (IpAddr, Option<Point>),
+        mark: u32,
+        ask: &mut Ask<'_>,
+    ) -> Point {
+        // Only with the device that they come in by does routing take packets that are not ours.
+        let lookup = match at {
+            Some(Point::Behind(input)) => Lookup { from: Some(from), to, input: Some(input), mark },
+            _ => Lookup { from: None, to, input: None, mark },
+        };
+        match self.routes.find(&lookup, ask) {
+            Answer::Behind(index) => Point::Behind(index),
+            Answer::Nowhere => Point::Unknown,
+            Answer::NotAsked => Point::NotAsked,
+        }
+    }
+
+    fn client(&self, address: IpAddr, point: Point, answers: bool) -> Option<Client> {
+        let Point::Behind(index) = point else { return None };
+        if self.uplinks.contains(&index) {
+            return None;
+        }
+        let mac = self.neighbours.get(address).map(|(_, mac)| mac);
+        Some(Client { address, mac, answers })
+    }
+
+    /// Names of the devices from the one that routing sees down to the lowest that is known, by
+    /// which packets of this client pass: a bridge's port is known by the client's MAC address.
+    pub fn chain(&self, index: u32, mac: Option<Mac>) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut vlan = None;
+        let mut next = self.links.indexed(index);
+        while let Some(link) = next.filter(|_| names.len() < CHAIN_MAX) {
+            names.push(link.name.clone());
+            next = self.below(link, mac, vlan);
+            vlan = link.vlan_id.or(vlan);
+        }
+        names
+    }
+
+    fn below(&self, link: &Link, mac: Option<Mac>, vlan: Option<u16>) -> Option<&Link> {
+        let index = match link.kind.as_str() {
+            "vlan" if !link.lower_elsewhere => link.lower?,
+            "bridge" => self.bridges.port(link.index, mac?, vlan)?,
+            "ppp" => self.sessions.iter().find(|(upper, _)| *upper == link.index)?.1,
+            _ => return None,
+        };
+        self.links.indexed(index)
+    }
+
+    /// Entries that were not kept because a table was full.
+    pub fn left_out(&self) -> u64 {
+        self.neighbours.left_out + self.bridges.left_out
+    }
+}
+
+/// The device that a PPPoE session stands on: of those below it, the one with the fewest above.
+fn session_lower(devices: &[Device], session: &str) -> Option<String> {
+    let below = devices.iter().filter(|device| device.upper.iter().any(|name| name == session));
+    below.min_by_key(|device| device.upper.len()).map(|device| device.name.clone())
+}
+
+#[cfg(test)]
+#[path = "topology_tests.rs"]
+pub(crate) mod tests;

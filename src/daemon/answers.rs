@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Answers about flows, devices and clients, once the flows are known.
+
+use std::time::Instant;
+
+use log::debug;
+use ubus::BlobMsgTable;
+
+use super::flow_poll::FlowPoll;
+use super::knowledge::Knowledge;
+use super::lease_files::LeaseFiles;
+use crate::core::control::Control;
+use crate::core::explain::{is_in_name_only, passed, Wanted};
+use crate::core::flow_reason::FlowReason;
+use crate::core::flows::select::{page, Order};
+use crate::core::flows::selection::Selection;
+use crate::core::flows::sums::{by_device, by_host};
+use crate::core::flows::view::{self, hosts_called, FlowPage, FlowView, HostQuery};
+use crate::core::flows::Flow;
+use crate::core::status::FlowCounts;
+use crate::netlink::xfrm::{self, Policy};
+use crate::ubus::explain::Evidence;
+use crate::ubus::flows::FlowQuery;
+use crate::ubus::hosts::HostsQuery;
+use crate::ubus::{devices, explain, flows, hosts, StatusCode};
+
+/// IPsec policies that are looked at: a concentrator with more has other problems than one flow.
+const POLICIES_MAX: usize = 1024;
+
+/// What an answer is made from.
+#[derive(Debug)]
+pub struct Answers<'a> {
+    control: &'a Control,
+    flows: &'a FlowPoll,
+    names: &'a LeaseFiles,
+    policies: Vec<Policy>,
+    now: Instant,
+}
+
+type Answer = Result<BlobMsgTable, StatusCode>;
+
+impl<'a> Answers<'a> {
+    /// Answers as of `now`. IPsec policies are read at once.
+    pub fn new(
+        control: &'a Control,
+        flows: &'a FlowPoll,
+        names: &'a LeaseFiles,
+        now: Instant,
+    ) -> Answers<'a> {
+        let policies = xfrm::policies(POLICIES_MAX).unwrap_or_else(|error| {
+            debug!("{error}");
+            Vec::new()
+        });
+        Answers { control, flows, names, policies, now }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Flow> + use<'_> {
+        self.flows.table().flows(self.flows.now_ms(self.now))
+    }
+
+    fn knowledge(&self) -> Knowledge<'_> {
+        let ledger = self.flows.table().ledger();
+        Knowledge { control: self.control, ledger, policies: &self.policies, now: self.now }
+    }
+
+    /// The flows that somebody means.
+    pub fn selected(&self, selection: &Selection) -> Vec<Flow> {
+        let (ledger, facts) = (self.flows.table().ledger(), self.knowledge());
+        selection.of(self.all(), ledger, self.names, &facts).collect()
+    }
+
+    /// Number of flows by state.
+    pub fn counts(&self) -> FlowCounts {
+        self.flows.table().counts()
+    }
+
+    /// The answer of `flows`.
+    pub fn flows(&self, query: &FlowQuery) -> Answer {
+        let (ledger, facts) = (self.flows.table().ledger(), self.knowledge());
+        let selected = query.selection.of(self.all(), ledger, self.names, &facts);
+        let page = page(selected, query.order, query.limit, query.after);
+        Ok(flows::encode(&FlowPage::of(page, ledger, self.names, &facts), query.order))
+    }
+
+    /// The answer of `hosts`.
+    pub fn hosts(&self, query: &HostsQuery) -> Answer {
+        let ledger = self.flows.table().ledger();
+        let only = query.host.as_ref().map(|host| hosts_called(host, ledger, self.names));
+        let wanted = HostQuery { only, order: query.order, limit: query.limit, after: query.after };
+        let now_ms = self.flows.now_ms(self.now);
+        let page = view::hosts(ledger, &by_host(self.all()), self.names, &wanted, now_ms);
+        Ok(hosts::encode(&page, self.control.counted(), now_ms))
+    }
+
+    /// The flow that somebody asks about, the fastest of those that match, and how many do.
+    pub fn find(&self, wanted: &Wanted) -> Option<(Flow, usize)> {
+        let matching = self.all().filter(|flow| wanted.matches(flow));
+        let mut page = page(matching, Order::Rate, 1, None);
+        page.flows.pop().map(|flow| (flow, page.matched))
+    }
+
+    /// The answer of `explain`.
+    pub fn explain(&self, flow: Flow, matched: usize, evidence: Option<Evidence>) -> Answer {
+        let facts = self.knowledge();
+        let steps = passed(&flow, &facts);
+        let mut view = FlowView::of(flow, self.flows.table().ledger(), self.names, &facts);
+        // What was seen of this very flow says more than what was seen of all.
+        let seen = evidence.and_then(|seen| is_in_name_only(seen.leaked, seen.carried?));
+        match seen {
+            Some(true) => view.reason = Some((FlowReason::InNameOnly, String::new())),
+            Some(false) => view.reason = None,
+            None => (),
+        }
+        Ok(explain::encode(&view, matched, &steps, evidence))
+    }
+}
+
+/// The answer of `devices`; without flows it says nothing about what they carry.
+pub fn devices(
+    control: &Control,
+    flows: Option<&FlowPoll>,
+    name: Option<&str>,
+    now: Instant,
+) -> Answer {
+    let sums = flows.map(|flows| {
+        let table = flows.table();
+        by_device(table.flows(flows.now_ms(now)), table.ledger())
+    });
+    let sums = sums.as_ref().map(|sums| (sums, control.counted()));
+    devices::encode(&control.device_list(), sums, name)
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Names of clients from the files of the DHCP servers, read again when one has changed and
+//! somebody wants to see names.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use log::debug;
+
+use crate::core::flows::view::Names;
+use crate::leases::{Leases, FILE_MAX};
+use crate::netlink::route::Mac;
+
+/// The names, and which state of the files they are from.
+#[derive(Debug, Default)]
+pub struct LeaseFiles {
+    read: Vec<(String, Option<(SystemTime, u64)>)>,
+    leases: Leases,
+}
+
+impl LeaseFiles {
+    /// Reads the files, unless nothing about them has changed since the last time. One that is not
+    /// there has no names.
+    pub fn refresh(&mut self, paths: &[String]) {
+        let state = |path: &String| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        };
+        let present: Vec<_> = paths.iter().map(|path| (path.clone(), state(path))).collect();
+        if present == self.read {
+            return;
+        }
+        self.leases = Leases::default();
+        for (path, _) in present.iter().filter(|(_, state)| state.is_some()) {
+            match read(path) {
+                Ok(bytes) => self.leases.read(&bytes),
+                Err(error) => debug!("cannot read {path}: {error}"),
+            }
+        }
+        self.read = present;
+    }
+}
+
+impl Names for LeaseFiles {
+    fn name(&self, mac: Option<Mac>, addresses: &[IpAddr]) -> Option<String> {
+        self.leases.name(mac, addresses).map(str::to_owned)
+    }
+}
+
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_MAX as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(files: &LeaseFiles) -> Option<String> {
+        files.name(None, &["192.168.1.2".parse().unwrap()])
+    }
+
+    #[test]
+    fn files_are_read_again_when_they_change() {
+        let folder = std::env::temp_dir().join(format!("flowtabled-leases-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("leases").to_str().unwrap().to_owned();
+        let paths = [path.clone(), "/nowhere/at/all".to_owned()];
+        let mut files = LeaseFiles::default();
+        files.refresh(&paths);
+        assert_eq!(name(&files), None);
+        std::fs::write(&path, "1 02:00:00:00:00:07 192.168.1.2 laptop *\n").unwrap();
+        files.refresh(&paths);
+        assert_eq!(name(&files).as_deref(), Some("laptop"));
+        std::fs::write(&path, "1 02:00:00:00:00:07 192.168.1.2 notebook *\n").unwrap();
+        files.refresh(&paths);
+        assert_eq!(name(&files).as_deref(), Some("notebook"));
+        std::fs::remove_dir_all(&folder).unwrap();
+        files.refresh(&paths);
+        assert_eq!(name(&files), None);
+    }
+}

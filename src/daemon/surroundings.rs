@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Keeping what is known about the networks around the router up to date, while flows are followed.
+//!
+//! Addresses, routes and rules change seldom, so the kernel tells of changes; neighbours and
+//! stations behind bridges change their state all the time, so they are read before each list of
+//! flows instead.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use log::debug;
+
+use crate::core::control::Control;
+use crate::core::topology::{Answer, Topology, STATIONS_MAX};
+use crate::netlink::message::Messages;
+use crate::netlink::route::{self, Event, Lookup, NETLINK_ROUTE};
+use crate::netlink::socket::Socket;
+use crate::netlink::Error;
+
+const DOING: &str = "follow addresses and routes";
+
+/// What changes the way of a packet. Nexthop objects are not there before Linux 5.3.
+const GROUPS: [u32; 7] = [
+    route::RTNLGRP_IPV4_IFADDR,
+    route::RTNLGRP_IPV6_IFADDR,
+    route::RTNLGRP_IPV4_ROUTE,
+    route::RTNLGRP_IPV6_ROUTE,
+    route::RTNLGRP_IPV4_RULE,
+    route::RTNLGRP_IPV6_RULE,
+    route::RTNLGRP_NEXTHOP,
+];
+
+/// Questions to routing in one turn of the loop: some ten microseconds each, on a slow router a
+/// tenth of a millisecond. Flows that have to wait are placed by the next list.
+const QUESTIONS_PER_TURN: u32 = 64;
+
+/// The sockets.
+#[derive(Debug)]
+pub struct Surroundings {
+    changes: Socket,
+    questions: Socket,
+    /// Questions that may still be asked in this turn.
+    budget: u32,
+    /// What the log was told last.
+    told: String,
+}
+
+impl Surroundings {
+    /// Opens the sockets.
+    ///
+    /// # Errors
+    /// The process may not open them.
+    pub fn open() -> Result<Surroundings, Error> {
+        let open = || Socket::open(NETLINK_ROUTE, &[], DOING);
+        Ok(Surroundings { changes: open()?, questions: open()?, budget: 0, told: String::new() })
+    }
+
+    /// The descriptor that is readable when something has changed.
+    pub fn descriptor(&self) -> RawFd {
+        self.changes.as_raw_fd()
+    }
+
+    /// Begins to follow changes, with a reading of what there is, or stops.
+    pub fn follow(&mut self, wanted: bool, topology: &mut Topology) {
+        for group in GROUPS {
+            if let Err(error) = self.changes.set_membership(group, wanted, DOING) {
+                debug!("{error}");
+            }
+        }
+        if wanted {
+            self.read_addresses(topology);
+        }
+    }
+
+    /// Reads what is not told: devices as the control loop knows them, neighbours and stations.
+    pub fn refresh(&mut self, control: &Control, topology: &mut Topology) {
+        let (links, devices, uplinks) = control.surroundings();
+        topology.set_devices(links, devices, &uplinks);
+        match route::neighbours(&mut self.questions) {
+            Ok(list) => topology.set_neighbours(list),
+            Err(error) => self.tell(&error),
+        }
+        match route::fdb(&mut self.questions, STATIONS_MAX) {
+            Ok(list) => topology.set_stations(list),
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    /// Takes over what has changed. What was lost is read again.
+    pub fn on_changes(&mut self, topology: &mut Topology) {
+        loop {
+            match self.changes.receive(DOING) {
+                Ok(Some(datagram)) => apply(datagram, topology),
+                Ok(None) => return,
+                Err(error) => {
+                    self.changes.discard_stale();
+                    self.tell(&error);
+                    return self.read_addresses(topology);
+                }
+            }
+        }
+    }
+
+    /// A turn of the loop begins.
+    pub fn renew_budget(&mut self) {
+        self.budget = QUESTIONS_PER_TURN;
+    }
+
+    /// Asks the kernel's routing, while the turn's budget lasts.
+    pub fn ask(&mut self, lookup: &Lookup) -> Answer {
+        let Some(budget) = self.budget.checked_sub(1) else { return Answer::NotAsked };
+        self.budget = budget;
+        match route::lookup(&mut self.questions, lookup) {
+            Ok(route) => route.output.map_or(Answer::Nowhere, Answer::Behind),
+            Err(error) => {
+                self.tell(&error);
+                Answer::Nowhere
+            }
+        }
+    }
+
+    fn read_addresses(&mut self, topology: &mut Topology) {
+        match route::addresses(&mut self.questions) {
+            Ok(list) => topology.set_addresses(list),
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    /// Flows whose place is not known are no fault of the network, so this is for the curious.
+    fn tell(&mut self, error: &Error) {
+        let line = error.to_string();
+        if line != self.told {
+            debug!("{line}");
+            self.told = line;
+        }
+    }
+}
+
+fn apply(datagram: &[u8], topology: &mut Topology) {
+    for message in Messages::new(datagram).flatten() {
+        match route::parse(&message) {
+            Ok(Some(Event::Address(event))) => topology.address(event),
+            Ok(Some(Event::Routes)) => topology.routes_changed(),
+            _ => (),
+        }
+    }
+}

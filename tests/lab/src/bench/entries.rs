@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Conntrack entries as a router has them: mostly IPv4 behind source NAT, a fifth IPv6, three
+//! quarters TCP, some with a mark.
+
+use crate::error::{Context, Error, Result};
+use flowtabled::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
+use flowtabled::netlink::conntrack::{Conntrack, Filter, NewEntry, TcpState, Tuple};
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Long enough for any measurement.
+const TIMEOUT_S: u32 = 36_000;
+/// Entries of one client host.
+const PORTS: u32 = 60_000;
+
+/// The namespace's conntrack, empty at first, with accounting as OpenWrt has it.
+///
+/// # Errors
+/// This is not a namespace of our own, or conntrack refuses.
+pub fn prepare() -> Result<Conntrack> {
+    let mut conntrack = Conntrack::open().context("conntrack")?;
+    if !conntrack.list(&Filter::default()).context("conntrack")?.is_empty() {
+        return Err(Error::new("there are connections here; this needs a namespace of its own"));
+    }
+    set("nf_conntrack_acct")?;
+    // Ends are told of entries that were made before anybody listened, too.
+    set("nf_conntrack_events")?;
+    Ok(conntrack)
+}
+
+fn set(name: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/netfilter/{name}");
+    fs::write(&path, "1").context(path)
+}
+
+/// Makes the entries with these numbers.
+///
+/// # Errors
+/// Conntrack refuses one; its table may be too small.
+pub fn make(conntrack: &mut Conntrack, numbers: std::ops::Range<u32>) -> Result<()> {
+    let entries: Vec<NewEntry> = numbers.filter_map(entry).collect();
+    conntrack.create_all(&entries).context("making conntrack entries")
+}
+
+/// Ends the entries with these numbers and makes them anew.
+///
+/// # Errors
+/// Conntrack refuses, or one is not there.
+pub fn renew(conntrack: &mut Conntrack, numbers: impl Iterator<Item = u32>) -> Result<()> {
+    let entries: Vec<NewEntry> = numbers.filter_map(entry).collect();
+    end(conntrack, &entries)?;
+    conntrack.create_all(&entries).context("making conntrack entries")
+}
+
+/// Ends entries, which the kernel then tells.
+///
+/// # Errors
+/// Conntrack refuses, or one is not there.
+pub fn end(conntrack: &mut Conntrack, entries: &[NewEntry]) -> Result<()> {
+    for NewEntry { orig, zone, .. } in entries {
+        let entry = conntrack.get(orig, *zone).context("finding a conntrack entry")?;
+        let id = entry.context("a conntrack entry is gone already")?.id;
+        conntrack.delete(orig, *zone, id).context("ending a conntrack entry")?;
+    }
+    Ok(())
+}
+
+/// The entry with this number.
+pub fn entry(number: u32) -> Option<NewEntry> {
+    let port = 1024 + (number % PORTS) as u16;
+    let host = (number / PORTS) as u8;
+    let (protocol, server_port) =
+        if number % 4 == 3 { (IPPROTO_UDP, 443) } else { (IPPROTO_TCP, 80) };
+    let new = if number % 5 == 4 {
+        let client = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, u16::from(host) + 2);
+        let server = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+        let orig = Tuple::new(protocol, (client.into(), port), (server.into(), server_port))?;
+        NewEntry::new(orig, TIMEOUT_S)
+    } else {
+        let client = (Ipv4Addr::new(192, 168, 1, host.wrapping_add(2)).into(), port);
+        let server = (Ipv4Addr::new(203, 0, 113, host.wrapping_add(1)).into(), server_port);
+        let outside = (Ipv4Addr::new(198, 51, 100, 7).into(), port);
+        let reply = Tuple::new(protocol, server, outside)?;
+        NewEntry { reply, ..NewEntry::new(Tuple::new(protocol, client, server)?, TIMEOUT_S) }
+    };
+    let mark = if number.is_multiple_of(8) { 0x10 } else { 0 };
+    let tcp_state = (protocol == IPPROTO_TCP).then_some(TcpState::Established);
+    Some(NewEntry { mark, tcp_state, ..new })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::entry;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_number_has_an_entry_of_its_own() {
+        let tuples = |reply: bool| {
+            let pick = move |n| entry(n).map(|e| if reply { e.reply } else { e.orig });
+            (0..200_000).filter_map(pick).collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!((tuples(false), tuples(true)), (200_000, 200_000));
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Benchmark `flows`: what following the flows costs in time, memory and attention.
+
+use super::daemon::Programs;
+use super::figure::Figure;
+use super::{entries, events, listing, memory};
+use crate::error::{Error, Result};
+
+/// The parts; each needs an empty namespace.
+pub const PARTS: [&str; 3] = ["listing", "memory", "events"];
+
+/// Measures one part.
+///
+/// # Errors
+/// Something could not be measured.
+pub fn measure(part: &str, programs: &Programs) -> Result<Vec<Figure>> {
+    let mut conntrack = entries::prepare()?;
+    match part {
+        "listing" => listing::measure(&mut conntrack),
+        "memory" => memory::measure(&mut conntrack, programs),
+        "events" => events::measure(&mut conntrack, programs),
+        _ => Err(Error::new(format!("no part {part:?}"))),
+    }
+}

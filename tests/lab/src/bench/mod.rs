@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Measurements, in a network namespace of their own and in a program built as the daemon is.
+//!
+//! A figure is compared with its peers of the same run, taken in turns, so that what the machine
+//! does beside concerns all of them alike.
+
+pub mod daemon;
+pub mod entries;
+pub mod events;
+pub mod figure;
+pub mod flows;
+pub mod listing;
+pub mod memory;
