@@ -18,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod fixture;
+#[path = "ubus_broker/top.rs"]
+mod top;
 
 use fixture::broker::{Broker, Kind};
 use fixture::{eventually, PATIENCE};

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A blocking caller of the daemon's object, with one deadline over everything it does.
+//! A caller of the daemon's object, with one deadline over everything it does. A call either blocks
+//! until its answer is there, or is begun and asked after whenever the socket is readable.
 //!
 //! The crate's own client keeps queues for events and for many outstanding calls; one call after
 //! another needs none of that, and shares the framing with the daemon's side.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -75,6 +77,8 @@ pub struct Client {
     object: ObjId,
     seq: u16,
     deadline: Instant,
+    /// What has come of the reply to the call that was begun.
+    begun: Vec<u8>,
 }
 
 impl Client {
@@ -84,7 +88,8 @@ impl Client {
         let stream = open(sockets)?;
         // Replaced by the looked-up id below; the bus's own objects come first.
         let object = ObjId::new(1).ok_or(ClientError::NoDaemon)?;
-        let mut client = Client { stream, inbox: Inbox::new(), object, seq: 0, deadline };
+        let inbox = Inbox::new();
+        let mut client = Client { stream, inbox, object, seq: 0, deadline, begun: Vec::new() };
         while client.receive()?.0.ty != MsgType::Hello {}
         client.object = client.lookup()?;
         Ok(client)
@@ -105,6 +110,37 @@ impl Client {
             }
         })?;
         Ok(reply)
+    }
+
+    /// Sends a call whose answer is taken by [`Self::turn`]. A call before it that was not answered
+    /// yet is forgotten.
+    pub fn begin(&mut self, method: &str, args: &BlobMsgTable) -> Result<(), ClientError> {
+        let obj_id = self.object;
+        self.begun.clear();
+        self.start(OutboundMsg::Invoke { obj_id, method, args })
+    }
+
+    /// Reads once and returns what [`Self::call`] would, or `None` while the answer is not whole.
+    /// Does not block when the socket is readable.
+    pub fn turn(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        self.fill()?;
+        while let Some((header, payload)) = self.pop()? {
+            let begun = &mut self.begun;
+            let done = answer(self.seq, &header, &payload, |payload| {
+                if let Some(data) = envelope::find(payload, UbusAttr::Data) {
+                    *begun = data.payload.to_vec();
+                }
+            });
+            if let Some(result) = done {
+                return result.map(|()| Some(std::mem::take(&mut self.begun)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Time that is left for what was begun.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     fn lookup(&mut self) -> Result<ObjId, ClientError> {
@@ -128,57 +164,90 @@ impl Client {
         message: OutboundMsg<'_>,
         mut on_data: impl FnMut(&[u8]),
     ) -> Result<(), ClientError> {
-        self.seq = self.seq.wrapping_add(1);
-        self.send(&message.into_frame(self.seq))?;
+        self.start(message)?;
         loop {
             let (header, payload) = self.receive()?;
-            if header.seq != self.seq {
-                continue;
-            }
-            match header.ty {
-                MsgType::Data => on_data(&payload),
-                MsgType::Status => {
-                    return match envelope::read_status(&payload) {
-                        Ok(0) => Ok(()),
-                        Ok(code) => Err(ClientError::Status(StatusCode::from_wire(code), None)),
-                        Err(_) => Err(ClientError::Lost("status without a code".to_owned())),
-                    }
-                }
-                _ => {}
+            if let Some(result) = answer(self.seq, &header, &payload, &mut on_data) {
+                return result;
             }
         }
     }
 
+    fn start(&mut self, message: OutboundMsg<'_>) -> Result<(), ClientError> {
+        self.seq = self.seq.wrapping_add(1);
+        self.send(&message.into_frame(self.seq))
+    }
+
     fn send(&mut self, frame: &Frame) -> Result<(), ClientError> {
-        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.set_write_timeout(Some(self.patience()?))?;
         self.stream.write_all(&frame.hdr.encode())?;
         Ok(self.stream.write_all(&frame.payload)?)
     }
 
     fn receive(&mut self) -> Result<(Header, Vec<u8>), ClientError> {
         loop {
-            match self.inbox.pop()? {
-                Some(Message::Whole(header, payload)) => return Ok((header, payload)),
-                // The daemon sends none, and other messages are not for us.
-                Some(Message::TooLong(_)) => {}
-                None => {
-                    self.stream.set_read_timeout(Some(self.left()?))?;
-                    if self.inbox.fill(&mut self.stream)? == Fill::Closed {
-                        return Err(ClientError::Lost("closed by ubusd".to_owned()));
-                    }
-                }
+            match self.pop()? {
+                Some(message) => return Ok(message),
+                None => self.fill()?,
             }
         }
     }
 
+    fn pop(&mut self) -> Result<Option<(Header, Vec<u8>)>, ClientError> {
+        loop {
+            match self.inbox.pop()? {
+                Some(Message::Whole(header, payload)) => return Ok(Some((header, payload))),
+                // The daemon sends none, and other messages are not for us.
+                Some(Message::TooLong(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), ClientError> {
+        self.stream.set_read_timeout(Some(self.patience()?))?;
+        match self.inbox.fill(&mut self.stream)? {
+            Fill::Closed => Err(ClientError::Lost("closed by ubusd".to_owned())),
+            Fill::Some(_) | Fill::Blocked => Ok(()),
+        }
+    }
+
     /// Time until the deadline, never zero, which would mean "wait for ever".
-    fn left(&self) -> Result<Duration, ClientError> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+    fn patience(&self) -> Result<Duration, ClientError> {
+        let left = self.left();
         if left.is_zero() {
             return Err(ClientError::Timeout);
         }
         // The kernel counts in ticks; less than one would become none.
         Ok(left.max(Duration::from_millis(1)))
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// Takes a message of the answer to the request `seq`; its result once the answer is whole.
+fn answer(
+    seq: u16,
+    header: &Header,
+    payload: &[u8],
+    on_data: impl FnOnce(&[u8]),
+) -> Option<Result<(), ClientError>> {
+    match header.ty {
+        _ if header.seq != seq => None,
+        MsgType::Data => {
+            on_data(payload);
+            None
+        }
+        MsgType::Status => Some(match envelope::read_status(payload) {
+            Ok(0) => Ok(()),
+            Ok(code) => Err(ClientError::Status(StatusCode::from_wire(code), None)),
+            Err(_) => Err(ClientError::Lost("status without a code".to_owned())),
+        }),
+        _ => None,
     }
 }
 

@@ -9,11 +9,13 @@ use super::text::{self, entries, integer, text, unknown};
 use crate::core::flows::select::Cursor;
 use crate::ubus::flows::NEXT;
 
-const COLUMNS: usize = 7;
-const HEADING: [&str; COLUMNS] =
+/// Columns of the table.
+pub(super) const COLUMNS: usize = 7;
+/// Their names.
+pub(super) const HEADING: [&str; COLUMNS] =
     ["STATE", "PROTO", "SOURCE", "DESTINATION", "RATE", "BYTES", "AGE"];
 /// The columns from here on are numbers, which stand on the right.
-const NUMBERS: usize = 4;
+pub(super) const NUMBERS: usize = 4;
 
 /// A table that is written a page at a time. Columns never become narrower, so that pages stay
 /// below each other where they can.
@@ -50,7 +52,13 @@ pub fn next(reply: &[u8]) -> Option<Cursor> {
     Cursor::parse(lookup(reply, NEXT)?.as_str()?)
 }
 
-fn row(flow: &[u8]) -> [String; COLUMNS] {
+/// True when a reply has no flow.
+pub(super) fn is_empty(reply: &[u8]) -> bool {
+    entries(reply, "flows").unwrap_or_default().is_empty()
+}
+
+/// The cells of a flow.
+pub(super) fn row(flow: &[u8]) -> [String; COLUMNS] {
     let both = |one, other| Some(amount(flow, one)?.saturating_add(amount(flow, other)?));
     [
         text(flow, "state"),

@@ -31,6 +31,13 @@ pub fn history(reply: &[u8]) -> String {
     out
 }
 
+/// Bytes a second by state between the last two polls, in the order of [`FlowState::ALL`].
+pub(super) fn latest(reply: &[u8]) -> [String; 3] {
+    let last = entries(reply, "samples").unwrap_or_default().pop();
+    let [_, classic, software, hardware] = sample(last.unwrap_or_default());
+    [classic, software, hardware]
+}
+
 fn sample(sample: &[u8]) -> [String; 4] {
     let span_ms = integer(sample, "span_ms").and_then(unsigned);
     let rate = |state: FlowState| {
@@ -77,6 +84,12 @@ AT  CLASSIC  SOFTWARE   HARDWARE
 4s  1.0kB/s  10.0kB/s  100.0kB/s
 "
         );
+    }
+
+    #[test]
+    fn the_latest_rates() {
+        assert_eq!(latest(method::tests::two().contents()), ["1.0kB/s", "10.0kB/s", "100.0kB/s"]);
+        assert_eq!(latest(&[]), ["-", "-", "-"]);
     }
 
     #[test]

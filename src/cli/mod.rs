@@ -16,6 +16,7 @@ pub mod history;
 pub mod options;
 pub mod quantity;
 pub mod text;
+pub mod top;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -30,7 +31,8 @@ use crate::ubus::flows::LIMIT;
 use crate::ubus::{devices, json, SOCKETS};
 use client::{Client, ClientError};
 use flows::FlowTable;
-use options::{Action, Command, FlowOptions, Options, Value};
+use options::{Action, Command, FlowOptions, Options, TopOptions, Value};
+use top::TopError;
 
 /// How long the daemon may take. It answers at once, except that `status` waits for a dump of
 /// the conntrack table, some seconds on the slowest routers.
@@ -64,6 +66,7 @@ fn perform(options: &Options) -> Exit {
     match &options.action {
         Action::Help => show(options::HELP),
         Action::Version => show(&format!("flowtable {}\n", crate::VERSION)),
+        Action::Call(Command::Top(wanted)) => watch(options, wanted),
         Action::Call(command) => match ask(options, command) {
             Ok(exit) => exit,
             Err(error) => {
@@ -75,14 +78,32 @@ fn perform(options: &Options) -> Exit {
     }
 }
 
+fn sockets(options: &Options) -> Vec<PathBuf> {
+    match &options.socket {
+        Some(path) => vec![path.clone()],
+        None => SOCKETS.iter().map(PathBuf::from).collect(),
+    }
+}
+
+/// Shows the live view until it is left.
+fn watch(options: &Options, wanted: &TopOptions) -> Exit {
+    match top::run(sockets(options), wanted) {
+        Ok(()) => Exit::Done,
+        Err(TopError::Output(error)) => unwritten(&error),
+        Err(error) => {
+            complain(&format!("top: {error}"));
+            match error {
+                TopError::Asking(error) => exit_of(&error),
+                TopError::Terminal(_) | TopError::Output(_) => Exit::Failed,
+            }
+        }
+    }
+}
+
 /// Makes the call and prints the answer.
 fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
     let deadline = Instant::now() + TIMEOUT;
-    let sockets: Vec<PathBuf> = match &options.socket {
-        Some(path) => vec![path.clone()],
-        None => SOCKETS.iter().map(PathBuf::from).collect(),
-    };
-    let mut client = Client::connect(&sockets, deadline)?;
+    let mut client = Client::connect(&sockets(options), deadline)?;
     let args = match command {
         Command::Flows(wanted) => return ask_flows(&mut client, wanted, options.json),
         Command::Devices(Some(name)) => {
@@ -104,7 +125,7 @@ fn ask(options: &Options, command: &Command) -> Result<Exit, ClientError> {
         Command::Devices(_) => text::devices(&reply),
         Command::History => history::history(&reply),
         Command::Flush => text::flush(&reply),
-        Command::Flows(_) | Command::Reload => String::new(),
+        Command::Flows(_) | Command::Reload | Command::Top(_) => String::new(),
     }))
 }
 

@@ -4,15 +4,17 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ubus::{BlobMsgTable, BlobType};
 
 use crate::ubus::flows::{self, FlowQuery, LIMIT};
 use crate::ubus::policy::{Argument, Arguments};
 
-/// One line, shown with a usage error.
-pub const USAGE: &str =
-    "usage: flowtable status|devices|flows|history|flush|reload [OPTION]... (--help)";
+/// Shown with a usage error.
+pub const USAGE: &str = "\
+usage: flowtable status|devices|flows|history|top|flush|reload [OPTION]...
+(--help tells more)";
 
 /// The text of `--help`.
 pub const HELP: &str = "\
@@ -25,6 +27,7 @@ Commands:
   devices [NAME]  state of each network device, or of one
   flows           the flows that conntrack knows, the greatest first
   history         what was carried by each path, in all and lately
+  top             a live view of all that; ? shows its keys
   flush           return all flows to the classic path; they come back
   reload          read the configuration again
 
@@ -36,6 +39,10 @@ Options of flows:
   --sort ORDER         by rate (the default), bytes or age
   --limit NUMBER       at most so many flows, 1 to 100 (else 50)
   --all                all flows; with --json a reply a line
+
+Options of top:
+  --interval SECONDS   ask so often, 1 to 60 (else 2)
+  --once               print one frame and end, as into a file or a pipe
 
 Options:
   --json               print the daemon's reply as JSON
@@ -66,6 +73,8 @@ pub enum Command {
     Flows(FlowOptions),
     /// `history`
     History,
+    /// `top`, the live view, which calls several methods
+    Top(TopOptions),
     /// `flush`
     Flush,
     /// `reload`
@@ -79,6 +88,27 @@ pub struct FlowOptions {
     pub arguments: Vec<(&'static str, Value)>,
     /// Page by page to the end.
     pub all: bool,
+}
+
+/// How to show the live view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopOptions {
+    /// Time between two questions to the daemon.
+    pub interval: Duration,
+    /// One frame, and no more.
+    pub once: bool,
+}
+
+impl Default for TopOptions {
+    fn default() -> TopOptions {
+        TopOptions { interval: Duration::from_secs(2), once: false }
+    }
+}
+
+/// The interval of this many seconds. A second is what a small router can do beside its work.
+fn interval(seconds: &str) -> Option<Duration> {
+    let seconds = seconds.parse().ok().filter(|seconds| (1..=60).contains(seconds))?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// The value of an argument.
@@ -140,6 +170,7 @@ impl Command {
             Command::Devices(_) => "devices",
             Command::Flows(_) => "flows",
             Command::History => "history",
+            Command::Top(_) => "top",
             Command::Flush => "flush",
             Command::Reload => "reload",
         }
@@ -183,6 +214,10 @@ pub enum UsageError {
     BadValue(String, String),
     /// An option belongs to another command.
     OnlyFlows(String),
+    /// An option belongs to the live view.
+    OnlyTop(String),
+    /// The live view is for people.
+    JsonOfTop,
     /// Two options exclude each other.
     LimitOfAll,
     /// An argument too many.
@@ -198,6 +233,8 @@ impl fmt::Display for UsageError {
             UsageError::NoValue(option) => write!(f, "{option} needs a value"),
             UsageError::BadValue(option, value) => write!(f, "{option} does not take '{value}'"),
             UsageError::OnlyFlows(option) => write!(f, "{option} is an option of flows only"),
+            UsageError::OnlyTop(option) => write!(f, "{option} is an option of top only"),
+            UsageError::JsonOfTop => f.write_str("top has no --json; status and flows have"),
             UsageError::LimitOfAll => f.write_str("--limit and --all exclude each other"),
             UsageError::Superfluous(word) => write!(f, "unexpected argument '{word}'"),
         }
@@ -206,6 +243,8 @@ impl fmt::Display for UsageError {
 
 const SOCKET: &str = "--ubus-socket";
 const ALL: &str = "--all";
+const ONCE: &str = "--once";
+const INTERVAL: &str = "--interval";
 
 impl Options {
     /// Parses the arguments after the program's name. Options may stand anywhere; `--help` and
@@ -213,6 +252,7 @@ impl Options {
     pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Options, UsageError> {
         let (mut json, mut socket, mut words) = (false, None, Vec::new());
         let (mut flows, mut of_flows) = (FlowOptions::default(), None);
+        let (mut top, mut of_top) = (TopOptions::default(), None);
         let only = |action| Options { action, json: false, socket: None };
         while let Some(arg) = args.next() {
             let word = arg.to_string_lossy();
@@ -223,6 +263,10 @@ impl Options {
                 ALL => {
                     flows.all = true;
                     of_flows = Some(ALL.to_owned());
+                }
+                ONCE => {
+                    top.once = true;
+                    of_top = Some(ONCE.to_owned());
                 }
                 option if option.starts_with('-') => {
                     let (option, value) = match option.split_once('=') {
@@ -235,6 +279,11 @@ impl Options {
                     };
                     if option == SOCKET {
                         socket = Some(PathBuf::from(value()?));
+                    } else if option == INTERVAL {
+                        let value = value()?.to_string_lossy().into_owned();
+                        top.interval = interval(&value)
+                            .ok_or_else(|| UsageError::BadValue(option.to_owned(), value))?;
+                        of_top = Some(option.to_owned());
                     } else if let Some(argument) = argument(option) {
                         let value = value()?.to_string_lossy().into_owned();
                         if !flows.add(argument, &value) {
@@ -262,15 +311,21 @@ impl Options {
                     Command::Flows(flows)
                 }
                 "history" => Command::History,
+                "top" if json => return Err(UsageError::JsonOfTop),
+                "top" => {
+                    of_top = None;
+                    Command::Top(top)
+                }
                 "flush" => Command::Flush,
                 "reload" => Command::Reload,
                 _ => return Err(UsageError::UnknownCommand(word)),
             },
         };
-        match (words.next(), of_flows) {
-            (Some(word), _) => Err(UsageError::Superfluous(word)),
-            (None, Some(option)) => Err(UsageError::OnlyFlows(option)),
-            (None, None) => Ok(Options { action: Action::Call(command), json, socket }),
+        match (words.next(), of_flows, of_top) {
+            (Some(word), ..) => Err(UsageError::Superfluous(word)),
+            (None, Some(option), _) => Err(UsageError::OnlyFlows(option)),
+            (None, None, Some(option)) => Err(UsageError::OnlyTop(option)),
+            (None, None, None) => Ok(Options { action: Action::Call(command), json, socket }),
         }
     }
 }
@@ -361,6 +416,28 @@ mod tests {
         assert_eq!(parse("history --port 1"), Err(UsageError::OnlyFlows("--port".into())));
         assert_eq!(parse("status --all"), Err(UsageError::OnlyFlows("--all".into())));
         assert_eq!(parse("history"), call(Command::History, false, None));
+    }
+
+    #[test]
+    fn the_live_view_has_its_own_options() {
+        let top = |seconds, once| {
+            let interval = Duration::from_secs(seconds);
+            call(Command::Top(TopOptions { interval, once }), false, None)
+        };
+        assert_eq!(parse("top"), top(2, false));
+        assert_eq!(parse("--once top --interval=1"), top(1, true));
+        assert_eq!(parse("top --interval 60"), top(60, false));
+        for bad in ["0", "61", "-1", "1.5", "", "x"] {
+            let error = UsageError::BadValue(INTERVAL.into(), bad.into());
+            assert_eq!(parse(&format!("top --interval={bad}")), Err(error));
+        }
+        assert_eq!(parse("top --interval"), Err(UsageError::NoValue(INTERVAL.into())));
+        assert_eq!(parse("top --json"), Err(UsageError::JsonOfTop));
+        assert_eq!(parse("top --once --json"), Err(UsageError::JsonOfTop));
+        assert_eq!(parse("top --port 1"), Err(UsageError::OnlyFlows("--port".into())));
+        assert_eq!(parse("flows --once"), Err(UsageError::OnlyTop(ONCE.into())));
+        assert_eq!(parse("status --interval 1"), Err(UsageError::OnlyTop(INTERVAL.into())));
+        assert_eq!(parse("top all"), Err(UsageError::Superfluous("all".into())));
     }
 
     #[test]

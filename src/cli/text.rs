@@ -125,7 +125,8 @@ fn pad(out: &mut String, cell: &str, width: usize) {
     out.extend(std::iter::repeat_n(' ', missing));
 }
 
-fn reason(table: &[u8]) -> String {
+/// The sentence of a reason, and what belongs to it in brackets.
+pub(super) fn reason(table: &[u8]) -> String {
     match lookup(table, "detail") {
         Some(_) => format!("{} ({})", text(table, "reason_text"), text(table, "detail")),
         None => text(table, "reason_text"),

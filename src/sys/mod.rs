@@ -4,3 +4,4 @@
 pub mod poll;
 pub mod signal;
 pub mod sockopt;
+pub mod terminal;

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
 /// What a signal asks of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +30,22 @@ impl SignalFd {
     /// # Errors
     /// Whatever sigprocmask(2) or signalfd(2) reports.
     pub fn new() -> io::Result<SignalFd> {
+        SignalFd::of(&[libc::SIGHUP, libc::SIGTERM, libc::SIGINT])
+    }
+
+    /// Blocks the signals for the whole process and opens a descriptor for them. Must be called
+    /// before any thread is made, and only once.
+    ///
+    /// # Errors
+    /// Whatever sigprocmask(2) or signalfd(2) reports.
+    pub(super) fn of(signals: &[libc::c_int]) -> io::Result<SignalFd> {
         // SAFETY: sigset_t is plain data for which all-zero is valid storage; sigemptyset
         // initialises it before any other use, and every pointer is to this stack frame.
         let fd = unsafe {
             let mut set: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut set);
-            for signal in [libc::SIGHUP, libc::SIGTERM, libc::SIGINT] {
-                libc::sigaddset(&mut set, signal);
+            for signal in signals {
+                libc::sigaddset(&mut set, *signal);
             }
             if libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) != 0 {
                 return Err(io::Error::last_os_error());
@@ -55,17 +64,25 @@ impl SignalFd {
     /// # Errors
     /// Whatever read(2) reports, except that it would block.
     pub fn pending(&mut self) -> io::Result<Option<Signal>> {
+        loop {
+            match self.next()? {
+                None => return Ok(None),
+                Some(libc::SIGHUP) => return Ok(Some(Signal::Reload)),
+                Some(libc::SIGTERM | libc::SIGINT) => return Ok(Some(Signal::Terminate)),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The number of the next pending signal.
+    pub(super) fn next(&mut self) -> io::Result<Option<libc::c_int>> {
         let mut info = [0u8; SIGINFO_LEN];
         loop {
             match self.file.read(&mut info) {
                 Ok(_) => {
                     // The first field, ssi_signo, is a u32 in host byte order.
                     let [a, b, c, d, ..] = info;
-                    match i32::try_from(u32::from_ne_bytes([a, b, c, d])) {
-                        Ok(libc::SIGHUP) => return Ok(Some(Signal::Reload)),
-                        Ok(libc::SIGTERM | libc::SIGINT) => return Ok(Some(Signal::Terminate)),
-                        _ => continue,
-                    }
+                    return Ok(i32::try_from(u32::from_ne_bytes([a, b, c, d])).ok());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -78,5 +95,11 @@ impl SignalFd {
 impl AsRawFd for SignalFd {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
