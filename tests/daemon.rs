@@ -15,8 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use fixture::broker::{Broker, Kind};
-use fixture::eventually;
 use fixture::namespace::{in_namespace, run};
+use fixture::{eventually, PATIENCE};
+use flowtabled::ubus::json;
+use ubus::client::UbusClient;
+use ubus::envelope::{self, UbusAttr};
+use ubus::unix::UnixUbusTransport;
+use ubus::Transport;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_flowtabled");
 const FIREWALL: &str = "\
@@ -168,6 +173,73 @@ fn a_broken_configuration_is_told_and_the_last_good_one_stays() {
         assert_eq!(code, Some(0));
         let told = log.lines().filter(|line| line.contains("firewall:2")).count();
         assert_eq!(told, 1, "{log}");
+    });
+}
+
+/// Reads what a subscriber is sent until `count` notifications are there, as name and JSON.
+fn notifications(subscriber: &mut UbusClient<UnixUbusTransport>, count: usize) -> Vec<String> {
+    let mut told = Vec::new();
+    while told.len() < count {
+        let Some(frame) = subscriber.recv_frame().unwrap() else {
+            subscriber.transport_mut().wait_recv();
+            continue;
+        };
+        let find = |attr| envelope::find(&frame.payload, attr);
+        if let Some(name) = find(UbusAttr::Method).and_then(|attr| attr.as_str()) {
+            assert!(find(UbusAttr::NoReply).is_some_and(|attr| attr.as_bool_int8()));
+            let data = find(UbusAttr::Data).map(|attr| attr.payload).unwrap_or_default();
+            told.push(format!("{name} {}", json::render(data).unwrap()));
+        }
+    }
+    told
+}
+
+#[test]
+fn subscribers_are_told_of_changes_and_of_nothing_else() {
+    in_namespace("subscribers_are_told_of_changes_and_of_nothing_else", || {
+        let router = Router::start("subscribers");
+        let broker = std::env::var_os("UBUSD").map_or(Kind::Rust, |path| Kind::C(path.into()));
+        for _ in 0..2 {
+            let _broker = Broker::start(&broker, &router.socket());
+            eventually("the object appears", || router.command(&["status"]).status.success());
+            // Devices are settled, or given up, before the first answer.
+            let subscribe = || {
+                let socket = router.socket();
+                let mut transport = UnixUbusTransport::connect(socket.to_str().unwrap()).unwrap();
+                transport.set_deadline(Some(PATIENCE));
+                let mut client = UbusClient::connect(transport).unwrap();
+                let object = client.lookup("flowtable").unwrap();
+                let own = client.add_anonymous_object().unwrap();
+                client.subscribe(own, object).unwrap();
+                client
+            };
+            let (mut one, mut two) = (subscribe(), subscribe());
+            assert!(router.command(&["reload"]).status.success(), "nothing changes by this");
+            let broken = FIREWALL.replace("flow_offloading '1'", "flow_offloading 'maybe'");
+            fs::write(router.dir.join("firewall"), broken).unwrap();
+            assert_eq!(router.command(&["reload"]).status.code(), Some(1));
+            let [told] = notifications(&mut one, 1).try_into().unwrap();
+            assert!(
+                told.starts_with(r#"config {"error":""#) && told.contains("firewall:2"),
+                "{told}"
+            );
+
+            fs::write(router.dir.join("firewall"), FIREWALL.replace('1', "0")).unwrap();
+            assert!(router.command(&["reload"]).status.success());
+            let all = notifications(&mut one, 4);
+            assert_eq!(all[0], "config {}");
+            assert!(all[1].starts_with(r#"mode {"requested":"classic","effective":""#), "{all:?}");
+            assert!(
+                all.iter().any(|line| line.starts_with(r#"device {"name":"lan0","#)),
+                "{all:?}"
+            );
+            assert_eq!(notifications(&mut two, 5)[0], told, "each subscriber is told");
+            drop(one);
+            fs::write(router.dir.join("firewall"), FIREWALL).unwrap();
+            assert!(router.command(&["reload"]).status.success());
+            let all = notifications(&mut two, 1);
+            assert!(all[0].starts_with(r#"mode {"requested":"software","#), "{all:?}");
+        }
     });
 }
 

@@ -11,6 +11,7 @@ pub mod diff;
 pub mod flows;
 pub mod glob;
 pub mod links;
+pub mod notices;
 pub mod plan;
 pub mod reason;
 pub mod report;

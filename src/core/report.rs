@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::control::{Control, Fault};
 use super::devices::{Coverage, Device};
+use super::notices::{DeviceNotice, ModeNotice, Present};
 use super::plan::{our_tables, LEAK_COMMENT};
 use super::reason::Reason;
 use super::settings::Mode;
@@ -39,6 +40,16 @@ impl Control {
             last_error: last_error.or(fault).or_else(|| self.left_out()),
             warnings: self.warnings.clone(),
             commits: self.commits,
+        }
+    }
+
+    /// What subscribers are told about; `flows` are counted by the caller.
+    pub fn present(&self, flows: Option<FlowCounts>) -> Present {
+        let (effective, reason, detail) = self.mode(flows);
+        Present {
+            mode: ModeNotice { requested: self.requested(), effective, reason, detail },
+            devices: self.device_list().into_iter().map(DeviceNotice::from).collect(),
+            config_error: self.config_error.clone(),
         }
     }
 

@@ -18,6 +18,7 @@ use super::flow_poll::{FlowPoll, Progress};
 use super::options::Options;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::flows::select::page;
+use crate::core::notices::Notices;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -26,7 +27,7 @@ use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
 use crate::ubus::flows::FlowQuery;
-use crate::ubus::{devices, flows as flow_reply, flush, history, reload, status};
+use crate::ubus::{devices, flows as flow_reply, flush, history, notice, reload, status};
 use crate::ubus::{Bus, Call, ReplyTo, Request, StatusCode};
 use crate::VERSION;
 
@@ -102,6 +103,12 @@ pub struct Daemon {
     flow_error: String,
     /// Callers who wait for a list of flows.
     waiting: Vec<(Question, ReplyTo)>,
+    /// What subscribers on the bus know.
+    notices: Notices,
+    /// Something happened since what they know was compared with what is.
+    changed: bool,
+    /// Commits before the last list of flows; what it counted says nothing about later ones.
+    listed_commits: u64,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
 }
@@ -134,6 +141,9 @@ impl Daemon {
             bus_error: String::new(),
             flow_error: String::new(),
             waiting: Vec::new(),
+            notices: Notices::default(),
+            changed: false,
+            listed_commits: 0,
             unread: VecDeque::new(),
         };
         let sources = [
@@ -190,6 +200,7 @@ impl Daemon {
             }
             self.on_timers();
             self.on_bus();
+            self.tell_subscribers();
         }
     }
 
@@ -206,6 +217,7 @@ impl Daemon {
 
     /// Gives an event to the control loop and performs what follows from it.
     fn feed(&mut self, event: Event) {
+        self.changed = true;
         let mut effects: VecDeque<Effect> = self.control.handle(event, Instant::now()).into();
         while let Some(effect) = effects.pop_front() {
             // Performing may take its time, so the clock is read for each.
@@ -334,6 +346,8 @@ impl Daemon {
             warn!("{line}");
         }
         self.flow_error = line;
+        self.changed = true;
+        self.listed_commits = self.control.commits();
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }
@@ -382,6 +396,29 @@ impl Daemon {
             if line != self.bus_error {
                 warn!("{line}");
                 self.bus_error = line;
+            }
+        }
+    }
+
+    /// Sends what has changed to those who have subscribed to the object. What the bus does not take
+    /// is tried again when it has taken something.
+    fn tell_subscribers(&mut self) {
+        if !self.bus.has_subscribers() {
+            return self.notices.forget();
+        }
+        if !std::mem::take(&mut self.changed) && !self.notices.is_new() {
+            return;
+        }
+        let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
+        let flows = self.known_flows(current);
+        let present = self.control.present(flows.map(|flows| flows.table().counts()));
+        for change in self.notices.changes(present) {
+            let (name, data) = notice::encode(&change);
+            if self.bus.notify(name, &data) {
+                self.notices.told(change);
+            } else {
+                self.changed = true;
+                return;
             }
         }
     }

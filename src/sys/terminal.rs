@@ -93,8 +93,7 @@ impl Signals {
     /// # Errors
     /// Whatever sigprocmask(2) or signalfd(2) reports.
     pub fn new() -> io::Result<Signals> {
-        let signals =
-            [libc::SIGWINCH, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+        let signals = [libc::SIGWINCH, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
         SignalFd::of(&signals).map(Signals)
     }
 

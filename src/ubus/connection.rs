@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
-use ubus::envelope::{self, UbusAttr};
+use ubus::envelope::{self, EnvBuilder, UbusAttr};
 use ubus::msg::OutboundMsg;
-use ubus::wire::{Header, ObjId};
+use ubus::wire::{Frame, Header, ObjId};
 use ubus::{BlobMsgTable, MsgType};
 
 use super::inbox::{Fill, FramingError, Inbox, Message};
@@ -51,10 +51,14 @@ pub const CALL_BUDGET: usize = 16;
 /// Callers are a web page, a few scripts, a person: a handful.
 pub const MAX_WAITING: usize = 32;
 
+/// Notifications are sent only while so little is waiting for the broker, so that they never take
+/// the room of a reply.
+pub const NOTICE_ROOM: usize = 64 * 1024;
+
 /// Client ids up to this one are reserved by the bus.
 const RESERVED_ID: u32 = 1;
 
-/// Sequence number of ADD_OBJECT, the only request that we make.
+/// Sequence number of ADD_OBJECT, the only request of ours that is answered.
 const ADD_OBJECT_SEQ: u16 = 1;
 
 /// Why a connection ended or could not be made.
@@ -115,6 +119,10 @@ pub struct Counters {
     pub dropped: u32,
     /// Replies to connections that are gone.
     pub late: u32,
+    /// Notifications sent.
+    pub notices: u32,
+    /// Notifications not sent because the broker was too slow.
+    pub held_back: u32,
 }
 
 /// How far the handshake is.
@@ -122,7 +130,7 @@ pub struct Counters {
 enum Phase {
     Hello { by: Instant },
     Adding { by: Instant, object: Option<ObjId> },
-    Registered { object: ObjId },
+    Registered { object: ObjId, subscribed: bool },
 }
 
 /// A connection that stands.
@@ -132,6 +140,8 @@ struct Link {
     phase: Phase,
     inbox: Inbox,
     outbox: Outbox,
+    /// Sequence number of the last message that we sent unasked.
+    seq: u16,
     /// The read budget ended before the input did, or a write failed: go on at once.
     resume: bool,
 }
@@ -225,6 +235,32 @@ impl Bus {
         }
     }
 
+    /// Sends a notification to the subscribers of the object. `false` when there are none, or when
+    /// it was not sent because the broker is slow; it is not kept for later.
+    pub fn notify(&mut self, name: &str, data: &BlobMsgTable) -> bool {
+        let Some(link) = self.link.as_mut() else { return false };
+        let Phase::Registered { object, subscribed: true } = link.phase else { return false };
+        link.seq = link.seq.wrapping_add(1);
+        let frame = notification(object, link.seq, name, data);
+        let room = NOTICE_ROOM.saturating_sub(link.outbox.pending());
+        if frame.payload.len() > room || link.outbox.push(&[frame]).is_err() {
+            self.counters.held_back = self.counters.held_back.wrapping_add(1);
+            return false;
+        }
+        self.counters.notices = self.counters.notices.wrapping_add(1);
+        if link.outbox.flush(&mut link.stream).is_err() {
+            // The next turn meets the same error and ends the connection.
+            link.resume = true;
+        }
+        true
+    }
+
+    /// Somebody has subscribed to the object.
+    pub fn has_subscribers(&self) -> bool {
+        let phase = self.link.as_ref().map(|link| &link.phase);
+        matches!(phase, Some(Phase::Registered { subscribed: true, .. }))
+    }
+
     /// The object is on the bus.
     pub fn is_registered(&self) -> bool {
         matches!(&self.link, Some(Link { phase: Phase::Registered { .. }, .. }))
@@ -258,6 +294,7 @@ impl Bus {
             phase: Phase::Hello { by: now + HANDSHAKE_TIMEOUT },
             inbox: Inbox::new(),
             outbox: Outbox::new(),
+            seq: ADD_OBJECT_SEQ,
             resume: false,
         })
     }
@@ -326,19 +363,25 @@ impl Bus {
             Phase::Adding { object, .. } => {
                 let payload = payload.unwrap_or_default();
                 if let Some(object) = added(&header, &payload, object)? {
-                    link.phase = Phase::Registered { object };
+                    link.phase = Phase::Registered { object, subscribed: false };
                     self.delay = RETRY_FIRST;
                     self.counters.registrations = self.counters.registrations.wrapping_add(1);
                 }
             }
-            Phase::Registered { object } => {
-                // Status and data answer nothing of ours, a notify tells of subscribers, and the
-                // broker sends no ping: as in libubus, only calls matter.
-                if header.ty == MsgType::Invoke {
+            // Status and data answer nothing of ours, and the broker sends no ping: as in libubus,
+            // only calls matter, and what tells of subscribers.
+            Phase::Registered { object, subscribed } => match header.ty {
+                MsgType::Invoke => {
                     let object = *object;
                     self.invoked(link, &header, payload.as_deref(), object, calls);
                 }
-            }
+                MsgType::Notify => {
+                    if let Some(active) = payload.and_then(|p| active(&p, *object)) {
+                        *subscribed = active;
+                    }
+                }
+                _ => {}
+            },
         }
         Ok(())
     }
@@ -383,7 +426,7 @@ impl Bus {
 impl Link {
     /// Queues an answer, data and status together. `false` if there was no room for it.
     fn answer(&mut self, caller: Caller, answer: Result<BlobMsgTable, StatusCode>) -> bool {
-        let Phase::Registered { object } = self.phase else {
+        let Phase::Registered { object, .. } = self.phase else {
             return false;
         };
         if caller.silent {
@@ -426,6 +469,23 @@ fn added(
         },
         _ => Ok(None),
     }
+}
+
+/// Whether the object has subscribers, as the broker tells its owner.
+fn active(payload: &[u8], object: ObjId) -> Option<bool> {
+    let id = envelope::find(payload, UbusAttr::ObjId)?.as_u32()?;
+    let active = envelope::find(payload, UbusAttr::Active)?;
+    (id == object.get()).then(|| active.as_bool_int8())
+}
+
+/// A notification that nobody is to answer, with the attributes in the order of libubus.
+fn notification(object: ObjId, seq: u16, name: &str, data: &BlobMsgTable) -> Frame {
+    let mut env = EnvBuilder::new();
+    env.push_u32(UbusAttr::ObjId, object.get());
+    env.push_str(UbusAttr::Method, name);
+    env.push_data(data.contents());
+    env.push_u8(UbusAttr::NoReply, 1);
+    Frame::to_peer(MsgType::Notify, seq, object.get(), env.finish())
 }
 
 #[cfg(test)]

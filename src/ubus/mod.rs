@@ -14,6 +14,7 @@ pub mod history;
 pub mod inbox;
 pub mod json;
 pub mod methods;
+pub mod notice;
 pub mod outbox;
 pub mod policy;
 pub mod reload;

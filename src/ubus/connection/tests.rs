@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mio::Poll;
 use proptest::prelude::*;
 use ubus::envelope::EnvBuilder;
-use ubus::wire::{Codec, Frame};
+use ubus::wire::{Codec, Frame, HEADER_SIZE};
 
 use super::*;
 use crate::ubus::outbox::MAX_OUTBOX;
@@ -406,6 +406,120 @@ fn a_broker_that_does_not_read_loses_whole_replies_only() {
     let mut calls = world.turn();
     world.bus.reply(calls.remove(0).reply_to, reload_done());
     assert_eq!(status(&broker), (999, 100, 0));
+}
+
+/// What the C broker sends to the owner of OBJECT_ID when the first subscriber comes and when the
+/// last one goes, as captured.
+#[rustfmt::skip]
+const ACTIVE: [u8; 28] = [
+    0, 10, 0, 1, 0, 0, 0, 0, 0, 0, 0, 20,
+    3, 0, 0, 8, 0x56, 0xa0, 0x37, 0xb2, 9, 0, 0, 5, 1, 0, 0, 0,
+];
+#[rustfmt::skip]
+const INACTIVE: [u8; 28] = [
+    0, 10, 0, 2, 0, 0, 0, 0, 0, 0, 0, 20,
+    3, 0, 0, 8, 0x56, 0xa0, 0x37, 0xb2, 9, 0, 0, 5, 0, 0, 0, 0,
+];
+
+/// `ubus_notify(ctx, object, "mode", {"text": "second"}, -1)` of libubus, as captured.
+#[rustfmt::skip]
+const NOTIFICATION: [u8; 64] = [
+    0, 10, 0, 2, 0x56, 0xa0, 0x37, 0xb2, 0, 0, 0, 56,
+    3, 0, 0, 8, 0x56, 0xa0, 0x37, 0xb2,
+    4, 0, 0, 9, b'm', b'o', b'd', b'e', 0, 0, 0, 0,
+    7, 0, 0, 24, 0x83, 0, 0, 19, 0, 4, b't', b'e', b'x', b't', 0, 0,
+    b's', b'e', b'c', b'o', b'n', b'd', 0, 0,
+    10, 0, 0, 5, 1, 0, 0, 0,
+];
+
+#[test]
+fn subscribers_are_sent_the_bytes_of_libubus() {
+    let (mut world, mut broker) = World::registered();
+    assert!(!world.bus.has_subscribers());
+    assert!(!world.bus.notify("mode", &table("first")));
+    assert!(quiet(&broker), "nothing is sent while nobody listens");
+
+    broker.write_all(&ACTIVE).unwrap();
+    assert!(world.turn().is_empty());
+    assert!(world.bus.has_subscribers());
+    assert!(world.bus.notify("mode", &table("second")));
+    let frame = receive(&broker);
+    assert_eq!(Codec::write_frame(&frame), NOTIFICATION);
+    assert!(world.bus.notify("config", &BlobMsgTable::empty()));
+    let frame = receive(&broker);
+    assert_eq!((frame.hdr.ty, frame.hdr.seq), (MsgType::Notify, 3));
+    assert!(envelope::find(&frame.payload, UbusAttr::Data).unwrap().payload.is_empty());
+    // A subscriber that answers nevertheless, and a broker that refuses.
+    broker.write_all(&STATUS_OK).unwrap();
+    assert!(world.turn().is_empty());
+
+    broker.write_all(&INACTIVE).unwrap();
+    world.turn();
+    assert!(!world.bus.has_subscribers());
+    assert!(!world.bus.notify("mode", &table("third")));
+    assert!(quiet(&broker));
+    let counters = world.bus.counters();
+    assert_eq!((counters.notices, counters.held_back), (2, 0));
+    assert!(world.bus.is_registered());
+}
+
+#[test]
+fn subscribers_of_others_are_none_of_ours() {
+    let (mut world, mut broker) = World::registered();
+    let mut other = ACTIVE;
+    other[19] = 0xb3;
+    broker.write_all(&other).unwrap();
+    send(&broker, MsgType::Notify, 1, 0, EnvBuilder::new());
+    let mut env = EnvBuilder::new();
+    env.push_u32(UbusAttr::ObjId, OBJECT_ID);
+    send(&broker, MsgType::Notify, 2, 0, env);
+    world.turn();
+    assert!(!world.bus.has_subscribers());
+}
+
+#[test]
+fn subscribers_go_with_their_connection() {
+    let (mut world, mut broker) = World::registered();
+    broker.write_all(&ACTIVE).unwrap();
+    world.turn();
+    assert!(world.bus.has_subscribers());
+    let listener = world.listen();
+    drop(broker);
+    world.turn();
+    assert!(!world.bus.has_subscribers());
+    assert!(!world.bus.notify("mode", &table("lost")));
+    world.wait();
+    let broker = accept(&listener);
+    world.greet(&broker);
+    assert!(!world.bus.has_subscribers(), "those of the old connection");
+    assert!(quiet(&broker));
+}
+
+#[test]
+fn notifications_are_held_back_and_leave_room_for_replies() {
+    let (mut world, mut broker) = World::registered();
+    broker.write_all(&ACTIVE).unwrap();
+    world.turn();
+    let long = table(&"x".repeat(5000));
+    let mut sent = 0;
+    while world.bus.counters().held_back < 3 {
+        sent += u32::from(world.bus.notify("device", &long));
+        assert!(sent < 1000, "the outbox has no bound");
+    }
+    assert_eq!(world.bus.counters().notices, sent);
+    assert!(world.bus.link.as_ref().unwrap().outbox.pending() <= NOTICE_ROOM + HEADER_SIZE);
+    invoke(&broker, 9, 100, "status");
+    let mut calls = world.turn();
+    world.bus.reply(calls.remove(0).reply_to, Ok(table(&"y".repeat(60_000))));
+    assert_eq!(world.bus.counters().dropped, 0, "a reply found no room");
+    for _ in 0..sent {
+        assert_eq!(receive(&broker).hdr.ty, MsgType::Notify);
+        world.turn();
+    }
+    assert_eq!(receive(&broker).hdr.ty, MsgType::Data);
+    world.turn();
+    assert_eq!(status(&broker), (9, 100, 0));
+    assert!(world.bus.notify("mode", &long), "there is room again");
 }
 
 fn reload_done() -> Result<BlobMsgTable, StatusCode> {
