@@ -46,15 +46,20 @@ pub fn flow(protocol: &str, port: u16, pointer: &str) -> Result<Json> {
 /// A key of what `explain` answers about the only flow of this protocol and port.
 pub fn explained(protocol: &str, port: u16, pointer: &str) -> Result<Json> {
     let flow = flow(protocol, port, "")?;
-    let end = |key| flow.get(key).context(format!("no {key} of the flow with port {port}"));
-    let arguments = json!({
-        "source": end("source")?,
-        "source_port": end("source_port")?,
-        "destination": end("destination")?,
-        "destination_port": end("destination_port")?,
-        "protocol": protocol,
-    });
-    Ok(at(&ubus_with("explain", &arguments)?, pointer))
+    let end = |address: &str, port: &str| match (flow.get(address), flow.get(port)) {
+        (Some(Json::String(address)), Some(port)) if address.contains(':') => {
+            Ok(format!("[{address}]:{port}"))
+        }
+        (Some(Json::String(address)), Some(port)) => Ok(format!("{address}:{port}")),
+        _ => Err(Error::new(format!("no {address} and {port} of a flow: {flow}"))),
+    };
+    let source = end("source", "source_port")?;
+    let destination = end("destination", "destination_port")?;
+    let mut command = Command::new("flowtable");
+    command.args(["explain", "--json", &source, &destination, protocol]);
+    let text = run(&mut command)?;
+    let reply: Json = serde_json::from_str(&text).context(format!("flowtable explain: {text}"))?;
+    Ok(at(&reply, pointer))
 }
 
 /// A key of the client with this address; null when there is none.

@@ -25,7 +25,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 17] = [
+const OPTIONAL: [&str; 24] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -43,7 +43,14 @@ const OPTIONAL: [&str; 17] = [
     "sch_ingress",
     "pktgen",
     "virtio_net",
+    "nf_conntrack_ftp",
     "xfrm_user",
+    "esp4",
+    "authenc",
+    "echainiv",
+    "ecb",
+    "crypto_null",
+    "sha256_generic",
 ];
 
 /// Copies the modules and all they depend on, uncompressed, from an unpacked kernel package into
