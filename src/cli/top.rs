@@ -27,7 +27,7 @@ use crate::sys::poll::any_readable;
 use crate::sys::terminal::{self, KeyInput, Signal, Signals};
 use asker::{Asker, Outcome};
 use choice::{Action, Choice};
-use keys::{Keys, ESCAPE_TIME};
+use keys::{Key, Keys};
 use screen::Screen;
 use view::{Answers, Size};
 
@@ -172,18 +172,18 @@ impl Top {
 
     /// Waits until something happens or is due.
     fn wait(&mut self) -> io::Result<Woken> {
+        let until = |instant: Instant| instant.saturating_duration_since(Instant::now());
         let (bus, due) = match self.asker.waits_for() {
             Some((fd, left)) => (Some(fd), left),
-            None => (None, self.ask_at.saturating_duration_since(Instant::now())),
+            None => (None, until(self.ask_at)),
         };
-        let sequence = self.keys.is_waiting();
-        let timeout = if sequence { due.min(ESCAPE_TIME) } else { due };
+        let timeout = self.keys.deadline().map_or(due, |instant| due.min(until(instant)));
         let fds = [Some(self.input.as_fd()), Some(self.signals.as_fd()), bus];
         let [keys, signals, answers] = any_readable(fds, timeout)?;
         // An answer whose time is up is taken for what it is by its asker.
         let late = self.asker.waits_for().is_some_and(|(_, left)| left.is_zero());
-        if sequence && !keys {
-            self.keys.give_up_waiting();
+        if !keys {
+            self.keys.expire(Instant::now());
         }
         Ok(Woken { keys, signals, answers: answers || late })
     }
@@ -212,7 +212,7 @@ impl Top {
         match self.input.read(&mut chunk) {
             Ok(0) => Ok(false),
             Ok(n) => {
-                self.keys.push(chunk.get(..n).unwrap_or_default());
+                self.keys.push(chunk.get(..n).unwrap_or_default(), Instant::now());
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
@@ -221,7 +221,7 @@ impl Top {
     }
 
     /// False when the key ends it.
-    fn perform(&mut self, key: keys::Key) -> Result<bool, TopError> {
+    fn perform(&mut self, key: Key) -> Result<bool, TopError> {
         match self.choice.press(key) {
             Action::Nothing => {}
             Action::Quit => return Ok(false),

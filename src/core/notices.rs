@@ -6,8 +6,6 @@
 //! queued and a subscriber is never left with a state that has passed. Whoever subscribes asks for
 //! the present state, so the first comparison tells nothing.
 
-use std::collections::BTreeMap;
-
 use super::reason::Reason;
 use super::settings::Mode;
 use super::status::{DeviceState, DeviceStatus};
@@ -28,6 +26,8 @@ pub struct ModeNotice {
 /// A device, as subscribers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceNotice {
+    /// Its name.
+    pub name: String,
     /// State in force.
     pub state: DeviceState,
     /// Why.
@@ -36,10 +36,10 @@ pub struct DeviceNotice {
     pub detail: String,
 }
 
-impl DeviceNotice {
-    fn of(device: &DeviceStatus) -> DeviceNotice {
-        let DeviceStatus { state, reason, detail, .. } = device;
-        DeviceNotice { state: *state, reason: *reason, detail: detail.clone() }
+impl From<DeviceStatus> for DeviceNotice {
+    fn from(device: DeviceStatus) -> DeviceNotice {
+        let DeviceStatus { name, state, reason, detail, .. } = device;
+        DeviceNotice { name, state, reason, detail }
     }
 }
 
@@ -48,8 +48,8 @@ impl DeviceNotice {
 pub struct Present {
     /// The mode.
     pub mode: ModeNotice,
-    /// The devices that are considered.
-    pub devices: Vec<DeviceStatus>,
+    /// The devices that are considered, each name once.
+    pub devices: Vec<DeviceNotice>,
     /// Why the last configuration was refused.
     pub config_error: Option<String>,
 }
@@ -61,23 +61,16 @@ pub enum Notice {
     Config(Option<String>),
     /// The mode or its reason is another one.
     Mode(ModeNotice),
-    /// The state of the device of this name is another one; `None` when it is not considered any
-    /// more.
-    Device(String, Option<DeviceNotice>),
-}
-
-/// What subscribers know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
-    mode: ModeNotice,
-    devices: BTreeMap<String, DeviceNotice>,
-    config_error: Option<String>,
+    /// The state of the device or its reason is another one.
+    Device(DeviceNotice),
+    /// The device of this name is not considered any more.
+    DeviceGone(String),
 }
 
 /// What subscribers know, if there are any.
 #[derive(Debug, Default)]
 pub struct Notices {
-    told: Option<Told>,
+    told: Option<Present>,
 }
 
 impl Notices {
@@ -92,12 +85,7 @@ impl Notices {
     }
 
     /// What has changed. [`Self::told`] is to be called with each notice that was sent.
-    pub fn changes(&mut self, present: &Present) -> Vec<Notice> {
-        let devices = present.devices.iter();
-        let devices: BTreeMap<String, DeviceNotice> =
-            devices.map(|device| (device.name.clone(), DeviceNotice::of(device))).collect();
-        let (mode, config_error) = (present.mode.clone(), present.config_error.clone());
-        let present = Told { mode, devices, config_error };
+    pub fn changes(&mut self, present: Present) -> Vec<Notice> {
         match &self.told {
             Some(told) => told.difference(present),
             None => {
@@ -113,32 +101,39 @@ impl Notices {
         match notice {
             Notice::Config(error) => told.config_error = error,
             Notice::Mode(mode) => told.mode = mode,
-            Notice::Device(name, Some(device)) => {
-                told.devices.insert(name, device);
+            Notice::Device(device) => {
+                match told.devices.iter_mut().find(|known| known.name == device.name) {
+                    Some(known) => *known = device,
+                    None => told.devices.push(device),
+                }
             }
-            Notice::Device(name, None) => {
-                told.devices.remove(&name);
-            }
+            Notice::DeviceGone(name) => told.devices.retain(|known| known.name != name),
         }
     }
 }
 
-impl Told {
+impl Present {
+    fn device(&self, name: &str) -> Option<&DeviceNotice> {
+        self.devices.iter().find(|device| device.name == name)
+    }
+
     /// The notices that lead from here to `present`: causes before effects.
-    fn difference(&self, present: Told) -> Vec<Notice> {
+    fn difference(&self, present: Present) -> Vec<Notice> {
         let mut notices = Vec::new();
         if self.config_error != present.config_error {
-            notices.push(Notice::Config(present.config_error));
+            notices.push(Notice::Config(present.config_error.clone()));
         }
         if self.mode != present.mode {
-            notices.push(Notice::Mode(present.mode));
+            notices.push(Notice::Mode(present.mode.clone()));
         }
-        let gone = self.devices.keys().filter(|name| !present.devices.contains_key(*name));
-        let gone: Vec<Notice> = gone.map(|name| Notice::Device(name.clone(), None)).collect();
-        notices.extend(gone);
-        for (name, device) in present.devices {
-            if self.devices.get(&name) != Some(&device) {
-                notices.push(Notice::Device(name, Some(device)));
+        for device in &self.devices {
+            if present.device(&device.name).is_none() {
+                notices.push(Notice::DeviceGone(device.name.clone()));
+            }
+        }
+        for device in present.devices {
+            if self.device(&device.name) != Some(&device) {
+                notices.push(Notice::Device(device));
             }
         }
         notices
@@ -146,26 +141,16 @@ impl Told {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn device(name: &str, state: DeviceState, reason: Reason) -> DeviceStatus {
-        DeviceStatus {
-            name: name.into(),
-            ifindex: Some(4),
-            kind: String::new(),
-            zones: vec!["lan".into()],
-            upper: Vec::new(),
-            state,
-            reason,
-            detail: String::new(),
-            table: None,
-        }
+    fn device(name: &str, state: DeviceState, reason: Reason) -> DeviceNotice {
+        DeviceNotice { name: name.into(), state, reason, detail: String::new() }
     }
 
     /// Software on lan1 and wan, as configured.
-    pub(crate) fn present() -> Present {
+    fn present() -> Present {
         let devices = ["lan1", "wan"];
         Present {
             mode: ModeNotice {
@@ -182,7 +167,7 @@ pub(crate) mod tests {
     }
 
     fn tell(notices: &mut Notices, present: &Present) -> Vec<Notice> {
-        let changes = notices.changes(present);
+        let changes = notices.changes(present.clone());
         changes.iter().for_each(|notice| notices.told(notice.clone()));
         changes
     }
@@ -203,34 +188,26 @@ pub(crate) mod tests {
         now.mode.effective = Mode::Classic;
         now.mode.reason = Reason::OffloadOff;
         now.devices[1] = device("wan", DeviceState::Off, Reason::OffloadOff);
-        let off = DeviceNotice {
-            state: DeviceState::Off,
-            reason: Reason::OffloadOff,
-            detail: String::new(),
-        };
         assert_eq!(
             tell(&mut notices, &now),
             [
                 Notice::Config(None),
                 Notice::Mode(now.mode.clone()),
-                Notice::Device("wan".into(), Some(off))
+                Notice::Device(now.devices[1].clone())
             ]
         );
         assert_eq!(tell(&mut notices, &now), []);
     }
 
     #[test]
-    fn devices_come_and_go_and_what_is_not_told_of_them_is_no_change() {
+    fn devices_come_and_go() {
         let mut notices = Notices::default();
         tell(&mut notices, &present());
         let mut now = present();
-        now.devices[0].ifindex = Some(9);
-        now.devices[0].zones = Vec::new();
-        assert_eq!(tell(&mut notices, &now), []);
-        now.devices.remove(0);
-        assert_eq!(tell(&mut notices, &now), [Notice::Device("lan1".into(), None)]);
-        let new = DeviceNotice::of(&present().devices[0]);
-        assert_eq!(tell(&mut notices, &present()), [Notice::Device("lan1".into(), Some(new))]);
+        let gone = now.devices.remove(0);
+        assert_eq!(tell(&mut notices, &now), [Notice::DeviceGone("lan1".into())]);
+        assert_eq!(tell(&mut notices, &present()), [Notice::Device(gone)]);
+        assert_eq!(tell(&mut notices, &present()), []);
     }
 
     #[test]
@@ -239,10 +216,10 @@ pub(crate) mod tests {
         tell(&mut notices, &present());
         let mut now = present();
         now.mode.detail = "first".into();
-        assert_eq!(notices.changes(&now), [Notice::Mode(now.mode.clone())]);
+        assert_eq!(notices.changes(now.clone()), [Notice::Mode(now.mode.clone())]);
         now.mode.detail = "second".into();
-        assert_eq!(notices.changes(&now), [Notice::Mode(now.mode.clone())]);
-        assert_eq!(notices.changes(&present()), []);
+        assert_eq!(notices.changes(now.clone()), [Notice::Mode(now.mode.clone())]);
+        assert_eq!(notices.changes(present()), []);
     }
 
     #[test]
@@ -271,16 +248,16 @@ pub(crate) mod tests {
                 now.devices = (0..number)
                     .map(|n| device(&format!("lan{n}"), DeviceState::Off, reason))
                     .collect();
-                for notice in notices.changes(&now) {
+                for notice in notices.changes(now.clone()) {
                     if sent {
                         notices.told(notice);
                     }
                 }
             }
             tell(&mut notices, &now);
-            let mut fresh = Notices::default();
-            fresh.changes(&now);
-            prop_assert_eq!(notices.told, fresh.told);
+            let mut known = notices.told.unwrap();
+            known.devices.sort_by(|a, b| a.name.cmp(&b.name));
+            prop_assert_eq!(known, now);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::devices::{Coverage, Device};
 use super::fault::Fault;
 use super::flows::FlowState;
 use super::leaks::Finding;
-use super::notices::{ModeNotice, Present};
+use super::notices::{DeviceNotice, ModeNotice, Present};
 use super::plan::our_tables;
 use super::reason::Reason;
 use super::settings::Mode;
@@ -61,7 +61,7 @@ impl Control {
         let (effective, reason, detail) = self.mode(flows);
         Present {
             mode: ModeNotice { requested: self.requested(), effective, reason, detail },
-            devices: self.device_list(),
+            devices: self.device_list().into_iter().map(DeviceNotice::from).collect(),
             config_error: self.config_error.clone(),
         }
     }

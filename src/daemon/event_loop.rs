@@ -456,7 +456,7 @@ impl Daemon {
         let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
         let flows = self.known_flows(current);
         let present = self.control.present(flows.map(|flows| flows.table().counts()));
-        for change in self.notices.changes(&present) {
+        for change in self.notices.changes(present) {
             let (name, data) = notice::encode(&change);
             if self.bus.notify(name, &data) {
                 self.notices.told(change);

@@ -27,7 +27,7 @@ pub fn any_readable<const N: usize>(
     let raw = fds.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
     let mut entries = raw.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     // Rounded up: to wake early would be to spin until the time has come.
-    let timeout_ms = timeout.as_nanos().div_ceil(1_000_000);
+    let timeout_ms = timeout.saturating_add(Duration::from_nanos(999_999)).as_millis();
     let timeout_ms = libc::c_int::try_from(timeout_ms).unwrap_or(libc::c_int::MAX);
     // SAFETY: poll reads and writes exactly N pollfds, which live on this stack frame, and the
     // borrows keep the descriptors open for the length of the call.

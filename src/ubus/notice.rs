@@ -29,12 +29,14 @@ pub fn encode(notice: &Notice) -> (&'static str, BlobMsgTable) {
             reason(&mut data, mode.reason, &mode.detail);
             "mode"
         }
-        Notice::Device(name, device) => {
+        Notice::Device(device) => {
+            data.text("name", &device.name);
+            data.text("state", device.state.name());
+            reason(&mut data, device.reason, &device.detail);
+            "device"
+        }
+        Notice::DeviceGone(name) => {
             data.text("name", name);
-            if let Some(device) = device {
-                data.text("state", device.state.name());
-                reason(&mut data, device.reason, &device.detail);
-            }
             "device"
         }
     };
@@ -64,6 +66,7 @@ mod tests {
             detail: "lan3".into(),
         };
         let device = DeviceNotice {
+            name: "lan1".into(),
             state: DeviceState::Software,
             reason: Reason::AsConfigured,
             detail: String::new(),
@@ -78,14 +81,14 @@ mod tests {
                 ),
             ),
             (
-                Notice::Device("lan1".into(), Some(device)),
+                Notice::Device(device),
                 "device",
                 concat!(
                     r#"{"name":"lan1","state":"software","reason":"as_configured","#,
                     r#""reason_text":"as configured"}"#
                 ),
             ),
-            (Notice::Device("lan2".into(), None), "device", r#"{"name":"lan2"}"#),
+            (Notice::DeviceGone("lan2".into()), "device", r#"{"name":"lan2"}"#),
             (
                 Notice::Config(Some("firewall:2: no".into())),
                 "config",

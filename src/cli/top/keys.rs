@@ -2,16 +2,15 @@
 //! Bytes of a terminal as keys.
 //!
 //! A cursor key is a sequence that begins with Escape and may come in several reads, and Escape is
-//! a key as well. Which of the two it was tells the time: the caller waits [`ESCAPE_TIME`] for more
-//! while [`Keys::is_waiting`], and then calls [`Keys::give_up_waiting`]. Sequences that nobody
-//! asked for are swallowed whole, so that their letters are not taken for keys.
+//! a key as well. Which of the two it was tells the time, which is an argument. Sequences that
+//! nobody asked for are swallowed whole, so that their letters are not taken for keys.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the rest of a sequence may take. Bytes of one key leave a terminal together; this
 /// covers a slow line, and is hardly felt by who presses Escape.
-pub const ESCAPE_TIME: Duration = Duration::from_millis(100);
+const ESCAPE_TIME: Duration = Duration::from_millis(100);
 
 /// Keys kept for the caller. More than that in one read is a paste, not typing.
 const KEYS_MAX: usize = 256;
@@ -62,17 +61,20 @@ enum Begun {
 #[derive(Debug, Default)]
 pub struct Keys {
     begun: Begun,
+    /// When what has begun is given up.
+    until: Option<Instant>,
     ready: VecDeque<Key>,
 }
 
 impl Keys {
     /// Takes what was read.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8], now: Instant) {
         for byte in bytes {
             if let Some(key) = self.byte(*byte) {
                 self.add(key);
             }
         }
+        self.until = (self.begun != Begun::Nothing).then(|| now + ESCAPE_TIME);
     }
 
     /// The next key.
@@ -80,15 +82,19 @@ impl Keys {
         self.ready.pop_front()
     }
 
-    /// True while the bytes end within a sequence, or with Escape.
-    pub fn is_waiting(&self) -> bool {
-        self.begun != Begun::Nothing
+    /// When [`Self::expire`] is due; `None` unless the bytes end within a sequence or with Escape.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.until
     }
 
-    /// Nothing more has come: an Escape was the key, and the beginning of a sequence was nothing.
-    pub fn give_up_waiting(&mut self) {
-        if std::mem::take(&mut self.begun) == Begun::Escape {
-            self.add(Key::Escape);
+    /// If nothing more has come until the deadline, an Escape was the key, and the beginning of a
+    /// sequence was nothing.
+    pub fn expire(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| until <= now) {
+            self.until = None;
+            if std::mem::take(&mut self.begun) == Begun::Escape {
+                self.add(Key::Escape);
+            }
         }
     }
 
@@ -181,9 +187,9 @@ mod tests {
     }
 
     fn of(bytes: &[u8]) -> Vec<Key> {
-        let mut keys = Keys::default();
-        keys.push(bytes);
-        keys.give_up_waiting();
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.push(bytes, now);
+        keys.expire(now + ESCAPE_TIME);
         all(&mut keys)
     }
 
@@ -214,26 +220,29 @@ mod tests {
 
     #[test]
     fn a_sequence_may_come_byte_by_byte() {
-        let mut keys = Keys::default();
+        let (mut keys, mut now) = (Keys::default(), Instant::now());
         for byte in b"\x1b[6" {
-            keys.push(&[*byte]);
-            assert!(keys.is_waiting());
+            keys.push(&[*byte], now);
+            assert_eq!(keys.deadline(), Some(now + ESCAPE_TIME));
+            // Something else may wake the caller meanwhile.
+            now += ESCAPE_TIME / 2;
+            keys.expire(now);
             assert_eq!(keys.pop(), None);
         }
-        keys.push(b"~");
-        assert!(!keys.is_waiting());
+        keys.push(b"~", now);
+        assert_eq!(keys.deadline(), None);
         assert_eq!(all(&mut keys), [Key::Down]);
     }
 
     #[test]
     fn escape_alone_is_told_by_time() {
-        let mut keys = Keys::default();
-        keys.push(b"\x1b");
-        assert!(keys.is_waiting());
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.push(b"\x1b", now);
         assert_eq!(keys.pop(), None);
-        keys.give_up_waiting();
+        keys.expire(now + ESCAPE_TIME);
         assert_eq!(all(&mut keys), [Key::Escape]);
-        keys.push(b"[A");
+        assert_eq!(keys.deadline(), None);
+        keys.push(b"[A", now);
         assert_eq!(all(&mut keys), [Key::Char('['), Key::Char('A')]);
         assert_eq!(of(b"\x1b\x1b[A"), [Key::Escape, Key::Up]);
         assert_eq!(of(b"\x1b["), []);
@@ -241,14 +250,14 @@ mod tests {
 
     #[test]
     fn endless_input_is_bounded() {
-        let mut keys = Keys::default();
-        keys.push(&[b'x'; 10_000]);
+        let (mut keys, now) = (Keys::default(), Instant::now());
+        keys.push(&[b'x'; 10_000], now);
         assert_eq!(all(&mut keys).len(), KEYS_MAX);
-        keys.push(b"\x1b[");
-        keys.push(&[b'1'; PARAMETERS_MAX]);
-        assert!(keys.is_waiting());
-        keys.push(b"1");
-        assert!(!keys.is_waiting());
+        keys.push(b"\x1b[", now);
+        keys.push(&[b'1'; PARAMETERS_MAX], now);
+        assert!(keys.deadline().is_some());
+        keys.push(b"1", now);
+        assert!(keys.deadline().is_none());
     }
 
     proptest! {
@@ -259,9 +268,9 @@ mod tests {
                     any::<u8>()], 0..60),
             cut in 1usize..5,
         ) {
-            let mut keys = Keys::default();
-            bytes.chunks(cut).for_each(|piece| keys.push(piece));
-            keys.give_up_waiting();
+            let (mut keys, now) = (Keys::default(), Instant::now());
+            bytes.chunks(cut).for_each(|piece| keys.push(piece, now));
+            keys.expire(now + ESCAPE_TIME);
             prop_assert_eq!(all(&mut keys), of(&bytes));
         }
     }

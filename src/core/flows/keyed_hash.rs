@@ -58,8 +58,16 @@ impl KeyedHash {
             }
         }
         // The lower half of the sum is weak.
-        sum >> 32
+        spread((sum >> 32) as u32).into()
     }
+}
+
+/// Ports that follow one another give sums a constant apart, and such a row of slots would be as
+/// long a search; here they lose their order (the final mix of MurmurHash3, one to one).
+fn spread(mut hash: u32) -> u32 {
+    hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
+    hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
+    hash ^ hash >> 16
 }
 
 #[cfg(test)]

@@ -164,9 +164,21 @@ impl Flow {
     }
 
     /// A key of the flow as the daemon lists it; null when it does not.
-    pub fn carried(&self, pointer: &str) -> Result<Json> {
-        let protocol = if self.kind.tcp { "tcp" } else { "udp" };
-        look::flow(protocol, self.port, pointer)
+    pub fn listed(&self, pointer: &str) -> Result<Json> {
+        look::flow(self.protocol(), self.port, pointer)
+    }
+
+    /// A key of what the daemon explains about the flow.
+    pub fn explained(&self, pointer: &str) -> Result<Json> {
+        look::explained(self.protocol(), self.port, pointer)
+    }
+
+    fn protocol(&self) -> &'static str {
+        if self.kind.tcp {
+            "tcp"
+        } else {
+            "udp"
+        }
     }
 
     fn counted(&self) -> Result<u64> {

@@ -43,6 +43,38 @@ pub fn flow(protocol: &str, port: u16, pointer: &str) -> Result<Json> {
     }
 }
 
+/// A key of what `explain` answers about the only flow of this protocol and port.
+pub fn explained(protocol: &str, port: u16, pointer: &str) -> Result<Json> {
+    let flow = flow(protocol, port, "")?;
+    let end = |key| flow.get(key).context(format!("no {key} of the flow with port {port}"));
+    let arguments = json!({
+        "source": end("source")?,
+        "source_port": end("source_port")?,
+        "destination": end("destination")?,
+        "destination_port": end("destination_port")?,
+        "protocol": protocol,
+    });
+    Ok(at(&ubus_with("explain", &arguments)?, pointer))
+}
+
+/// A key of the client with this address; null when there is none.
+pub fn client(address: &str, pointer: &str) -> Result<Json> {
+    let reply = ubus_with("hosts", &json!({ "host": address }))?;
+    let list = reply.get("hosts").and_then(Json::as_array).context("no hosts in the reply")?;
+    match list.as_slice() {
+        [] => Ok(Json::Null),
+        [host] => Ok(at(host, pointer)),
+        _ => Err(Error::new(format!("more than one client with {address}: {reply}"))),
+    }
+}
+
+fn ubus_with(method: &str, arguments: &Json) -> Result<Json> {
+    let mut command = Command::new("ubus");
+    command.args(["call", "flowtable", method, &arguments.to_string()]);
+    let text = run(&mut command)?;
+    serde_json::from_str(&text).context(format!("ubus call flowtable {method}: {text}"))
+}
+
 fn nft_objects(args: &[&str], kind: &str) -> Result<Vec<Json>> {
     let text = run(Command::new("nft").arg("-j").args(args))?;
     let reply: Json = serde_json::from_str(&text).context(format!("nft -j {args:?}"))?;

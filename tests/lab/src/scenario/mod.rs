@@ -223,7 +223,11 @@ pub enum Value {
     /// Bytes of IP packets that a UDP flow's round trips were, each way.
     Sent(String),
     /// A key of a flow as `flowtable flows` lists it; null when it is not listed.
-    Carried(String, String),
+    Listed(String, String),
+    /// A key of what `explain` answers about a flow.
+    Explained(String, String),
+    /// A key of the client with this address as `hosts` lists it; null when there is none.
+    Client(String, String),
     /// `running`, `exit N`, `signal N` or `absent`.
     Daemon,
     /// Everything that the daemon wrote to its log.

@@ -245,7 +245,9 @@ fn value(words: &[&str]) -> Result<Value> {
             Value::Forwarded(owned(flow), rounds)
         }
         ["sent", flow] => Value::Sent(owned(flow)),
-        ["carried", flow, path] => Value::Carried(owned(flow), pointer(path)?),
+        ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
+        ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
+        ["client", address, path] => Value::Client(owned(address), pointer(path)?),
         ["daemon"] => Value::Daemon,
         ["log"] => Value::Log,
         ["output", command] => Value::Output(owned(command)),
@@ -353,9 +355,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_flow_carried() {
-        let got = steps("remember dns sent dns\nexpect carried dns .bytes_sent == $dns\n");
-        let value = Value::Carried("dns".into(), "/bytes_sent".into());
+    fn what_is_listed_of_a_flow() {
+        let got = steps("remember dns sent dns\nexpect listed dns .bytes_sent == $dns\n");
+        let value = Value::Listed("dns".into(), "/bytes_sent".into());
         let operand = Operand::Remembered("dns".into());
         assert_eq!(
             got,
