@@ -227,9 +227,14 @@ fn the_object_is_listed_with_its_types() {
             signature,
             concat!(
                 r#"{"status":{},"devices":{"name":3},"flows":{"state":3,"address":3,"port":5,"#,
-                r#""protocol":3,"sort":3,"limit":5,"cursor":3},"history":{},"flush":{},"#,
-                r#""evict":{"state":3,"address":3,"port":5,"protocol":3,"duration_s":5},"#,
-                r#""release":{"state":3,"address":3,"port":5,"protocol":3},"reload":{}}"#
+                r#""protocol":3,"device":3,"host":3,"partition":3,"sort":3,"limit":5,"cursor":3},"#,
+                r#""hosts":{"host":3,"sort":3,"limit":5,"cursor":3},"#,
+                r#""explain":{"source":3,"source_port":5,"destination":3,"#,
+                r#""destination_port":5,"protocol":3},"history":{},"flush":{},"#,
+                r#""evict":{"state":3,"address":3,"port":5,"protocol":3,"device":3,"host":3,"#,
+                r#""partition":3,"duration_s":5},"#,
+                r#""release":{"state":3,"address":3,"port":5,"protocol":3,"device":3,"host":3,"#,
+                r#""partition":3},"reload":{}}"#
             )
         );
     });
