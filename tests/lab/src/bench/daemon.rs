@@ -32,8 +32,8 @@ pub struct Programs {
 pub struct Memory {
     /// The process's alone, its program's text included.
     pub private: u64,
-    /// Of that what it has written to.
-    pub dirty: u64,
+    /// Of that what is no part of a file, as the text is.
+    pub anonymous: u64,
     /// The most that was ever resident, shared or not.
     pub peak: u64,
 }
@@ -108,9 +108,10 @@ impl Daemon {
     /// The kernel does not tell.
     pub fn memory(&self) -> Result<Memory> {
         let rollup = self.proc("smaps_rollup")?;
-        let dirty = kilobytes(&rollup, "Private_Dirty:")? * 1024;
-        let private = dirty + kilobytes(&rollup, "Private_Clean:")? * 1024;
-        Ok(Memory { private, dirty, peak: kilobytes(&self.proc("status")?, "VmHWM:")? * 1024 })
+        let private = kilobytes(&rollup, "Private_Clean:")? + kilobytes(&rollup, "Private_Dirty:")?;
+        let anonymous = kilobytes(&rollup, "Anonymous:")?;
+        let peak = kilobytes(&self.proc("status")?, "VmHWM:")?;
+        Ok(Memory { private: private * 1024, anonymous: anonymous * 1024, peak: peak * 1024 })
     }
 
     /// How long the daemon has kept a processor busy, and how long it was ready to run while other

@@ -36,7 +36,7 @@ pub fn measure(conntrack: &mut Conntrack, programs: &Programs) -> Result<Vec<Fig
         figures.push(
             Figure::new(name, memory.private as f64 / MIB, "MiB")
                 .bound(Bound::AtMost(bound))
-                .peer("without text and constants", memory.dirty as f64 / MIB)
+                .peer("without text and constants", memory.anonymous as f64 / MIB)
                 .peer("most ever resident", memory.peak as f64 / MIB),
         );
     }
