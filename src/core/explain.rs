@@ -134,7 +134,7 @@ fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
             ends.into_iter().filter_map(End::attachment).find_map(|end| facts.not_covered(end))
         }
         FlowReason::Helper => plain(flow.helped),
-        FlowReason::Ipsec => plain(is_transformed(flow, facts.policies())),
+        FlowReason::Ipsec => plain(is_decrypted_both_ways(flow, facts.policies())),
         FlowReason::Idle => plain(flow.quiet_ms >= SILENT_MS),
         // The one is about offloaded flows, the other is what remains.
         FlowReason::InNameOnly | FlowReason::Unknown => None,
@@ -164,22 +164,19 @@ fn ends(state: TcpState) -> bool {
     )
 }
 
-/// Both directions, as packets pass the forward hook: before the source and behind the destination
-/// is translated.
-fn is_transformed(flow: &Flow, policies: &[Policy]) -> bool {
-    let (from, to) = (flow.orig.source(), flow.reply.source());
-    let (sport, dport) = (flow.orig.source_port, flow.reply.source_port);
-    let protocol = flow.orig.protocol;
-    let ways = [((from, sport), (to, dport)), ((to, dport), (from, sport))];
-    // Of each direction the first that matches decides; it may exempt packets from later ones.
-    let decides = |direction: Direction, (from, to)| {
-        let of = policies.iter().filter(|policy| policy.direction == direction);
-        of.into_iter().find(|policy| policy.matches(from, to, protocol))
+/// Packets that have been decrypted make no flow an offloaded one; those of the other direction do,
+/// unless they have been decrypted too. Addresses are those at the forward hook: before the source
+/// and behind the destination is translated.
+fn is_decrypted_both_ways(flow: &Flow, policies: &[Policy]) -> bool {
+    let opener = (flow.orig.source(), flow.orig.source_port);
+    let answerer = (flow.reply.source(), flow.reply.source_port);
+    // The first that matches decides; it may exempt packets from later ones.
+    let decrypted = |from, to| {
+        let mut forward = policies.iter().filter(|p| p.direction == Direction::Forward);
+        let first = forward.find(|policy| policy.matches(from, to, flow.orig.protocol));
+        first.is_some_and(|policy| policy.transforms)
     };
-    let directions = [Direction::In, Direction::Out, Direction::Forward];
-    directions.into_iter().any(|direction| {
-        ways.into_iter().any(|way| decides(direction, way).is_some_and(|p| p.transforms))
-    })
+    decrypted(opener, answerer) && decrypted(answerer, opener)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub enum FlowReason {
     DeviceNotCovered,
     /// A conntrack helper has to see every packet, or TCP sequence numbers are adjusted.
     Helper,
-    /// Its packets are encrypted or decrypted by IPsec.
+    /// Its packets of both directions come out of IPsec tunnels.
     Ipsec,
     /// All is set; its next packet makes it an offloaded one.
     Idle,
@@ -85,7 +85,7 @@ impl FlowReason {
             FlowReason::Bypassed => "it was handed back to the classic path and is kept there",
             FlowReason::DeviceNotCovered => "one of its devices is in no flowtable",
             FlowReason::Helper => "a conntrack helper has to see all of its packets",
-            FlowReason::Ipsec => "its packets are encrypted or decrypted by IPsec",
+            FlowReason::Ipsec => "its packets of both directions come out of IPsec",
             FlowReason::Idle => "it was silent; its next packet makes it offloaded",
             FlowReason::InNameOnly => "it is marked as offloaded, yet takes the classic path",
             FlowReason::Unknown => "nothing that is known stands in the way",
