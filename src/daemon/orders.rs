@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Callers whose answer waits for a transaction.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ubus::BlobMsgTable;
@@ -84,7 +83,7 @@ fn release(about: &Answers<'_>, selection: &Selection) -> Order {
 #[derive(Debug, Default)]
 pub struct Orders {
     last: u32,
-    waiting: BTreeMap<u32, (Asked, ReplyTo)>,
+    waiting: Vec<(u32, Asked, ReplyTo)>,
 }
 
 impl Orders {
@@ -94,7 +93,7 @@ impl Orders {
     /// The number of a new order; it is answered by [`Orders::end`].
     pub fn enter(&mut self, asked: Asked, reply_to: ReplyTo) -> u32 {
         self.last = self.last.checked_add(1).unwrap_or(Orders::NOBODY + 1);
-        self.waiting.insert(self.last, (asked, reply_to));
+        self.waiting.push((self.last, asked, reply_to));
         self.last
     }
 
@@ -104,7 +103,8 @@ impl Orders {
         number: u32,
         outcome: Result<Done, OrderError>,
     ) -> Option<(ReplyTo, Result<BlobMsgTable, StatusCode>)> {
-        let (asked, reply_to) = self.waiting.remove(&number)?;
+        let place = self.waiting.iter().position(|(waiting, ..)| *waiting == number)?;
+        let (_, asked, reply_to) = self.waiting.swap_remove(place);
         let answer = match asked {
             Asked::Flush { offloaded } => {
                 let flushed = |done: Done| if done.handed_back { offloaded } else { 0 };
