@@ -91,6 +91,9 @@ pub struct Flow {
     pub helped: bool,
     /// State of a TCP connection on the classic path.
     pub tcp_state: Option<TcpState>,
+    /// The TCP connection is being closed; on kernels that hide that (Linux 6.14), an offloaded one
+    /// that has been silent for a while is taken for closed.
+    pub closing: bool,
     /// What the original direction has carried; `None` when it is not accounted.
     pub sent: Option<Counters>,
     /// What the reply direction has carried.

@@ -11,7 +11,7 @@ use super::select::{Cursor, Order, Page, PAGE_MAX};
 use super::selection::table_of;
 use super::sums::Present;
 use super::{Flow, FlowState};
-use crate::core::explain::{is_closing, why_classic, Facts};
+use crate::core::explain::{why_classic, Facts};
 use crate::core::flow_reason::FlowReason;
 use crate::netlink::route::Mac;
 
@@ -39,8 +39,6 @@ pub struct FlowView {
     pub table: Option<String>,
     /// Why it is on the classic path, and what belongs to the reason.
     pub reason: Option<(FlowReason, String)>,
-    /// The connection is being closed.
-    pub closing: bool,
     /// Seconds for which it is kept on the classic path.
     pub bypassed_s: Option<u32>,
 }
@@ -56,7 +54,6 @@ impl FlowView {
             client_mac: None,
             table: None,
             reason: None,
-            closing: false,
             bypassed_s: None,
         }
     }
@@ -76,7 +73,6 @@ impl FlowView {
             client_mac: host.and_then(|host| host.mac),
             table: table_of(&flow, ledger, facts),
             reason: why_classic(&flow, facts),
-            closing: is_closing(&flow, facts),
             bypassed_s: facts.bypassed_s(flow.id),
             flow,
         }
