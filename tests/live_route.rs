@@ -11,12 +11,13 @@ use std::net::IpAddr;
 
 use fixture::namespace::{in_namespace, run};
 use flowtabled::netlink::message::Messages;
+use flowtabled::netlink::prefix::Prefix;
 use flowtabled::netlink::route::{
     self, Address, AddressEvent, Event, FdbEntry, LinkEvent, Lookup, Mac, Neighbour,
     NeighbourEvent, Route, RouteKind, NETLINK_ROUTE,
 };
 use flowtabled::netlink::socket::Socket;
-use flowtabled::netlink::xfrm::{self, Direction, Prefix};
+use flowtabled::netlink::xfrm::{self, Direction};
 
 const STATION: Mac = Mac::new([2, 0, 0, 0, 0, 9]);
 
@@ -252,7 +253,7 @@ fn ipsec_policies_in_the_order_of_the_kernel() {
         let policies = xfrm::policies(10).unwrap();
         let seen: Vec<_> = policies.iter().map(|p| (p.priority, p.source.bits)).collect();
         assert_eq!(seen, [(100, 32), (200, 16), (200, 24), (300, 16)]);
-        assert_eq!(policies[1].source, Prefix { address: ip("10.1.0.0"), bits: 16 });
+        assert_eq!(policies[1].source, Prefix::new(ip("10.1.0.0"), 16));
 
         let decides = |source: &str| {
             let mut of_way = policies.iter().filter(|p| p.direction == Direction::Out);
