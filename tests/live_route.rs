@@ -251,7 +251,7 @@ fn ipsec_policies_in_the_order_of_the_kernel() {
             run(line);
         }
         let policies = xfrm::policies(10).unwrap();
-        let seen: Vec<_> = policies.iter().map(|p| (p.priority, p.source.bits)).collect();
+        let seen: Vec<_> = policies.iter().map(|p| (p.priority, p.source.length())).collect();
         assert_eq!(seen, [(100, 32), (200, 16), (200, 24), (300, 16)]);
         assert_eq!(policies[1].source, Prefix::new(ip("10.1.0.0"), 16));
 
@@ -282,7 +282,7 @@ fn the_order_of_policies_is_the_kernels() {
         ] {
             run(&format!("ip xfrm policy add {older}"));
             run(&format!("ip xfrm policy add {younger}"));
-            let first = xfrm::policies(10).unwrap()[0].source.bits;
+            let first = xfrm::policies(10).unwrap()[0].source.length();
             assert_eq!(first, if older.contains("/25") { 25 } else { 24 });
             let sent = socket.send_to(b"x", "198.51.100.9:9");
             assert_eq!(sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM)), blocked);

@@ -48,6 +48,11 @@ impl Prefix {
         Prefix { address, length }
     }
 
+    /// How many bits the addresses share.
+    pub fn length(self) -> u8 {
+        self.length
+    }
+
     /// True when the address is inside.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {
