@@ -12,6 +12,7 @@ pub mod hosts;
 mod index;
 mod keyed_hash;
 pub mod ledger;
+pub mod names;
 pub mod place;
 mod record;
 pub mod select;

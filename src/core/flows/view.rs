@@ -2,10 +2,10 @@
 //! Flows and clients as they are shown: with names in place of numbers, and reasons.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::hosts::Host;
 use super::ledger::Ledger;
+use super::names::{label, Names};
 use super::place::End;
 use super::select::{Cursor, Order, Page, PAGE_MAX};
 use super::selection::table_of;
@@ -14,12 +14,6 @@ use super::{Flow, FlowState};
 use crate::core::explain::{why_classic, Facts};
 use crate::core::flow_reason::FlowReason;
 use crate::netlink::route::Mac;
-
-/// Gives clients their names.
-pub trait Names {
-    /// The hostname of the client with these addresses.
-    fn name(&self, mac: Option<Mac>, addresses: &[IpAddr]) -> Option<String>;
-}
 
 /// A flow as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,23 +194,4 @@ pub struct HostQuery {
     pub limit: usize,
     /// The page begins behind this; `None` for the first.
     pub after: Option<Cursor>,
-}
-
-/// Numbers of the clients that `text` names: a MAC address, an IP address, or a hostname.
-pub fn hosts_called(text: &str, ledger: &Ledger, names: &dyn Names) -> Vec<u16> {
-    let mac: Option<Mac> = text.parse().ok();
-    let address: Option<IpAddr> = text.parse().ok();
-    let called = |host: &Host| match (mac, address) {
-        (Some(_), _) => host.mac == mac,
-        (None, Some(address)) => host.addresses.contains(&address),
-        (None, None) => names
-            .name(host.mac, &host.addresses)
-            .is_some_and(|name| name.eq_ignore_ascii_case(text)),
-    };
-    ledger.hosts.iter().filter(|(_, host)| called(host)).map(|(number, _)| number).collect()
-}
-
-fn label(host: &Host, names: &dyn Names) -> Option<String> {
-    let name = names.name(host.mac, &host.addresses);
-    name.or_else(|| host.addresses.first().map(ToString::to_string))
 }
