@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use fixture::eventually;
-use fixture::namespace::in_namespace;
+use fixture::namespace::{in_namespace, run};
 use flowtabled::core::control::Control;
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
 use flowtabled::netlink::conntrack::tuple::IPPROTO_UDP;
@@ -89,6 +89,31 @@ fn lost_ends_are_found_out_by_the_next_lists() {
         assert!(flows.table().is_empty());
         assert!(polling.ended_unseen > 0);
         assert_eq!(polling.events + polling.ended_unseen, u64::from(FLOWS));
+    });
+}
+
+/// The loop has other things to do while a routing daemon loads its table.
+#[test]
+fn a_flood_of_routes_is_taken_in_turns() {
+    const ROUTES: u32 = 200;
+    const PER_TURN: u32 = 64;
+    in_namespace("a_flood_of_routes_is_taken_in_turns", || {
+        run("ip link set lo up");
+        let mut flows = FlowPoll::open(Instant::now()).unwrap();
+        flows.look(Instant::now());
+        list(&mut flows);
+        while flows.on_changes() {}
+        let batch = std::env::temp_dir().join(format!("flowtabled-routes-{}", std::process::id()));
+        let route =
+            |number| format!("route add 10.9.{}.{}/32 dev lo\n", number / 256, number % 256);
+        std::fs::write(&batch, (0..ROUTES).map(route).collect::<String>()).unwrap();
+        run(&format!("ip -batch {}", batch.display()));
+        std::fs::remove_file(&batch).unwrap();
+        let mut turns = 0;
+        while flows.on_changes() {
+            turns += 1;
+        }
+        assert_eq!(turns, ROUTES / PER_TURN);
     });
 }
 

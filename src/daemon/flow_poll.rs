@@ -266,9 +266,9 @@ impl FlowPoll {
         Ok(true)
     }
 
-    /// Takes over changes of addresses and routes.
-    pub fn on_changes(&mut self) {
-        self.around.on_changes(self.table.topology_mut());
+    /// Takes over changes of addresses and routes; true when there may be more.
+    pub fn on_changes(&mut self) -> bool {
+        self.around.on_changes(self.table.topology_mut())
     }
 
     fn interval(&self, now: Instant) -> Option<Duration> {

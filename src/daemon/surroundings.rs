@@ -33,6 +33,9 @@ const GROUPS: [u32; 7] = [
 /// tenth of a millisecond. Flows that have to wait are placed by the next list.
 const QUESTIONS_PER_TURN: u32 = 64;
 
+/// Datagrams of changes read in one turn. A full BGP table is a million of them, one for each route.
+const DATAGRAMS_PER_TURN: u32 = 64;
+
 /// The sockets.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -85,19 +88,22 @@ impl Surroundings {
         }
     }
 
-    /// Takes over what has changed. What was lost is read again.
-    pub fn on_changes(&mut self, topology: &mut Topology) {
-        loop {
+    /// Takes over what has changed, up to the turn's budget; true when there may be more. What was
+    /// lost is read again.
+    pub fn on_changes(&mut self, topology: &mut Topology) -> bool {
+        for _ in 0..DATAGRAMS_PER_TURN {
             match self.changes.receive(DOING) {
                 Ok(Some(datagram)) => apply(datagram, topology),
-                Ok(None) => return,
+                Ok(None) => return false,
                 Err(error) => {
                     self.changes.discard_stale();
                     self.tell(&error);
-                    return self.read_addresses(topology);
+                    self.read_addresses(topology);
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// A turn of the loop begins.
