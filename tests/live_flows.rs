@@ -62,6 +62,43 @@ fn ends_come_before_the_lists_that_follow_them() {
     });
 }
 
+/// Many ends at once are read in turns, and the list waits for them.
+#[test]
+fn a_list_waits_for_all_the_ends_before_it() {
+    const FLOWS: u16 = 200;
+    const PER_TURN: u64 = 64;
+    in_namespace("a_list_waits_for_all_the_ends_before_it", || {
+        let host = |last| IpAddr::from([192, 168, 1, last]);
+        let tuple = |port| Tuple::new(IPPROTO_UDP, (host(2), 1024 + port), (host(3), 53)).unwrap();
+        let mut conntrack = Conntrack::open().unwrap();
+        let mut flows = FlowPoll::open(Instant::now()).unwrap();
+        flows.look(Instant::now());
+        list(&mut flows);
+        let new = |port| NewEntry::new(tuple(port), 600);
+        conntrack.create_all(&(0..FLOWS).map(new).collect::<Vec<_>>()).unwrap();
+        list(&mut flows);
+        let all: Vec<_> = flows.table().flows(0).map(|flow| (flow.orig, flow.id)).collect();
+        for (orig, id) in &all {
+            conntrack.delete(orig, 0, *id).unwrap();
+        }
+        let (last, _) = all.last().unwrap();
+        conntrack.create(&NewEntry::new(*last, 600)).unwrap();
+
+        let now = Instant::now();
+        flows.start(&Control::new(now), now).unwrap();
+        let mut turns = 0;
+        while matches!(flows.on_lists(now), Progress::More) {
+            turns += 1;
+            assert_eq!(flows.polling().events, turns * PER_TURN);
+        }
+        assert_eq!(turns, u64::from(FLOWS) / PER_TURN);
+        let polling = flows.polling();
+        assert_eq!((polling.lists, polling.failed), (3, 0));
+        assert_eq!((polling.events, polling.ended_unseen), (u64::from(FLOWS), 0));
+        assert_eq!(flows.table().len(), 1);
+    });
+}
+
 /// The kernel drops what it cannot deliver and says so once.
 #[test]
 fn lost_ends_are_found_out_by_the_next_lists() {
