@@ -48,6 +48,19 @@ impl Addresses {
         self.list.iter().any(|own| own.address == address)
     }
 
+    /// All stations of a link are called by it, so it is nobody's: the last address of an IPv4
+    /// prefix, which those of two or fewer addresses do not have (RFC 3021).
+    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+        let IpAddr::V4(address) = address else { return false };
+        let calls = |own: &Address| match (own.peer.unwrap_or(own.address), own.prefix) {
+            (IpAddr::V4(near), prefix @ 0..31) => {
+                u32::from(near) | u32::MAX >> prefix == u32::from(address)
+            }
+            _ => false,
+        };
+        address.is_broadcast() || self.list.iter().any(calls)
+    }
+
     /// The device that holds this address of the router's.
     pub(super) fn device_of(&self, address: IpAddr) -> Option<u32> {
         self.list.iter().find(|own| own.address == address).map(|own| own.index)
@@ -99,6 +112,21 @@ mod tests {
         own.replace(vec![Address { peer, ..address(7, "198.51.100.9", 32) }]);
         assert_eq!(own.on_link("192.0.2.1".parse().unwrap()), Some(7));
         assert_eq!(own.on_link("198.51.100.9".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_broadcast_address_is_nobodys() {
+        let mut own = Addresses::default();
+        own.replace(vec![
+            address(2, "192.168.1.1", 24),
+            address(3, "10.0.0.0", 31),
+            address(4, "10.0.0.5", 32),
+            address(5, "fd00::1", 64),
+        ]);
+        let is = |text: &str| own.is_broadcast(text.parse().unwrap());
+        assert!(is("192.168.1.255") && is("255.255.255.255"));
+        assert!(!is("192.168.1.254") && !is("10.0.0.1") && !is("10.0.0.5"));
+        assert!(!is("fd00::ffff:ffff:ffff:ffff"));
     }
 
     #[test]
