@@ -29,10 +29,13 @@ impl Addresses {
         };
         match event {
             AddressEvent::New(address) => {
-                if self.list.contains(&address) || self.list.len() >= ADDRESSES_MAX {
+                if self.list.contains(&address) {
                     return false;
                 }
                 self.list.retain(|known| !same(known, &address));
+                if self.list.len() >= ADDRESSES_MAX {
+                    return false;
+                }
                 self.list.push(address);
                 true
             }
@@ -145,6 +148,16 @@ mod tests {
         assert!(!own.apply(new(8)));
         assert!(own.apply(new(16)), "the prefix became another one");
         assert_eq!(own.list.len(), 1);
+        let other = |number: u32| Address {
+            address: IpAddr::V4(number.into()),
+            ..address(2, "10.0.0.1", 16)
+        };
+        own.replace((0..ADDRESSES_MAX as u32).map(other).collect());
+        let changed = Address { prefix: 24, ..other(7) };
+        assert!(own.apply(AddressEvent::New(changed)), "there is room for what is there");
+        assert!(!own.apply(new(16)), "but not for more");
+        assert_eq!((own.list.len(), own.list.last()), (ADDRESSES_MAX, Some(&changed)));
+        own.replace(vec![address(2, "10.0.0.1", 16)]);
         let gone = AddressEvent::Gone(address(2, "10.0.0.1", 16));
         assert!(own.apply(gone));
         assert!(!own.apply(gone));
