@@ -89,7 +89,8 @@ impl<'a> Answers<'a> {
         let only = query.host.as_ref().map(|host| hosts_called(host, ledger, self.names));
         let wanted = HostQuery { only, order: query.order, limit: query.limit, after: query.after };
         let now_ms = self.flows.now_ms(self.now);
-        let page = view::hosts(ledger, &by_host(self.all()), self.names, &wanted, now_ms);
+        let page =
+            view::hosts(ledger, &by_host(self.all(), &ledger.hosts), self.names, &wanted, now_ms);
         Ok(hosts::encode(&page, self.control.counted(), now_ms))
     }
 
