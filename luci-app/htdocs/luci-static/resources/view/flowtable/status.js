@@ -13,9 +13,12 @@
 const POLL_S = 5;
 const UNKNOWN = '-';
 
+// Replies of 64 KiB each that the list of devices may take: room for some hundreds.
+const PAGES_MAX = 8;
+
 // Without "reject" a failed call would resolve to a bare number.
 const callStatus = rpc.declare({ object: 'flowtable', method: 'status', reject: true });
-const callDevices = rpc.declare({ object: 'flowtable', method: 'devices', reject: true });
+const callDevices = rpc.declare({ object: 'flowtable', method: 'devices', params: [ 'cursor' ], reject: true });
 
 // The same sentences as in src/core/reason.rs, here to be translated.
 const REASONS = {
@@ -253,8 +256,23 @@ function ask(call) {
 	).catch((error) => error instanceof Error ? error : new Error(String(error)));
 }
 
+// The devices that did not fit one reply come in the next one. Where that is not to be had the
+// list ends, and its `total` tells that it is cut.
+function withRest(reply, pages) {
+	if (reply instanceof Error || !Array.isArray(reply.devices) || reply.next == null || pages >= PAGES_MAX)
+		return reply;
+
+	return ask(() => callDevices(reply.next)).then((page) =>
+		page instanceof Error || !Array.isArray(page.devices) ? reply : withRest(
+			Object.assign({}, page, { devices: reply.devices.concat(page.devices) }), pages + 1));
+}
+
+function askDevices() {
+	return ask(callDevices).then((reply) => withRest(reply, 1));
+}
+
 function askAll() {
-	return Promise.all([ ask(callStatus), ask(callDevices) ]);
+	return Promise.all([ ask(callStatus), askDevices() ]);
 }
 
 // What firewall4 takes for true.
