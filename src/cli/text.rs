@@ -32,6 +32,9 @@ pub fn status(reply: &[u8]) -> String {
     lines(&mut out, "foreign", strings(reply, "foreign_flowtables"));
     line(&mut out, "kernel", &kernel(reply));
     line(&mut out, "commits", &integer(reply, "commits").map_or_else(unknown, |n| n.to_string()));
+    if let Some(left_out) = table(reply, "left_out").and_then(left_out) {
+        line(&mut out, "left out", &left_out);
+    }
     let error = lookup(reply, "last_error").map(|_| text(reply, "last_error"));
     line(&mut out, "last error", error.as_deref().unwrap_or("none"));
     lines(&mut out, "warnings", strings(reply, "warnings"));
@@ -176,6 +179,22 @@ fn polling(polling: &[u8]) -> Vec<String> {
         }
     }
     vec![format!("{interval}, {} lists, {last}", count("lists")), second]
+}
+
+/// What found no room; `None` when everything did.
+fn left_out(left_out: &[u8]) -> Option<String> {
+    let kinds = [
+        ("links", "devices"),
+        ("neighbours", "neighbours"),
+        ("stations", "stations"),
+        ("hosts", "flows of clients"),
+        ("chains", "chains of devices"),
+        ("names", "names"),
+    ];
+    let count = |key| integer(left_out, key).filter(|count| *count != 0);
+    let words = kinds.iter().filter_map(|(key, words)| Some(format!("{} {words}", count(key)?)));
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 fn tables(reply: &[u8]) -> Option<Vec<String>> {
@@ -323,6 +342,7 @@ tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
 foreign:    inet fw4 ft
 kernel:     6.12.55 (flowtable yes, named hooks no, conntrack yes, accounting -)
 commits:    4
+left out:   1 devices, 7 stations, 3 flows of clients, 4 chains of devices, 5000000000 names
 last error: nf_tables: table flowtabled_sw: device busy
 warnings:   flowtable:12: unknown option 'enabeld'
 "

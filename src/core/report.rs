@@ -16,7 +16,9 @@ use super::notices::{DeviceNotice, ModeNotice, Present};
 use super::plan::our_tables;
 use super::reason::Reason;
 use super::settings::Mode;
-use super::status::{DeviceState, DeviceStatus, FlowCounts, Leak, Leaked, Status, TableStatus};
+use super::status::{
+    DeviceState, DeviceStatus, FlowCounts, Leak, Leaked, LeftOut, Status, TableStatus,
+};
 use crate::netlink::nftables::Flowtable;
 
 /// Reasons of a mode in which flows are offloaded; what leaks tells more than these.
@@ -55,7 +57,7 @@ impl Control {
             last_error: last_error.or(fault).or_else(|| self.left_out()),
             warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
             commits: self.commits,
-            links_left_out: self.links.left_out,
+            left_out: LeftOut { links: self.links.left_out, ..LeftOut::default() },
         }
     }
 

@@ -40,8 +40,25 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// How often the wanted state was committed since start.
     pub commits: u64,
-    /// Network devices that were not looked at because there are too many.
-    pub links_left_out: u64,
+    /// What found no room in a table.
+    pub left_out: LeftOut,
+}
+
+/// What found no room in a table, whose lengths are bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeftOut {
+    /// Network devices, which are not looked at.
+    pub links: u64,
+    /// Neighbours at the last reading; their MAC addresses are not known.
+    pub neighbours: u64,
+    /// Stations behind bridges at the last reading; their ports are not known.
+    pub stations: u64,
+    /// Flows since the daemon started that count for no client.
+    pub hosts: u64,
+    /// Times that a chain of devices was not kept, so that flows count for no device.
+    pub chains: u64,
+    /// Names of clients at the last reading.
+    pub names: u64,
 }
 
 /// One of our tables.

@@ -18,7 +18,7 @@ use crate::core::flows::selection::Selection;
 use crate::core::flows::sums::{by_device, by_host};
 use crate::core::flows::view::{self, FlowPage, FlowView, HostQuery};
 use crate::core::flows::Flow;
-use crate::core::status::FlowCounts;
+use crate::core::status::{FlowCounts, LeftOut};
 use crate::netlink::xfrm::{self, Policy};
 use crate::ubus::devices::DevicesQuery;
 use crate::ubus::explain::Evidence;
@@ -116,6 +116,16 @@ impl<'a> Answers<'a> {
         }
         Ok(explain::encode(&view, matched, &steps, evidence))
     }
+}
+
+/// What found no room, with what only the flows and the names know.
+pub fn left_out(known: LeftOut, flows: Option<&FlowPoll>, names: &LeaseFiles) -> LeftOut {
+    let known = LeftOut { names: names.left_out(), ..known };
+    let Some(flows) = flows else { return known };
+    let ledger = flows.table().ledger();
+    let (neighbours, stations) = ledger.topology.left_out();
+    let (hosts, chains) = (ledger.hosts.left_out, ledger.attachments.left_out);
+    LeftOut { neighbours, stations, hosts, chains, ..known }
 }
 
 /// The answer of `devices`; without flows it says nothing about what they carry.

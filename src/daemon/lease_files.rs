@@ -40,7 +40,15 @@ impl LeaseFiles {
                 Err(error) => debug!("cannot read {path}: {error}"),
             }
         }
+        if self.leases.skipped > 0 {
+            debug!("{} lines with names are of no known form", self.leases.skipped);
+        }
         self.read = present;
+    }
+
+    /// Names that were not kept because there are too many.
+    pub fn left_out(&self) -> u64 {
+        self.leases.left_out
     }
 }
 

@@ -83,7 +83,7 @@ impl Surroundings {
             Err(error) => self.tell(&error),
         }
         match route::fdb(&mut self.questions, STATIONS_MAX) {
-            Ok(list) => topology.set_stations(list),
+            Ok((list, beyond)) => topology.set_stations(list, beyond),
             Err(error) => self.tell(&error),
         }
     }

@@ -15,7 +15,7 @@
 //! | `bypassed` | int32 | connections kept on the classic path; absent when unknown |
 //! | `kernel` | table | `release`, booleans `flowtable`, `named_hooks`, `conntrack`, `accounting` |
 //! | `commits` | int64 | how often the wanted state was committed |
-//! | `links_left_out` | int64 | devices beyond the number that is looked at |
+//! | `left_out` | table | see [`LeftOut`]: int64 `links`, `neighbours`, `stations`, `hosts`, `chains`, `names` |
 //! | `last_error` | string | absent when there is none |
 //! | `tables` | array | tables `name`, `flowtable`, `hardware`, `counter`, `priority`, `devices` |
 //! | `foreign_flowtables` | array | strings `family table name` |
@@ -26,7 +26,7 @@ use ubus::BlobMsgTable;
 
 use super::policy::{Method, Policy};
 use super::reply::Reply;
-use crate::core::status::{Leak, Polling, Status};
+use crate::core::status::{Leak, LeftOut, Polling, Status};
 
 /// The method takes no arguments.
 pub const POLICY: Policy = Policy { method: Method::Status, name: "status", arguments: &[] };
@@ -74,7 +74,7 @@ pub fn encode(status: &Status) -> BlobMsgTable {
         r.flag_if_known("accounting", status.kernel.accounting);
     });
     reply.long_count("commits", status.commits);
-    reply.long_count("links_left_out", status.links_left_out);
+    reply.table("left_out", |r| left_out(r, status.left_out));
     if let Some(error) = &status.last_error {
         reply.text("last_error", error);
     }
@@ -106,6 +106,15 @@ fn encode_polling(r: &mut Reply, polling: &Polling) {
     r.count("overruns", polling.overruns);
     r.long_count("left_out", polling.left_out);
     r.long_count("ended_unseen", polling.ended_unseen);
+}
+
+fn left_out(r: &mut Reply, left_out: LeftOut) {
+    r.long_count("links", left_out.links);
+    r.long_count("neighbours", left_out.neighbours);
+    r.long_count("stations", left_out.stations);
+    r.long_count("hosts", left_out.hosts);
+    r.long_count("chains", left_out.chains);
+    r.long_count("names", left_out.names);
 }
 
 fn leak(reply: &mut Reply, leak: Leak) {
@@ -174,7 +183,14 @@ pub(crate) mod tests {
             last_error: Some("nf_tables: table flowtabled_sw: device busy".into()),
             warnings: vec!["flowtable:12: unknown option 'enabeld'".into()],
             commits: 4,
-            links_left_out: 0,
+            left_out: LeftOut {
+                links: 1,
+                neighbours: 0,
+                stations: 7,
+                hosts: 3,
+                chains: 4,
+                names: 5_000_000_000,
+            },
         }
     }
 
@@ -193,7 +209,8 @@ pub(crate) mod tests {
                 + r#""leaked":{"software":{"packets":12,"rate":3},"hardware":{"packets":5}},"#
                 + r#""bypassed":2,"#
                 + r#""kernel":{"release":"6.12.55","flowtable":true,"named_hooks":false,"#
-                + r#""conntrack":true},"commits":4,"links_left_out":0,"#
+                + r#""conntrack":true},"commits":4,"left_out":{"links":1,"neighbours":0,"#
+                + r#""stations":7,"hosts":3,"chains":4,"names":5000000000},"#
                 + r#""last_error":"nf_tables: table flowtabled_sw: device busy","#
                 + r#""tables":[{"name":"flowtabled_hw","flowtable":"ft","hardware":true,"#
                 + r#""counter":true,"priority":-5,"devices":["lan1","lan2","wan"]},"#
@@ -210,7 +227,8 @@ pub(crate) mod tests {
         assert_eq!(
             json::render(encode(&Status::default()).contents()).unwrap(),
             format!(r#"{{"version":"{version}","uptime_s":0,"requested":"classic","#)
-                + r#""effective":"classic","kernel":{},"commits":0,"links_left_out":0,"tables":[],"#
+                + r#""effective":"classic","kernel":{},"commits":0,"left_out":{"links":0,"#
+                + r#""neighbours":0,"stations":0,"hosts":0,"chains":0,"names":0},"tables":[],"#
                 + r#""foreign_flowtables":[],"warnings":[]}"#
         );
     }

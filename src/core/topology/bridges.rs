@@ -12,14 +12,16 @@ pub const STATIONS_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Bridges {
     ports: BTreeMap<(Mac, u32, Option<u16>), u32>,
-    /// Stations left out because the table was full.
+    /// Stations of the last list that were left out because the table was full.
     pub(super) left_out: u64,
 }
 
 impl Bridges {
     /// True when a station is there that was not. The ports' own addresses are skipped.
-    pub(super) fn replace(&mut self, list: Vec<FdbEntry>) -> bool {
+    /// `beyond` are those that are not even in the list.
+    pub(super) fn replace(&mut self, list: Vec<FdbEntry>, beyond: u64) -> bool {
         let before = std::mem::take(&mut self.ports);
+        self.left_out = beyond;
         for entry in list {
             let Some(bridge) = entry.bridge.filter(|_| !entry.own) else { continue };
             if self.ports.len() >= STATIONS_MAX {
@@ -54,14 +56,14 @@ mod tests {
     #[test]
     fn stations_are_found_by_vlan_and_roam() {
         let mut bridges = Bridges::default();
-        assert!(bridges.replace(vec![entry(3, Some(10))]));
-        assert!(!bridges.replace(vec![entry(3, Some(10))]));
+        assert!(bridges.replace(vec![entry(3, Some(10))], 0));
+        assert!(!bridges.replace(vec![entry(3, Some(10))], 0));
         assert_eq!(bridges.port(2, MAC, Some(10)), Some(3));
         assert_eq!(bridges.port(2, MAC, None), Some(3), "whatever the VLAN");
         assert_eq!(bridges.port(9, MAC, None), None, "of another bridge");
-        assert!(bridges.replace(vec![entry(4, Some(10))]), "it roamed");
+        assert!(bridges.replace(vec![entry(4, Some(10))], 0), "it roamed");
         assert_eq!(bridges.port(2, MAC, Some(10)), Some(4));
-        assert!(!bridges.replace(Vec::new()), "its flows stay where they were");
+        assert!(!bridges.replace(Vec::new(), 0), "its flows stay where they were");
         assert_eq!(bridges.port(2, MAC, Some(10)), None);
     }
 
@@ -70,7 +72,7 @@ mod tests {
         let mut bridges = Bridges::default();
         let own = FdbEntry { own: true, ..entry(3, None) };
         let nowhere = FdbEntry { bridge: None, ..entry(3, None) };
-        assert!(!bridges.replace(vec![own, nowhere]));
+        assert!(!bridges.replace(vec![own, nowhere], 0));
         assert_eq!(bridges.port(2, MAC, None), None);
     }
 
@@ -78,7 +80,10 @@ mod tests {
     fn the_table_is_bounded() {
         let mut bridges = Bridges::default();
         let vlans = 0..STATIONS_MAX as u16 + 2;
-        bridges.replace(vlans.map(|vlan| entry(3, Some(vlan))).collect());
-        assert_eq!((bridges.ports.len(), bridges.left_out), (STATIONS_MAX, 2));
+        let all: Vec<_> = vlans.map(|vlan| entry(3, Some(vlan))).collect();
+        for _ in 0..2 {
+            bridges.replace(all.clone(), 5);
+            assert_eq!((bridges.ports.len(), bridges.left_out), (STATIONS_MAX, 2 + 5));
+        }
     }
 }

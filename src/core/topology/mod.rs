@@ -136,9 +136,10 @@ impl Topology {
         }
     }
 
-    /// Takes over the stations that bridges have now.
-    pub fn set_stations(&mut self, list: Vec<FdbEntry>) {
-        if self.bridges.replace(list) {
+    /// Takes over the stations that bridges have now; `beyond` are those that are not in the list
+    /// because it would be too long.
+    pub fn set_stations(&mut self, list: Vec<FdbEntry>, beyond: u64) {
+        if self.bridges.replace(list, beyond) {
             self.version = self.version.wrapping_add(1);
         }
     }
@@ -242,9 +243,9 @@ impl Topology {
         self.links.indexed(index)
     }
 
-    /// Entries that were not kept because a table was full.
-    pub fn left_out(&self) -> u64 {
-        self.neighbours.left_out + self.bridges.left_out
+    /// Neighbours, and stations behind bridges, for which there was no room at the last reading.
+    pub fn left_out(&self) -> (u64, u64) {
+        (self.neighbours.left_out, self.bridges.left_out)
     }
 }
 

@@ -22,7 +22,7 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
     by_address: BTreeMap<IpAddr, Known>,
-    /// Neighbours left out because the table was full.
+    /// Neighbours of the last list that were left out because the table was full.
     pub(super) left_out: u64,
 }
 
@@ -30,6 +30,7 @@ impl Neighbours {
     /// True when an address is known that was not, or not there.
     pub(super) fn replace(&mut self, list: Vec<Neighbour>) -> bool {
         self.by_address.values_mut().for_each(|known| known.lost = true);
+        self.left_out = 0;
         let mut moved = false;
         for neighbour in list {
             moved |= self.learn(neighbour);
@@ -91,6 +92,7 @@ mod tests {
         assert!(table.replace(all(0).chain(all(9_999).take(1)).collect()));
         assert_eq!(table.left_out, 1);
         assert!(table.replace(all(5).collect()));
+        assert_eq!(table.left_out, 0, "of the last list");
         assert_eq!(table.get(neighbour(4, 1).address), None);
         assert_eq!(table.by_address.len(), NEIGHBOURS_MAX);
     }

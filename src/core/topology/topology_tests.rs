@@ -53,7 +53,7 @@ pub fn router() -> Topology {
     ]);
     topology.set_neighbours(vec![neighbour("192.168.1.2", MAC), neighbour("fd00:1::2", MAC)]);
     let station = FdbEntry { port: LAN1, bridge: Some(BR_LAN), mac: MAC, vlan: None, own: false };
-    topology.set_stations(vec![station]);
+    topology.set_stations(vec![station], 0);
     topology
 }
 
@@ -162,7 +162,7 @@ fn only_what_moves_a_flow_makes_a_new_version() {
     let mut topology = router();
     let version = topology.version();
     topology.set_neighbours(vec![neighbour("192.168.1.2", MAC)]);
-    topology.set_stations(Vec::new());
+    topology.set_stations(Vec::new(), 0);
     topology.address(AddressEvent::New(own(BR_LAN, "192.168.1.1", 24)));
     assert_eq!(topology.version(), version);
     topology.set_neighbours(vec![neighbour("192.168.1.2", Mac::new([2, 0, 0, 0, 0, 2]))]);

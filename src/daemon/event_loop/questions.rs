@@ -112,7 +112,8 @@ impl Daemon {
                 let closing = self.known_flows(listed).map(|flows| flows.closing(now));
                 let polling = self.flows.as_ref().map(FlowPoll::polling);
                 let status = self.control.status(counts, now);
-                Ok(status::encode(&Status { closing, polling, ..status }))
+                let left_out = answers::left_out(status.left_out, self.flows.as_ref(), &self.names);
+                Ok(status::encode(&Status { closing, polling, left_out, ..status }))
             }
             Question::Devices(query) => {
                 let flows = self.known_flows(listed);

@@ -13,6 +13,8 @@ pub mod lookup;
 pub mod mac;
 pub mod neighbour;
 
+use std::cell::Cell;
+
 use super::message::Message;
 use super::socket::Socket;
 use super::Error;
@@ -106,21 +108,29 @@ pub fn neighbours(socket: &mut Socket) -> Result<Vec<Neighbour>, Error> {
 }
 
 /// Lists the forwarding tables of all bridges and ports. `most` bounds the list, since a station
-/// can fill a bridge's table with invented addresses; what the kernel gives beyond it is left out.
+/// can fill a bridge's table with invented addresses; what the kernel gives beyond it is counted.
 ///
 /// # Errors
 /// A refusal, a time-out or a malformed answer.
-pub fn fdb(socket: &mut Socket, most: usize) -> Result<Vec<FdbEntry>, Error> {
+pub fn fdb(socket: &mut Socket, most: usize) -> Result<(Vec<FdbEntry>, u64), Error> {
     let fill = |writer: &mut _| neighbour::write_dump(writer, AF_BRIDGE);
     let get = neighbour::RTM_GETNEIGH;
-    socket.dump("list forwarding tables", get, fill, |list, message| {
-        if list.len() < most {
-            if let Some(Event::Neighbour(NeighbourEvent::FdbNew(entry))) = parse(message)? {
+    let beyond = Cell::new(0);
+    let list = socket.dump("list forwarding tables", get, fill, |list, message| {
+        if list.is_empty() {
+            // A list that was interrupted begins again.
+            beyond.set(0);
+        }
+        match parse(message)? {
+            Some(Event::Neighbour(NeighbourEvent::FdbNew(entry))) if list.len() < most => {
                 list.push(entry);
             }
+            Some(Event::Neighbour(NeighbourEvent::FdbNew(_))) => beyond.set(beyond.get() + 1),
+            _ => (),
         }
         Ok(())
-    })
+    })?;
+    Ok((list, beyond.get()))
 }
 
 /// Asks the kernel which way a packet goes.
