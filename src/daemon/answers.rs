@@ -35,39 +35,35 @@ pub struct Answers<'a> {
     control: &'a Control,
     flows: &'a FlowPoll,
     names: &'a LeaseFiles,
-    policies: Vec<Policy>,
     now: Instant,
 }
 
 type Answer = Result<BlobMsgTable, StatusCode>;
 
 impl<'a> Answers<'a> {
-    /// Answers as of `now`. IPsec policies are read at once.
+    /// Answers as of `now`.
     pub fn new(
         control: &'a Control,
         flows: &'a FlowPoll,
         names: &'a LeaseFiles,
         now: Instant,
     ) -> Answers<'a> {
-        let policies = xfrm::policies(POLICIES_MAX).unwrap_or_else(|error| {
-            debug!("{error}");
-            Vec::new()
-        });
-        Answers { control, flows, names, policies, now }
+        Answers { control, flows, names, now }
     }
 
     fn all(&self) -> impl Iterator<Item = Flow> + use<'_> {
         self.flows.table().flows(self.flows.now_ms(self.now))
     }
 
-    fn knowledge(&self) -> Knowledge<'_> {
+    /// `policies` are empty for answers that give no reasons.
+    fn knowledge<'k>(&'k self, policies: &'k [Policy]) -> Knowledge<'k> {
         let ledger = self.flows.table().ledger();
-        Knowledge { control: self.control, ledger, policies: &self.policies, now: self.now }
+        Knowledge { control: self.control, ledger, policies, now: self.now }
     }
 
     /// The flows that somebody means.
     pub fn selected(&self, selection: &Selection) -> Vec<Flow> {
-        let (ledger, facts) = (self.flows.table().ledger(), self.knowledge());
+        let (ledger, facts) = (self.flows.table().ledger(), self.knowledge(&[]));
         selection.of(self.all(), ledger, self.names, &facts).collect()
     }
 
@@ -78,7 +74,8 @@ impl<'a> Answers<'a> {
 
     /// The answer of `flows`.
     pub fn flows(&self, query: &FlowQuery) -> Answer {
-        let (ledger, facts) = (self.flows.table().ledger(), self.knowledge());
+        let policies = policies();
+        let (ledger, facts) = (self.flows.table().ledger(), self.knowledge(&policies));
         let selected = query.selection.of(self.all(), ledger, self.names, &facts);
         let page = page(selected, query.order, query.limit, query.after);
         Ok(flows::encode(&FlowPage::of(page, ledger, self.names, &facts), query.order))
@@ -104,7 +101,8 @@ impl<'a> Answers<'a> {
 
     /// The answer of `explain`.
     pub fn explain(&self, flow: Flow, matched: usize, evidence: Option<Evidence>) -> Answer {
-        let facts = self.knowledge();
+        let policies = policies();
+        let facts = self.knowledge(&policies);
         let steps = passed(&flow, &facts);
         let mut view = FlowView::of(flow, self.flows.table().ledger(), self.names, &facts);
         // What was seen of this very flow says more than what was seen of all.
@@ -116,6 +114,14 @@ impl<'a> Answers<'a> {
         }
         Ok(explain::encode(&view, matched, &steps, evidence))
     }
+}
+
+/// The kernel's IPsec policies, read anew; those that cannot be read explain nothing.
+fn policies() -> Vec<Policy> {
+    xfrm::policies(POLICIES_MAX).unwrap_or_else(|error| {
+        debug!("{error}");
+        Vec::new()
+    })
 }
 
 /// What found no room, with what only the flows and the names know.
