@@ -347,6 +347,49 @@ fn nobody_waits_for_ever() {
 }
 
 #[test]
+fn orders_leave_the_time_of_a_refused_repair_alone() {
+    let mut world = World::started(Mode::Software);
+    apply(&mut world.kernel, &Command::DeleteTable(Table::inet(TABLE_SOFTWARE)));
+    world.refuse_all = Some(libc::ENOMEM);
+    world.event(Event::EventsLost);
+    world.rest();
+    let fault = |world: &World| world.control.status(None, world.now).detail;
+    let refusal = fault(&world);
+    assert!(refusal.contains("flowtabled"), "{refusal}");
+    let retry = world.control.deadline();
+    for _ in 0..6 {
+        world.refresh();
+        assert_eq!(world.order(evict([1], MINUTE)), Err(OrderError::Failed));
+        assert_eq!((fault(&world), world.control.deadline()), (refusal.clone(), retry));
+    }
+    world.refuse_all = None;
+    world.pass(MINUTE);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    assert!(world.order(evict([1], MINUTE)).is_ok());
+}
+
+#[test]
+fn an_order_that_loses_a_race_takes_no_repair_off_the_count() {
+    let mut world = World::started(Mode::Software);
+    let undo = |world: &mut World| {
+        apply(&mut world.kernel, &Command::DeleteTable(Table::inet(TABLE_SOFTWARE)));
+        world.event(Event::EventsLost);
+        world.rest();
+    };
+    // The start was the first of five.
+    for _ in 0..4 {
+        undo(&mut world);
+        world.refuse_all = Some(libc::ERESTART);
+        world.event(Event::Order(1, bypass([1], MINUTE)));
+        world.refuse_all = None;
+        world.rest();
+    }
+    assert_eq!(world.mode().1, Reason::AsConfigured);
+    undo(&mut world);
+    assert_eq!(world.mode(), (Mode::Classic, Reason::Refused), "a quarrel");
+}
+
+#[test]
 fn orders_that_wait_together_are_done_together() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
