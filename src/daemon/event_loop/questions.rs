@@ -159,12 +159,13 @@ impl Daemon {
     ) -> Result<BlobMsgTable, StatusCode> {
         let about = self.about(listed, now)?;
         let (flow, matched) = about.find(wanted).ok_or(StatusCode::NotFound)?;
-        let evidence = self.watches.evidence(&flow, &self.control, now);
+        let evidence = self.watches.evidence(&flow, &|id| self.control.watched(id, now));
         let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
         if flow.state != FlowState::Classic {
             // Nobody waits for the order: without it the next answer only knows less.
             self.feed(Event::Order(Orders::NOBODY, Order::Watch { id: flow.id }));
-            self.watches.begin(&flow, &self.control, now);
+            let now = Instant::now();
+            self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
         }
         answer
     }
