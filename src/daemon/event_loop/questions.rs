@@ -47,7 +47,8 @@ impl Daemon {
         }
         let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
         let flows = self.known_flows(current);
-        let present = self.control.present(flows.map(|flows| flows.table().counts()));
+        let counts = flows.map(|flows| flows.table().counts());
+        let present = self.control.present(counts, self.notices.mode());
         for change in self.notices.changes(present) {
             let (name, data) = notice::encode(&change);
             if self.bus.notify(name, &data) {
