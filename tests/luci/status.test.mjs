@@ -86,7 +86,7 @@ test('the fastest flows are shown with the reason of those on the classic path',
 		[ 'hardware', 'tcp', '192.168.1.100:49152', '203.0.113.2:443', 'laptop', '4.3 GB/s',
 			'it is marked as offloaded, yet takes the classic path '
 				+ '(as did 120 of 900 packets of flows in hardware)' ],
-		[ 'software', 'udp', '[fd00:1::2]:41159', '[fd00:2::2]:7001', 'laptop', '164.1 KB/s', '' ],
+		[ 'software', 'udp', '[fd00:1::2]:41159', '[fd00:2::2]:7001', 'laptop', '164.1 KB/s', 'none' ],
 		[ 'classic', 'tcp', '192.168.9.2:55168', '203.0.113.2:7004', '192.168.9.2', '0 B/s',
 			'one of its devices is in no flowtable '
 				+ '(guest0: set by a device section of /etc/config/flowtable (guest*))' ],

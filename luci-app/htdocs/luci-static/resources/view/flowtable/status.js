@@ -121,12 +121,13 @@ function badge(path, warn) {
 	}, [ lookup(PATHS, path) || path ]);
 }
 
-// One end of a flow, the port in the form that the command line takes.
+// An address, with the port in the form that the command line takes. Two of IPv6 side by side are
+// wider than the page unless they may be broken anywhere.
 function end(address, port) {
-	if (port == null)
-		return known(address);
+	const long = /:/.test(address);
+	const text = port == null ? known(address) : (long ? '[%s]:%d' : '%s:%d').format(address, port);
 
-	return (/:/.test(address) ? '[%s]:%d' : '%s:%d').format(address, port);
+	return long ? E('span', { 'style': 'overflow-wrap:anywhere' }, [ text ]) : text;
 }
 
 // A sum of which a part is unknown is unknown.
@@ -135,7 +136,8 @@ function sum(values) {
 }
 
 function bytes(value, unit) {
-	return value == null ? UNKNOWN : ('%1000.1m' + unit).format(value);
+	return value == null ? UNKNOWN
+		: E('span', { 'class': 'nowrap' }, [ ('%1000.1m' + unit).format(value) ]);
 }
 
 // LuCI puts the place in its own code behind the message, on a line of its own.
@@ -227,8 +229,8 @@ function renderFastest(reply) {
 			end(flow.destination, flow.destination_port),
 			known(flow.client),
 			bytes(sum([ flow.rate_sent, flow.rate_received ]), 'B/s'),
-			// One that takes the path of its state has none.
-			flow.state != 'classic' && flow.reason == null ? '' : reason(flow, FLOW_REASONS)
+			// An offloaded one needs none.
+			flow.state != 'classic' && flow.reason == null ? _('none') : reason(flow, FLOW_REASONS)
 		])
 	].concat(below(reply, reply.flows, _('The %d fastest of %d flows.'),
 		_('The list of flows cannot be had: %s'))));
@@ -253,7 +255,7 @@ function renderClients(reply) {
 			[ _('Carried'), true ]
 		], reply.hosts, (host) => [
 			known(host.name || host.mac),
-			Array.isArray(host.addresses) ? known(host.addresses[0]) : UNKNOWN,
+			end(Array.isArray(host.addresses) ? host.addresses[0] : null),
 			known(host.port || host.device),
 			badge(host.state),
 			known(total(host, [ 'flows' ])),
