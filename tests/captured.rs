@@ -29,11 +29,12 @@ use flowtabled::netlink::nftables::query::Snapshot;
 use flowtabled::netlink::nftables::{
     Batch, Chain, Command, Counted, Element, Flowtable, Rule, Set, Table,
 };
+use flowtabled::netlink::prefix::Prefix;
 use flowtabled::netlink::route::{
     self, Address, AddressEvent, Event, FdbEntry, Link, LinkEvent, Neighbour, NeighbourEvent,
     Route, RouteKind,
 };
-use flowtabled::netlink::xfrm::{Direction, Policy, Ports, Prefix};
+use flowtabled::netlink::xfrm::{Direction, Policy, Ports};
 
 const CAPTURES: [(&str, &str); 3] = [
     ("6.1", include_str!("captured/6.1.txt")),
@@ -357,7 +358,7 @@ fn lookups_follow_marks_and_rules() {
 
 #[test]
 fn ipsec_policies_tell_whose_packets_they_transform() {
-    let prefix = |text: &str, bits| Prefix { address: text.parse().unwrap(), bits };
+    let prefix = |text: &str, bits| Prefix::new(text.parse().unwrap(), bits);
     let any = Ports { port: 0, mask: 0 };
     let out = Policy {
         source: prefix("10.1.0.0", 16),

@@ -11,12 +11,13 @@ use std::net::IpAddr;
 
 use fixture::namespace::{in_namespace, run};
 use flowtabled::netlink::message::Messages;
+use flowtabled::netlink::prefix::Prefix;
 use flowtabled::netlink::route::{
     self, Address, AddressEvent, Event, FdbEntry, LinkEvent, Lookup, Mac, Neighbour,
     NeighbourEvent, Route, RouteKind, NETLINK_ROUTE,
 };
 use flowtabled::netlink::socket::Socket;
-use flowtabled::netlink::xfrm::{self, Direction, Prefix};
+use flowtabled::netlink::xfrm::{self, Direction};
 
 const STATION: Mac = Mac::new([2, 0, 0, 0, 0, 9]);
 
@@ -250,9 +251,9 @@ fn ipsec_policies_in_the_order_of_the_kernel() {
             run(line);
         }
         let policies = xfrm::policies(10).unwrap();
-        let seen: Vec<_> = policies.iter().map(|p| (p.priority, p.source.bits)).collect();
+        let seen: Vec<_> = policies.iter().map(|p| (p.priority, p.source.length())).collect();
         assert_eq!(seen, [(100, 32), (200, 16), (200, 24), (300, 16)]);
-        assert_eq!(policies[1].source, Prefix { address: ip("10.1.0.0"), bits: 16 });
+        assert_eq!(policies[1].source, Prefix::new(ip("10.1.0.0"), 16));
 
         let decides = |source: &str| {
             let mut of_way = policies.iter().filter(|p| p.direction == Direction::Out);
@@ -281,7 +282,7 @@ fn the_order_of_policies_is_the_kernels() {
         ] {
             run(&format!("ip xfrm policy add {older}"));
             run(&format!("ip xfrm policy add {younger}"));
-            let first = xfrm::policies(10).unwrap()[0].source.bits;
+            let first = xfrm::policies(10).unwrap()[0].source.length();
             assert_eq!(first, if older.contains("/25") { 25 } else { 24 });
             let sent = socket.send_to(b"x", "198.51.100.9:9");
             assert_eq!(sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM)), blocked);

@@ -158,12 +158,16 @@ fn flows(reply: &[u8]) -> String {
         return unknown();
     };
     let count = |key| integer(flows, key).map_or_else(unknown, |n| n.to_string());
-    format!(
+    let mut line = format!(
         "{} hardware, {} software, {} classic",
         count("hardware"),
         count("software"),
         count("classic")
-    )
+    );
+    if integer(flows, "closing").is_some_and(|closing| closing > 0) {
+        line += &format!(" ({} of them closing)", count("closing"));
+    }
+    line
 }
 
 /// The lists in one line, the ends in another, with what went wrong if anything did.
@@ -329,7 +333,7 @@ uptime:     57870d 8h 53m 20s
 requested:  hardware
 effective:  mixed
 reason:     only some devices accept hardware offload (lan3)
-flows:      88 hardware, 340 software, 12 classic
+flows:      88 hardware, 340 software, 12 classic (5 of them closing)
 polling:    every 30s, 1200 lists, the last of 440 flows in 9 ms, 7 ms of them busy
             5000000000 ends told, 1 lists failed, 2 times ends were lost, 3 flows left out, \
 4 ended unseen

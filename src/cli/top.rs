@@ -7,6 +7,7 @@
 //! of flows is another question of `asker`, and another body in `view`.
 
 mod asker;
+mod cells;
 mod choice;
 mod flow_rows;
 mod keys;

@@ -197,18 +197,6 @@ impl Control {
         self.commits
     }
 
-    /// All devices, those that the zones lead to, and the names of those that lead outside.
-    pub fn surroundings(&self) -> (&Links, &[Device], BTreeSet<String>) {
-        let settings = self.settings.as_ref();
-        let uplinks = settings.map(|settings| devices::uplinks(settings, &self.devices));
-        (&self.links, &self.devices, uplinks.unwrap_or_default())
-    }
-
-    /// Files with names of clients.
-    pub fn lease_files(&self) -> &[String] {
-        self.settings.as_ref().map_or(&[], |settings| &settings.lease_files)
-    }
-
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {

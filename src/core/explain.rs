@@ -7,16 +7,12 @@ use std::net::IpAddr;
 use super::flow_reason::FlowReason;
 use super::flows::place::{End, Place};
 use super::flows::{Flow, FlowState};
-use crate::netlink::conntrack::tcp_state::TcpState;
 use crate::netlink::conntrack::tuple::{Tuple, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::xfrm::{Direction, Policy};
 
 /// A classic flow that is ready and has carried nothing for longer than this waits for its next
 /// packet; one that has is a riddle. Longer than the time between two lists for one who looks.
 const SILENT_MS: u32 = 5_000;
-/// On kernels that keep closed connections in the flowtable, a TCP flow that has carried nothing
-/// for so long is taken for one of them; the kernel lets it go after 30 s.
-const CLOSED_MS: u32 = 10_000;
 
 /// A flow that somebody asks about. What is `None` may be anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,8 +60,6 @@ pub trait Facts {
     fn policies(&self) -> &[Policy];
     /// What shows that offloaded flows of this state take the classic path; `None` without evidence.
     fn leaking(&self, state: FlowState) -> Option<String>;
-    /// The kernel keeps closed TCP connections in the flowtable for a while (Linux 6.14).
-    fn keeps_closed(&self) -> bool;
 }
 
 /// The first step that a flow fails, with what belongs to it (may be empty). `None` for one that is
@@ -99,17 +93,6 @@ pub fn passed(flow: &Flow, facts: &dyn Facts) -> Vec<FlowReason> {
         .collect()
 }
 
-/// True while a connection ends: by its TCP state, or where the kernel hides that, by its silence.
-pub fn is_closing(flow: &Flow, facts: &dyn Facts) -> bool {
-    if flow.orig.protocol != IPPROTO_TCP {
-        return false;
-    }
-    match flow.state {
-        FlowState::Classic => flow.tcp_state.is_some_and(ends),
-        _ => facts.keeps_closed() && flow.sent.is_some() && flow.quiet_ms >= CLOSED_MS,
-    }
-}
-
 /// What makes a flow fail a step of the ladder; `None` when it passes.
 fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
     let plain = |failed: bool| failed.then(String::new);
@@ -120,11 +103,11 @@ fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
             let offloaded = matches!(flow.orig.protocol, IPPROTO_TCP | IPPROTO_UDP);
             (!offloaded).then(|| protocol(&flow.orig))
         }
-        FlowReason::NotEstablished => match flow.tcp_state.filter(|state| opens(*state)) {
+        FlowReason::NotEstablished => match flow.tcp_state.filter(|state| state.is_opening()) {
             Some(state) => Some(state.to_string()),
             None => plain(!flow.replied),
         },
-        FlowReason::Closing => flow.tcp_state.filter(|s| ends(*s)).map(|s| s.to_string()),
+        FlowReason::Closing => flow.tcp_state.filter(|s| s.is_closing()).map(|s| s.to_string()),
         FlowReason::NotAssured => plain(!flow.assured),
         FlowReason::Bypassed => {
             facts.bypassed_s(flow.id).map(|seconds| format!("for {seconds} s more"))
@@ -149,21 +132,6 @@ fn protocol(tuple: &Tuple) -> String {
     tuple.protocol_name().map_or_else(|| tuple.protocol.to_string(), str::to_owned)
 }
 
-fn opens(state: TcpState) -> bool {
-    matches!(state, TcpState::None | TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2)
-}
-
-fn ends(state: TcpState) -> bool {
-    matches!(
-        state,
-        TcpState::FinWait
-            | TcpState::CloseWait
-            | TcpState::LastAck
-            | TcpState::TimeWait
-            | TcpState::Close
-    )
-}
-
 /// Packets that have been decrypted make no flow an offloaded one; those of the other direction do,
 /// unless they have been decrypted too. Addresses are those at the forward hook: before the source
 /// and behind the destination is translated.
@@ -184,6 +152,7 @@ mod tests {
     use super::*;
     use crate::core::flows::table::tests::{entry, table_of};
     use crate::netlink::conntrack::status::{IPS_ASSURED, IPS_OFFLOAD, IPS_SEEN_REPLY};
+    use crate::netlink::conntrack::tcp_state::TcpState;
 
     /// Everything stands ready, but for what a test changes.
     #[derive(Default)]
@@ -192,7 +161,6 @@ mod tests {
         uncovered: bool,
         bypassed: bool,
         leaking: bool,
-        keeps_closed: bool,
     }
 
     impl Facts for Ready {
@@ -213,9 +181,6 @@ mod tests {
         }
         fn leaking(&self, _state: FlowState) -> Option<String> {
             self.leaking.then(|| "it leaks".into())
-        }
-        fn keeps_closed(&self) -> bool {
-            self.keeps_closed
         }
     }
 
@@ -295,25 +260,6 @@ mod tests {
         assert!(!wanted("192.168.1.9", None, "").matches(&flow));
         let udp = Wanted { protocol: Some(17), ..Wanted::default() };
         assert!(!udp.matches(&flow));
-    }
-
-    #[test]
-    fn closing_is_told_by_the_state_or_by_silence() {
-        let mut flow = flow();
-        let lasting = Ready { keeps_closed: true, ..Ready::default() };
-        assert!(!is_closing(&flow, &lasting));
-        flow.tcp_state = Some(TcpState::FinWait);
-        assert!(is_closing(&flow, &Ready::default()));
-        flow.tcp_state = None;
-        flow.state = FlowState::Software;
-        flow.quiet_ms = CLOSED_MS;
-        assert!(is_closing(&flow, &lasting));
-        assert!(!is_closing(&flow, &Ready::default()), "there a closed one is classic at once");
-        flow.quiet_ms = CLOSED_MS - 1;
-        assert!(!is_closing(&flow, &lasting));
-        flow.quiet_ms = CLOSED_MS;
-        flow.sent = None;
-        assert!(!is_closing(&flow, &lasting), "silence that nobody counted is none");
     }
 
     #[test]

@@ -20,7 +20,6 @@ mod marks;
 pub mod notices;
 pub mod orders;
 pub mod plan;
-pub mod prefix;
 pub mod reason;
 pub mod report;
 pub mod settings;

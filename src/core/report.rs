@@ -3,13 +3,15 @@
 //!
 //! The state shown is the state read from the kernel, never the state intended.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::control::Control;
-use super::devices::{Coverage, Device};
+use super::devices::{self, Coverage, Device};
 use super::fault::Fault;
 use super::flows::FlowState;
 use super::leaks::Finding;
+use super::links::Links;
 use super::notices::{DeviceNotice, ModeNotice, Present};
 use super::plan::our_tables;
 use super::reason::Reason;
@@ -45,6 +47,7 @@ impl Control {
                 })
                 .collect(),
             flows,
+            closing: None,
             polling: None,
             leaked: self.leaked(),
             bypassed: self.bypassed_count(now),
@@ -86,6 +89,18 @@ impl Control {
     /// The answer of `devices`, by name.
     pub fn device_list(&self) -> Vec<DeviceStatus> {
         self.devices.iter().map(|device| self.device(device)).collect()
+    }
+
+    /// All devices, those that the zones lead to, and the names of those that lead outside.
+    pub fn surroundings(&self) -> (&Links, &[Device], BTreeSet<String>) {
+        let settings = self.settings.as_ref();
+        let uplinks = settings.map(|settings| devices::uplinks(settings, &self.devices));
+        (&self.links, &self.devices, uplinks.unwrap_or_default())
+    }
+
+    /// Files with names of clients.
+    pub fn lease_files(&self) -> &[String] {
+        self.settings.as_ref().map_or(&[], |settings| &settings.lease_files)
     }
 
     /// Why nothing is offloaded, in words; `None` while a flowtable of ours exists.

@@ -24,6 +24,8 @@ pub struct Status {
     pub foreign_flowtables: Vec<String>,
     /// Live flows by state; `None` while conntrack cannot be read.
     pub flows: Option<FlowCounts>,
+    /// How many of them are being closed.
+    pub closing: Option<u32>,
     /// What it costs to know the flows; `None` while conntrack cannot be read.
     pub polling: Option<Polling>,
     /// Packets of offloaded flows that still crossed the forward hook; `None` when unknown.

@@ -123,10 +123,20 @@ impl FlowPoll {
         }
     }
 
+    /// Number of flows that are being closed.
+    pub fn closing(&self, now: Instant) -> u32 {
+        u32::try_from(self.table.closing(self.now_ms(now))).unwrap_or(u32::MAX)
+    }
+
     /// Somebody looks.
     pub fn look(&mut self, now: Instant) {
         self.polling.interval_s = self.interval(now).map(|interval| interval.as_secs() as u32);
         self.looked = Some(now);
+    }
+
+    /// Whether the kernel keeps closed TCP connections in the flowtable for a while.
+    pub fn set_keeps_closed(&mut self, keeps_closed: bool) {
+        self.table.set_keeps_closed(keeps_closed);
     }
 
     /// There is offload to account for, or not, and whether the flowtables count.

@@ -48,8 +48,4 @@ impl Facts for Knowledge<'_> {
     fn leaking(&self, state: FlowState) -> Option<String> {
         self.control.leaking(state)
     }
-
-    fn keeps_closed(&self) -> bool {
-        self.control.keeps_closed()
-    }
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use log::debug;
 
-use crate::core::flows::view::Names;
+use crate::core::flows::names::Names;
 use crate::leases::{Leases, FILE_MAX};
 use crate::netlink::route::Mac;
 

@@ -11,6 +11,7 @@ mod error;
 pub mod ext_ack;
 pub mod message;
 pub mod nftables;
+pub mod prefix;
 pub mod route;
 pub mod socket;
 pub mod xfrm;

@@ -126,7 +126,7 @@ pub(super) fn record(reply: &mut Reply, view: &FlowView) {
     let flow = &view.flow;
     flow_itself(reply, flow);
     reply.count("quiet_s", flow.quiet_ms / 1000);
-    if view.closing {
+    if flow.closing {
         reply.flag("closing", true);
     }
     for (key, devices) in [("ingress", &view.ingress), ("egress", &view.egress)] {

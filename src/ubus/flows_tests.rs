@@ -38,6 +38,7 @@ pub(crate) fn download() -> Flow {
         assured: true,
         replied: true,
         helped: false,
+        closing: false,
         quiet_ms: 0,
         place: Place::UNPLACED,
     }
@@ -63,6 +64,7 @@ pub(crate) fn plain() -> Flow {
         assured: true,
         replied: true,
         helped: false,
+        closing: false,
         quiet_ms: 0,
         place: Place::UNPLACED,
     }
@@ -89,9 +91,8 @@ fn full() -> FlowView {
         client_mac: Some(Mac::new([2, 0, 0, 0, 0, 7])),
         table: Some("flowtabled".into()),
         reason: Some((FlowReason::InNameOnly, "it leaks".into())),
-        closing: true,
         bypassed_s: Some(42),
-        ..FlowView::bare(download())
+        ..FlowView::bare(Flow { closing: true, ..download() })
     }
 }
 

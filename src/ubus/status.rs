@@ -8,7 +8,7 @@
 //! | `requested`, `effective` | string | `classic`, `software`, `mixed`, `hardware` |
 //! | `reason`, `reason_text` | string | why; absent before the first decision |
 //! | `detail` | string | object or kernel's words of the reason; absent when there is none |
-//! | `flows` | table | int32 `classic`, `software`, `hardware`; absent when unknown |
+//! | `flows` | table | int32 `classic`, `software`, `hardware`, and `closing`, those of them that are being closed; absent when unknown |
 //! | `polling` | table | see [`Polling`]: int32 `interval_s`, `lists`, `failed`, `last_ms`, `cpu_ms`, `entries`, `overruns`; int64 `events`, `left_out`, `ended_unseen`; absent when unknown |
 //! | `leaked_packets` | int64 | sum of `leaked`; absent when unknown |
 //! | `leaked` | table | tables `software`, `hardware` with int64 `packets`, `rate` (packets a second) |
@@ -48,6 +48,9 @@ pub fn encode(status: &Status) -> BlobMsgTable {
             r.count("classic", flows.classic);
             r.count("software", flows.software);
             r.count("hardware", flows.hardware);
+            if let Some(closing) = status.closing {
+                r.count("closing", closing);
+            }
         });
     }
     if let Some(polling) = &status.polling {
@@ -145,6 +148,7 @@ pub(crate) mod tests {
             ],
             foreign_flowtables: vec!["inet fw4 ft".into()],
             flows: Some(FlowCounts { classic: 12, software: 340, hardware: 88 }),
+            closing: Some(5),
             polling: Some(Polling {
                 interval_s: Some(30),
                 lists: 1200,
@@ -182,7 +186,7 @@ pub(crate) mod tests {
             format!(r#"{{"version":"{version}","uptime_s":5000000000,"requested":"hardware","#)
                 + r#""effective":"mixed","reason":"some_hardware","#
                 + r#""reason_text":"only some devices accept hardware offload","detail":"lan3","#
-                + r#""flows":{"classic":12,"software":340,"hardware":88},"#
+                + r#""flows":{"classic":12,"software":340,"hardware":88,"closing":5},"#
                 + r#""polling":{"interval_s":30,"lists":1200,"failed":1,"last_ms":9,"#
                 + r#""cpu_ms":7,"entries":440,"events":5000000000,"overruns":2,"#
                 + r#""left_out":3,"ended_unseen":4},"leaked_packets":17,"#

@@ -6,7 +6,7 @@ use ubus::BlobMsgTable;
 use super::keys::Key;
 use crate::core::flows::select::{Cursor, PAGE_MAX};
 use crate::core::flows::FlowState;
-use crate::core::prefix::Prefix;
+use crate::netlink::prefix::Prefix;
 use crate::ubus::flow_filter::{ADDRESS, PORT, PROTOCOL, STATE};
 use crate::ubus::flows::{CURSOR, LIMIT, SORT};
 

@@ -2,7 +2,7 @@
 //! The table of flows of a given width: columns are left out where it is too narrow for them, and
 //! both ends of a connection are shortened in the middle, so that no row is wider.
 
-use super::view::{cut, plain};
+use super::cells::{cut, plain};
 use crate::cli::flows::{row, COLUMNS, HEADING, NUMBERS};
 use crate::cli::text::entries;
 

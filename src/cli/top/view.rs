@@ -5,6 +5,7 @@
 //! entered, what is wrong, or the keys. Whatever comes from the bus becomes printable ASCII, so
 //! that a character is a column and nothing steers the terminal.
 
+use super::cells::{cut, plain};
 use super::choice::{Choice, Entry, Field};
 use super::flow_rows;
 use crate::cli::history;
@@ -171,21 +172,6 @@ fn entered(entry: &Entry, columns: usize) -> String {
     };
     let line = plain(&format!("{label}: {}_", entry.text));
     line.get(line.len().saturating_sub(columns)..).unwrap_or_default().to_owned()
-}
-
-/// `text` as printable ASCII.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
-}
-
-/// ASCII text of at most `columns` characters; two dots at its end tell that there was more.
-pub(super) fn cut(text: &str, columns: usize) -> String {
-    if text.len() <= columns {
-        return text.to_owned();
-    }
-    let dots = columns.min(2);
-    let head = text.get(..columns - dots).unwrap_or_default();
-    format!("{head}{:.<dots$}", "")
 }
 
 #[cfg(test)]

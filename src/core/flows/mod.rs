@@ -12,6 +12,7 @@ pub mod hosts;
 mod index;
 mod keyed_hash;
 pub mod ledger;
+pub mod names;
 pub mod place;
 mod record;
 pub mod select;
@@ -91,6 +92,9 @@ pub struct Flow {
     pub helped: bool,
     /// State of a TCP connection on the classic path.
     pub tcp_state: Option<TcpState>,
+    /// The TCP connection is being closed; on kernels that hide that (Linux 6.14), an offloaded one
+    /// that has been silent for a while is taken for closed.
+    pub closing: bool,
     /// What the original direction has carried; `None` when it is not accounted.
     pub sent: Option<Counters>,
     /// What the reply direction has carried.

@@ -10,7 +10,7 @@ use super::place::Place;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;
-use crate::netlink::conntrack::tuple::{Addresses, Tuple};
+use crate::netlink::conntrack::tuple::{Addresses, Tuple, IPPROTO_TCP};
 
 const V6: u8 = 1;
 const NAT: u8 = 2;
@@ -21,6 +21,10 @@ const ASSURED: u8 = 32;
 const REPLIED: u8 = 64;
 /// A helper or an adjustment of sequence numbers, either of which keeps it off the fast path.
 const HELPED: u8 = 128;
+
+/// On kernels that keep closed connections in the flowtable, a TCP flow that has carried nothing
+/// for so long is taken for one of them; the kernel lets it go after 30 s.
+const CLOSED_MS: u32 = 10_000;
 
 /// No TCP state: another protocol, or offloaded.
 const NO_TCP_STATE: u8 = 15;
@@ -243,8 +247,26 @@ impl Record {
             }
     }
 
+    fn tcp_state(&self) -> Option<TcpState> {
+        Some(self.states >> 4).filter(|number| *number != NO_TCP_STATE).map(TcpState::from)
+    }
+
+    /// It is being closed: by its TCP state, or where the kernel hides that, by its silence.
+    pub(super) fn is_closing(&self, now_ms: u32, keeps_closed: bool) -> bool {
+        match self.tcp_state() {
+            Some(state) => state.is_closing(),
+            None => {
+                self.protocol == IPPROTO_TCP
+                    && keeps_closed
+                    && self.state() != FlowState::Classic
+                    && self.is_accounted()
+                    && now_ms.wrapping_sub(self.active_ms) >= CLOSED_MS
+            }
+        }
+    }
+
     /// The flow as it is shown.
-    pub(super) fn show(&self, sixes: &Sixes, now_ms: u32) -> Option<Flow> {
+    pub(super) fn show(&self, sixes: &Sixes, now_ms: u32, keeps_closed: bool) -> Option<Flow> {
         let (orig, reply) = self.tuples(sixes)?;
         let [sent, received] = self.carried;
         let known = |counters| self.is_accounted().then_some(counters);
@@ -260,9 +282,8 @@ impl Record {
             assured: self.flags & ASSURED != 0,
             replied: self.flags & REPLIED != 0,
             helped: self.flags & HELPED != 0,
-            tcp_state: Some(self.states >> 4)
-                .filter(|number| *number != NO_TCP_STATE)
-                .map(TcpState::from),
+            tcp_state: self.tcp_state(),
+            closing: self.is_closing(now_ms, keeps_closed),
             sent: known(sent),
             received: known(received),
             rate: (self.is_accounted() && self.flags & RATED != 0).then_some((up, down)),

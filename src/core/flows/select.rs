@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::place::End;
 use super::{Flow, FlowState};
-use crate::core::prefix::Prefix;
 use crate::netlink::conntrack::tuple::Tuple;
+use crate::netlink::prefix::Prefix;
 
 /// Longest page: a reply on the bus holds about this many flows in 64 KiB.
 pub const PAGE_MAX: usize = 100;

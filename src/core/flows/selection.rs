@@ -2,9 +2,9 @@
 //! Which flows somebody means, by names that are looked up when the flows are known.
 
 use super::ledger::Ledger;
+use super::names::{hosts_called, Names};
 use super::place::End;
 use super::select::Filter;
-use super::view::{hosts_called, Names};
 use super::{Flow, FlowState};
 use crate::core::explain::Facts;
 

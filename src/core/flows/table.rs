@@ -45,6 +45,8 @@ pub struct FlowTable {
     listed_ms: [u32; 3],
     /// The flowtables count into conntrack.
     counting: bool,
+    /// The kernel keeps closed TCP connections in the flowtable for a while.
+    keeps_closed: bool,
     /// The first list only tells where counters stand: what they hold was carried before.
     baseline: bool,
     counts: FlowCounts,
@@ -73,6 +75,7 @@ impl FlowTable {
             now_ms: 0,
             listed_ms: [0; 3],
             counting: true,
+            keeps_closed: false,
             baseline: true,
             counts: FlowCounts::default(),
             counts_so_far: FlowCounts::default(),
@@ -84,6 +87,11 @@ impl FlowTable {
     /// Whether the flowtables count. Where they do not, what an offloaded flow carries is unknown.
     pub fn set_counting(&mut self, counting: bool) {
         self.counting = counting;
+    }
+
+    /// Whether the kernel keeps closed TCP connections in the flowtable for a while.
+    pub fn set_keeps_closed(&mut self, keeps_closed: bool) {
+        self.keeps_closed = keeps_closed;
     }
 
     /// A list begins. `now_ms` counts from the daemon's start and may wrap.
@@ -185,6 +193,12 @@ impl FlowTable {
         self.counts
     }
 
+    /// Number of the flows kept that are being closed.
+    pub fn closing(&self, now_ms: u32) -> usize {
+        let closing = |record: &&Record| record.is_closing(now_ms, self.keeps_closed);
+        self.records.iter().filter(closing).count()
+    }
+
     /// Number of flows kept.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -207,7 +221,9 @@ impl FlowTable {
 
     /// All flows kept, in no order; times are as of `now_ms`.
     pub fn flows(&self, now_ms: u32) -> impl Iterator<Item = Flow> + '_ {
-        self.records.iter().filter_map(move |record| record.show(&self.sixes, now_ms))
+        self.records
+            .iter()
+            .filter_map(move |record| record.show(&self.sixes, now_ms, self.keeps_closed))
     }
 
     fn insert(&mut self, hash: u64, entry: &Entry, ask: &mut Ask<'_>) {

@@ -305,3 +305,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn closing_is_told_by_the_state_or_by_silence() {
+    use crate::netlink::conntrack::tcp_state::TcpState;
+    let mut table = table_of(&[
+        Entry { tcp_state: Some(TcpState::FinWait), ..entry(1, 0) },
+        Entry { tcp_state: Some(TcpState::Established), ..entry(2, 0) },
+        with(IPS_OFFLOAD, entry(3, 100)),
+        with(IPS_OFFLOAD, six(4, 100)),
+        with(IPS_OFFLOAD, Entry { counters_orig: None, ..entry(5, 0) }),
+    ]);
+    let closing = |table: &FlowTable, now_ms| {
+        let ids = table.flows(now_ms).filter(|flow| flow.closing).map(|flow| flow.id);
+        let ids: Vec<u32> = ids.collect();
+        assert_eq!(table.closing(now_ms), ids.len());
+        ids
+    };
+    assert_eq!(closing(&table, 60_000), [1], "there a closed one is classic at once");
+    table.set_keeps_closed(true);
+    assert_eq!(closing(&table, 10_999), [1], "the first list was at 1000");
+    assert_eq!(closing(&table, 11_000), [1, 3], "not UDP, nor silence that nobody counted");
+    poll(&mut table, 12_000, &[with(IPS_OFFLOAD, entry(3, 300))]);
+    assert_eq!(closing(&table, 12_000), [1], "it lives");
+}

@@ -2,24 +2,18 @@
 //! Flows and clients as they are shown: with names in place of numbers, and reasons.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::hosts::Host;
 use super::ledger::Ledger;
+use super::names::{label, Names};
 use super::place::End;
 use super::select::{Cursor, Order, Page, PAGE_MAX};
 use super::selection::table_of;
 use super::sums::Present;
 use super::{Flow, FlowState};
-use crate::core::explain::{is_closing, why_classic, Facts};
+use crate::core::explain::{why_classic, Facts};
 use crate::core::flow_reason::FlowReason;
 use crate::netlink::route::Mac;
-
-/// Gives clients their names.
-pub trait Names {
-    /// The hostname of the client with these addresses.
-    fn name(&self, mac: Option<Mac>, addresses: &[IpAddr]) -> Option<String>;
-}
 
 /// A flow as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +33,6 @@ pub struct FlowView {
     pub table: Option<String>,
     /// Why it is on the classic path, and what belongs to the reason.
     pub reason: Option<(FlowReason, String)>,
-    /// The connection is being closed.
-    pub closing: bool,
     /// Seconds for which it is kept on the classic path.
     pub bypassed_s: Option<u32>,
 }
@@ -56,7 +48,6 @@ impl FlowView {
             client_mac: None,
             table: None,
             reason: None,
-            closing: false,
             bypassed_s: None,
         }
     }
@@ -76,7 +67,6 @@ impl FlowView {
             client_mac: host.and_then(|host| host.mac),
             table: table_of(&flow, ledger, facts),
             reason: why_classic(&flow, facts),
-            closing: is_closing(&flow, facts),
             bypassed_s: facts.bypassed_s(flow.id),
             flow,
         }
@@ -204,23 +194,4 @@ pub struct HostQuery {
     pub limit: usize,
     /// The page begins behind this; `None` for the first.
     pub after: Option<Cursor>,
-}
-
-/// Numbers of the clients that `text` names: a MAC address, an IP address, or a hostname.
-pub fn hosts_called(text: &str, ledger: &Ledger, names: &dyn Names) -> Vec<u16> {
-    let mac: Option<Mac> = text.parse().ok();
-    let address: Option<IpAddr> = text.parse().ok();
-    let called = |host: &Host| match (mac, address) {
-        (Some(_), _) => host.mac == mac,
-        (None, Some(address)) => host.addresses.contains(&address),
-        (None, None) => names
-            .name(host.mac, &host.addresses)
-            .is_some_and(|name| name.eq_ignore_ascii_case(text)),
-    };
-    ledger.hosts.iter().filter(|(_, host)| called(host)).map(|(number, _)| number).collect()
-}
-
-fn label(host: &Host, names: &dyn Names) -> Option<String> {
-    let name = names.name(host.mac, &host.addresses);
-    name.or_else(|| host.addresses.first().map(ToString::to_string))
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::core::prefix::Prefix;
+use crate::netlink::prefix::Prefix;
 use crate::netlink::route::{Address, AddressEvent};
 
 /// More addresses than any router has; further ones are not known, and their prefixes are found by

@@ -55,6 +55,20 @@ impl TcpState {
     }
 }
 
+impl TcpState {
+    /// The handshake is not complete.
+    pub fn is_opening(self) -> bool {
+        use TcpState::{None, SynRecv, SynSent, SynSent2};
+        matches!(self, None | SynSent | SynRecv | SynSent2)
+    }
+
+    /// A FIN or RST has been seen.
+    pub fn is_closing(self) -> bool {
+        use TcpState::{Close, CloseWait, FinWait, LastAck, TimeWait};
+        matches!(self, FinWait | CloseWait | LastAck | TimeWait | Close)
+    }
+}
+
 impl From<u8> for TcpState {
     #[inline]
     fn from(number: u8) -> TcpState {

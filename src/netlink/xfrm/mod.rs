@@ -9,7 +9,7 @@ pub mod policy;
 use super::socket::Socket;
 use super::Error;
 
-pub use policy::{Direction, Policy, Ports, Prefix};
+pub use policy::{Direction, Policy, Ports};
 
 /// Netlink family of IPsec.
 pub const NETLINK_XFRM: isize = 6;

@@ -7,6 +7,7 @@ use netlink_packet_core::DecodeError;
 
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
+use crate::netlink::prefix::Prefix;
 
 const XFRM_MSG_NEWPOLICY: u16 = 0x13;
 pub(super) const XFRM_MSG_GETPOLICY: u16 = 0x15;
@@ -60,15 +61,6 @@ pub enum Direction {
     Forward,
 }
 
-/// Addresses that begin alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prefix {
-    /// First address.
-    pub address: IpAddr,
-    /// How many bits count; 0 for all addresses of the family.
-    pub bits: u8,
-}
-
 /// Ports that agree in some bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ports {
@@ -104,23 +96,6 @@ pub struct Policy {
     /// The packets are transformed (or dropped while there is no key for it). If not, the policy
     /// exempts its packets from others, or blocks them.
     pub transforms: bool,
-}
-
-impl Prefix {
-    /// Is the address one of these?
-    pub fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                let different = a.to_bits() ^ b.to_bits();
-                different.leading_zeros() >= u32::from(self.bits).min(u32::BITS)
-            }
-            (IpAddr::V6(a), IpAddr::V6(b)) => {
-                let different = a.to_bits() ^ b.to_bits();
-                different.leading_zeros() >= u32::from(self.bits).min(u128::BITS)
-            }
-            _ => false,
-        }
-    }
 }
 
 impl Ports {
@@ -211,7 +186,7 @@ impl Info<'_> {
             AF_INET6 => IpAddr::from(self.array::<16>(address)?),
             _ => return Ok(None),
         };
-        Ok(Some(Prefix { address, bits }))
+        Ok(Some(Prefix::new(address, bits)))
     }
 
     /// Port and mask are in network order, unlike all else here but the addresses.
@@ -300,8 +275,8 @@ mod tests {
             w.bytes(XFRMA_MARK, &mark);
         });
         let expected = Policy {
-            source: Prefix { address: ip("10.1.0.0"), bits: 24 },
-            destination: Prefix { address: ip("10.2.0.0"), bits: 16 },
+            source: Prefix::new(ip("10.1.0.0"), 24),
+            destination: Prefix::new(ip("10.2.0.0"), 16),
             protocol: 6,
             source_port: Ports { port: 0, mask: 0 },
             destination_port: Ports { port: 443, mask: 0xffff },
@@ -352,8 +327,7 @@ mod tests {
 
     #[test]
     fn prefixes_of_every_length() {
-        let contains =
-            |address, bits, other| Prefix { address: ip(address), bits }.contains(ip(other));
+        let contains = |address, bits, other| Prefix::new(ip(address), bits).contains(ip(other));
         assert!(contains("0.0.0.0", 0, "255.255.255.255") && !contains("0.0.0.0", 0, "::"));
         assert!(contains("10.0.0.1", 32, "10.0.0.1") && !contains("10.0.0.1", 32, "10.0.0.0"));
         assert!(contains("fd00::", 8, "fdff::1") && !contains("fd00::", 8, "fe00::"));

@@ -48,16 +48,21 @@ impl Prefix {
         Prefix { address, length }
     }
 
+    /// How many bits the addresses share.
+    pub fn length(self) -> u8 {
+        self.length
+    }
+
     /// True when the address is inside.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(a), IpAddr::V4(b)) => {
                 let differ = u32::from(a) ^ u32::from(b);
-                differ.leading_zeros() >= u32::from(self.length)
+                differ.leading_zeros() >= u32::from(self.length).min(u32::BITS)
             }
             (IpAddr::V6(a), IpAddr::V6(b)) => {
                 let differ = u128::from(a) ^ u128::from(b);
-                differ.leading_zeros() >= u32::from(self.length)
+                differ.leading_zeros() >= u32::from(self.length).min(u128::BITS)
             }
             _ => false,
         }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Answering callers on the bus, and telling subscribers what changes. Most answers wait for a list
+//! of flows, those to orders for a transaction.
+
+use std::time::{Duration, Instant};
+
+use log::warn;
+use ubus::BlobMsgTable;
+
+use super::Daemon;
+use crate::core::control::{Effect, Event};
+use crate::core::explain::Wanted;
+use crate::core::flows::FlowState;
+use crate::core::orders::Order;
+use crate::core::status::Status;
+use crate::daemon::answers::{self, Answers};
+use crate::daemon::flow_poll::FlowPoll;
+use crate::daemon::orders::{Orders, Wish};
+use crate::ubus::flows::FlowQuery;
+use crate::ubus::hosts::HostsQuery;
+use crate::ubus::{history, notice, status, ReplyTo, StatusCode};
+
+/// `status` reads nf_tables again when the last reading is older.
+const SURVEY_FRESH: Duration = Duration::from_secs(1);
+
+/// What waits for a list of flows.
+#[derive(Debug)]
+pub(super) enum Question {
+    Status,
+    Devices(Option<String>),
+    Flows(FlowQuery),
+    Hosts(HostsQuery),
+    Explain(Wanted),
+    History,
+    Order(Wish),
+}
+
+impl Daemon {
+    /// Sends what has changed to those who have subscribed to the object. What the bus does not take
+    /// is tried again when it has taken something.
+    pub(super) fn tell_subscribers(&mut self) {
+        if !self.bus.has_subscribers() {
+            return self.notices.forget();
+        }
+        if !std::mem::take(&mut self.changed) && !self.notices.is_new() {
+            return;
+        }
+        let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
+        let flows = self.known_flows(current);
+        let present = self.control.present(flows.map(|flows| flows.table().counts()));
+        for change in self.notices.changes(present) {
+            let (name, data) = notice::encode(&change);
+            if self.bus.notify(name, &data) {
+                self.notices.told(change);
+            } else {
+                self.changed = true;
+                return;
+            }
+        }
+    }
+
+    /// Answers at once when the flows were listed lately, else when they are.
+    pub(super) fn ask(&mut self, question: Question, reply_to: ReplyTo) {
+        self.refresh();
+        let now = Instant::now();
+        let Some(flows) = &mut self.flows else {
+            return self.answer(&question, reply_to, false);
+        };
+        flows.look(now);
+        // What is done to flows must not miss those that were offloaded since.
+        if flows.is_recent(now) && !matches!(question, Question::Order(_)) {
+            let known = self.flow_error.is_empty();
+            return self.answer(&question, reply_to, known);
+        }
+        match flows.start(&self.control, now) {
+            Ok(()) => self.waiting.push((question, reply_to)),
+            Err(error) => {
+                warn!("{error}");
+                self.answer(&question, reply_to, false);
+            }
+        }
+    }
+
+    /// What a list of flows says beside the counts of what leaked.
+    pub(super) fn judge_leaks(&mut self) {
+        self.refresh();
+        let Some(flows) = &self.flows else { return };
+        let totals = flows.table().ledger().account.totals();
+        let packets = |state| totals.get(state as usize).map_or(0, |carried| carried.packets);
+        let carried = [packets(FlowState::Software), packets(FlowState::Hardware)];
+        self.feed(Event::Carried(carried));
+    }
+
+    /// Has something done to flows; the caller is answered when it is.
+    fn order(&mut self, wish: &Wish, reply_to: ReplyTo, listed: bool) {
+        let about = self.about(listed, Instant::now()).ok();
+        match wish.order(about.as_ref()) {
+            Some((asked, order)) => {
+                let number = self.orders.enter(asked, reply_to);
+                self.feed(Event::Order(number, order));
+            }
+            None => self.bus.reply(reply_to, Err(StatusCode::NoData)),
+        }
+    }
+
+    pub(super) fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
+        let now = Instant::now();
+        let answer = match question {
+            Question::Status => {
+                let counts = self.known_flows(listed).map(|flows| flows.table().counts());
+                let closing = self.known_flows(listed).map(|flows| flows.closing(now));
+                let polling = self.flows.as_ref().map(FlowPoll::polling);
+                let status = self.control.status(counts, now);
+                Ok(status::encode(&Status { closing, polling, ..status }))
+            }
+            Question::Devices(name) => {
+                let flows = self.known_flows(listed);
+                answers::devices(&self.control, flows, name.as_deref(), now)
+            }
+            Question::Flows(query) => self.about(listed, now).and_then(|a| a.flows(query)),
+            Question::Hosts(query) => self.about(listed, now).and_then(|a| a.hosts(query)),
+            Question::Explain(wanted) => self.explain(wanted, listed, now),
+            Question::History => {
+                let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
+                flows.map(|flows| history::of(&flows.table().ledger().account))
+            }
+            Question::Order(wish) => return self.order(wish, reply_to, listed),
+        };
+        self.bus.reply(reply_to, answer);
+    }
+
+    /// Explains a flow, and has an offloaded one watched, so that the next answer knows more.
+    fn explain(
+        &mut self,
+        wanted: &Wanted,
+        listed: bool,
+        now: Instant,
+    ) -> Result<BlobMsgTable, StatusCode> {
+        let about = self.about(listed, now)?;
+        let (flow, matched) = about.find(wanted).ok_or(StatusCode::NotFound)?;
+        let evidence = self.watches.evidence(&flow, &self.control, now);
+        let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
+        if flow.state != FlowState::Classic {
+            // Nobody waits for the order: without it the next answer only knows less.
+            self.feed(Event::Order(Orders::NOBODY, Order::Watch { id: flow.id }));
+            self.watches.begin(&flow, &self.control, now);
+        }
+        answer
+    }
+
+    /// What answers about flows are made from.
+    fn about(&mut self, listed: bool, now: Instant) -> Result<Answers<'_>, StatusCode> {
+        self.names.refresh(self.control.lease_files());
+        let flows = self.known_flows(listed).ok_or(StatusCode::NoData)?;
+        Ok(Answers::new(&self.control, flows, &self.names, now))
+    }
+
+    /// The flows, unless the last list of them failed.
+    fn known_flows(&self, listed: bool) -> Option<&FlowPoll> {
+        self.flows.as_ref().filter(|_| listed)
+    }
+
+    /// Reads nf_tables again, unless that was just done, so that answers are about the present.
+    fn refresh(&mut self) {
+        let now = Instant::now();
+        if self.world.survey_older_than(SURVEY_FRESH, now) {
+            if let Some(Event::Surveyed(result)) = self.world.perform(Effect::Survey, now) {
+                self.feed(Event::Refreshed(result));
+            }
+        }
+    }
+}
