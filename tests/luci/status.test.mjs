@@ -62,6 +62,7 @@ test('flows, tables, devices and the kernel are shown', async () => {
 	assert.equal(fact(page, 'In hardware').text, '88');
 	assert.equal(fact(page, 'In software').text, '340');
 	assert.equal(fact(page, 'On the classic path').text, '12');
+	assert.equal(fact(page, 'Of these, being closed').text, '5');
 	assert.equal(fact(page, 'Kept on the classic path').text, '2');
 	assert.equal(fact(page, 'Packets of offloaded flows seen on the classic path').text, '17');
 	assert.deepEqual(rows(page, 'Tables'), [
@@ -134,7 +135,8 @@ test('what the daemon leaves out becomes a dash', async () => {
 	const page = await show({ status: {}, devices: {}, flows: {}, hosts: {} });
 	const labels = [
 		'Requested', 'In force', 'Reason', 'Configuration warnings', 'Running for', 'Version',
-		'In hardware', 'In software', 'On the classic path', 'Kept on the classic path',
+		'In hardware', 'In software', 'On the classic path', 'Of these, being closed',
+		'Kept on the classic path',
 		'Packets of offloaded flows seen on the classic path', 'Release',
 		'Flowtables for IPv4 and IPv6 in one table', 'Connections can be listed'
 	];

@@ -198,6 +198,7 @@ function renderFlows(status) {
 		[ _('In hardware'), known(flows.hardware) ],
 		[ _('In software'), known(flows.software) ],
 		[ _('On the classic path'), known(flows.classic) ],
+		[ _('Of these, being closed'), known(flows.closing) ],
 		[ _('Kept on the classic path'), known(status.bypassed) ],
 		[ _('Packets of offloaded flows seen on the classic path'), known(status.leaked_packets) ]
 	]) ]);
