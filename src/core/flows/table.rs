@@ -6,7 +6,7 @@
 //! so a flow goes only when two complete lists in a row have missed it, or when the kernel says
 //! that it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::Index;
 use super::keyed_hash::KeyedHash;
@@ -25,6 +25,9 @@ pub const FLOWS_MAX: usize = 65_536;
 const CHUNK: usize = 1024;
 /// Counters that went backwards (somebody zeroed them) keep what they had in a list of this length.
 const BASES_MAX: usize = 256;
+/// Ends told during one list that are remembered until it is complete: a second's worth on a router
+/// that is flooded. A flow that ended beyond it may be counted twice.
+const ENDED_MAX: usize = 16_384;
 
 /// All flows, and what they carried.
 #[derive(Debug)]
@@ -55,8 +58,14 @@ pub struct FlowTable {
     /// Where the next entry of the list is likely to be: the kernel walks its table in the same
     /// order each time. The first goes on along the records, the second behind a stray.
     likely: [u32; 2],
+    /// A list is being made.
+    listing: bool,
+    /// Ids of connections whose end was read meanwhile.
+    ended: BTreeSet<u32>,
     /// Flows that were not kept because the table was full, over all polls.
     pub left_out: u64,
+    /// Flows whose counters were zeroed, and what they had before was not kept.
+    pub resets_forgotten: u64,
 }
 
 impl FlowTable {
@@ -80,7 +89,10 @@ impl FlowTable {
             counts: FlowCounts::default(),
             counts_so_far: FlowCounts::default(),
             likely: [0; 2],
+            listing: false,
+            ended: BTreeSet::new(),
             left_out: 0,
+            resets_forgotten: 0,
         }
     }
 
@@ -103,10 +115,14 @@ impl FlowTable {
         self.counts_so_far = FlowCounts::default();
         self.likely = [0; 2];
         self.replacing = self.ledger.begin();
+        self.listing = true;
     }
 
     /// One entry of the list. Routing is asked where a new flow's ends are when nothing else tells.
     pub fn observe(&mut self, entry: &Entry, ask: &mut Ask<'_>) {
+        if self.ended.contains(&entry.id) {
+            return; // this part of the list was made before the end that we have read
+        }
         match self.find_listed(entry) {
             Ok(position) => {
                 let known = self.records.get(position as usize);
@@ -133,6 +149,8 @@ impl FlowTable {
 
     /// The list ended. An incomplete one lets no flow go.
     pub fn end(&mut self, complete: bool) {
+        self.listing = false;
+        self.ended = BTreeSet::new();
         if complete {
             let missed_twice = |record: &Record| self.poll.wrapping_sub(record.poll) >= 2;
             let mut gone: Vec<u32> = (0u32..)
@@ -169,6 +187,9 @@ impl FlowTable {
             return; // nobody knows how much of it was carried before
         }
         self.now_ms = now_ms;
+        if self.listing && self.ended.len() < ENDED_MAX {
+            self.ended.insert(entry.id);
+        }
         let hash = self.hash(&entry.orig, entry.zone);
         match self.find(hash, &entry.orig, entry.zone) {
             Some(position) if self.id_at(position) == Some(entry.id) => {
@@ -184,6 +205,9 @@ impl FlowTable {
                     [entry.counters_orig, entry.counters_reply].map(Option::unwrap_or_default);
                 self.ledger.credit(place, FlowState::of(entry), grown, self.now_ms);
                 self.ledger.leave(place);
+                if entry.is_assured() {
+                    self.ledger.account.unseen += grown[0].packets + grown[1].packets;
+                }
             }
         }
     }
@@ -254,7 +278,10 @@ impl FlowTable {
     }
 
     fn update(&mut self, position: u32, entry: &Entry, ask: &mut Ask<'_>) {
-        self.carry(position, entry, FlowState::of(entry));
+        let before = self.records.get(position as usize).map(Record::state);
+        let state = FlowState::of(entry);
+        // A flow that has just left the fast path carried what it did on that.
+        self.carry(position, entry, before.map_or(state, |before| before.max(state)));
         let (now_ms, poll) = (self.now_ms, self.poll);
         let mut place = None;
         if let Some(record) = self.records.get_mut(position as usize) {
@@ -263,6 +290,12 @@ impl FlowTable {
         }
         if let Some(before) = place {
             let place = self.ledger.locate(entry, self.now_ms, ask);
+            if before.is_placed() && !place.is_placed() {
+                // Better where it was than nowhere, until there is time to ask.
+                self.ledger.leave(place);
+                self.ledger.place_again();
+                return;
+            }
             self.ledger.leave(before);
             if let Some(record) = self.records.get_mut(position as usize) {
                 record.place = place;
@@ -284,12 +317,18 @@ impl FlowTable {
         let mut now = [orig_base.plus(orig), reply_base.plus(reply)];
         let [sent, received] = record.carried;
         if now[0].bytes < sent.bytes || now[1].bytes < received.bytes {
-            // Somebody zeroed the counters: what was counted before goes on top.
+            // Somebody zeroed the counters: what was counted before goes on top, or is forgotten.
             if self.bases.len() < BASES_MAX {
                 self.bases.insert(record.id, record.carried);
+                now = [sent.plus(orig), received.plus(reply)];
+            } else {
+                self.resets_forgotten += 1;
+                self.bases.remove(&record.id);
+                now = [orig, reply];
+                record.carried = [Counters::default(); 2];
             }
-            now = [sent.plus(orig), received.plus(reply)];
         }
+        let [sent, received] = record.carried;
         let grown = [now[0].since(sent), now[1].since(received)];
         let lists_ago = usize::from(self.poll.wrapping_sub(record.poll));
         let seen_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(self.now_ms);

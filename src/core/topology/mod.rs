@@ -108,6 +108,7 @@ impl Topology {
             .collect();
         if self.links != *links || self.uplinks != uplinks || self.sessions != sessions {
             self.links = links.clone();
+            self.neighbours.retain_devices(|index| links.indexed(index).is_some());
             self.uplinks = uplinks;
             self.sessions = sessions;
             self.changed();
@@ -178,7 +179,7 @@ impl Topology {
         if address.is_multicast() || address.is_unspecified() {
             return Some(Point::Unknown);
         }
-        let neighbour = self.neighbours.get(address).map(|(index, _)| index);
+        let neighbour = self.neighbours.device(address);
         neighbour
             .or_else(|| self.addresses.on_link(address))
             .or_else(|| self.addresses.device_of(translated?))
@@ -210,7 +211,7 @@ impl Topology {
         if self.uplinks.contains(&index) {
             return None;
         }
-        let mac = self.neighbours.get(address).map(|(_, mac)| mac);
+        let mac = self.neighbours.mac(address, index);
         Some(Client { address, mac, answers })
     }
 
