@@ -288,6 +288,8 @@ impl FlowPoll {
         }
         self.subscribed = wanted;
         if !wanted {
+            // What is left of a list under way says nothing about flows that are not followed.
+            self.listing = None;
             self.table.forget();
             self.listed = None;
         }

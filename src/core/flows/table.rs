@@ -172,6 +172,8 @@ impl FlowTable {
     /// Lets all flows go, because no list will be made for a while; totals stay. The next list is
     /// a first one again.
     pub fn forget(&mut self) {
+        self.listing = false;
+        self.ended = BTreeSet::new();
         self.records = Vec::new();
         self.sixes = Sixes::default();
         self.index = Index::new();

@@ -3,10 +3,10 @@
 
 use super::*;
 use crate::core::topology::Answer;
-use crate::netlink::route::Lookup;
 use crate::netlink::conntrack::status::{
     IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY, IPS_SRC_NAT,
 };
+use crate::netlink::route::Lookup;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
