@@ -46,9 +46,11 @@ pub enum Point {
 pub enum Answer {
     /// It is behind this device.
     Behind(u32),
-    /// There is no way to it, or none that has a device.
+    /// It is this router: any address can be routed to itself, as transparent proxies do.
+    Router,
+    /// There is no way to it, or none to one station behind a device.
     Nowhere,
-    /// It has not been asked; the flow is to be placed later.
+    /// It has not been asked, or did not answer; the flow is to be placed later.
     NotAsked,
 }
 
@@ -201,6 +203,7 @@ impl Topology {
         };
         match self.routes.find(&lookup, ask) {
             Answer::Behind(index) => Point::Behind(index),
+            Answer::Router => Point::Router,
             Answer::Nowhere => Point::Unknown,
             Answer::NotAsked => Point::NotAsked,
         }
