@@ -179,6 +179,9 @@ impl FlowPoll {
         }
         self.follow(now)?;
         self.around.refresh(control, self.table.topology_mut());
+        // Ends told before the list are none of connections that it names. What was lost is seen by
+        // the next reading of them.
+        let _ = self.on_ends(now);
         // The rest of a list that was given up: while it lasts the kernel starts no other.
         self.lists.discard_stale();
         self.held = false;
