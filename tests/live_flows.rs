@@ -184,7 +184,6 @@ fn the_poll_period_follows_the_need() {
         assert_eq!(flows.deadline(at(20)), Some(at(12)), "due already");
         list_at(&mut flows, at(20));
         assert_eq!(flows.deadline(at(34)), Some(at(22)));
-        assert!(flows.is_fresh(at(20)) && !flows.is_fresh(at(21)));
         assert!(flows.is_recent(at(22)) && !flows.is_recent(at(23)));
         flows.look(at(21));
         assert_eq!(flows.polling().interval_s, Some(2));
@@ -192,7 +191,6 @@ fn the_poll_period_follows_the_need() {
 
         flows.set_offloading(false, true, at(36)).unwrap();
         assert_eq!(flows.deadline(at(36)), None);
-        assert!(!flows.is_fresh(at(20)), "what is not followed is not shown");
         flows.look(at(50));
         assert_eq!(flows.polling().interval_s, None);
         assert_eq!(flows.deadline(at(50)), Some(at(50)));

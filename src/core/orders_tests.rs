@@ -6,10 +6,15 @@ use log::Level;
 use super::*;
 use crate::core::control::tests::{apply, settings, World};
 use crate::core::control::Event;
+use crate::core::flows::place::Place;
+use crate::core::flows::table::tests::{entry, table_of};
 use crate::core::plan::{leak_key, SET_LEAKED, SET_WATCHED};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Settings};
 use crate::core::status::Leak;
+use crate::netlink::conntrack::entry::Entry;
+use crate::netlink::conntrack::status::IPS_OFFLOAD;
+use crate::netlink::conntrack::tuple::Tuple;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{Batch, Element, Table};
 use crate::netlink::{Error, Refusal};
@@ -18,12 +23,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn bypass(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
     let ids = ids.into_iter().collect();
-    Order::Bypass { ids, duration, software: false, hardware: false }
+    Order::Bypass { ids, duration, software: false, hardware: false, unsettled: Vec::new() }
 }
 
 fn evict(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
     let ids = ids.into_iter().collect();
-    Order::Bypass { ids, duration, software: true, hardware: false }
+    Order::Bypass { ids, duration, software: true, hardware: false, unsettled: Vec::new() }
 }
 
 impl World {
@@ -127,6 +132,44 @@ fn without_offloaded_flows_no_table_is_replaced() {
 }
 
 #[test]
+fn a_flow_that_may_be_offloaded_since_the_list_is_handed_back() {
+    let mut world = World::started(Mode::Software);
+    let classic = |id, duration| {
+        let flows: Vec<Flow> = table_of(&[entry(id, 100)]).flows(0).collect();
+        Order::bypass(&flows, duration)
+    };
+    let handed_back = Done { bypassed: 1, released: 0, handed_back: true };
+    let kept = Done { handed_back: false, ..handed_back };
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(handed_back));
+    assert_eq!(world.commits[1][0], "delete table inet flowtabled");
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(kept), "the set holds it");
+    world.expire(MINUTE - HOLDS);
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(handed_back), "not for long enough");
+    world.order(Order::Release { ids: None }).unwrap();
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(handed_back), "not any more");
+    let commits = world.commits.len();
+    assert_eq!(world.order(classic(2, Duration::ZERO)), Ok(Done::default()));
+    assert_eq!(world.commits.len(), commits, "it may be offloaded anyway");
+}
+
+#[test]
+fn what_is_never_offloaded_costs_the_others_nothing() {
+    let flow = |entry: Entry| table_of(&[entry]).flows(0).next().unwrap();
+    let unsettled = |flow: Flow| match Order::bypass(&[flow], MINUTE) {
+        Order::Bypass { unsettled, .. } => !unsettled.is_empty(),
+        other => panic!("{other:?}"),
+    };
+    let one = || entry(1, 100);
+    let sctp = Tuple { protocol: 132, ..one().orig };
+    assert!(unsettled(flow(one())) && unsettled(flow(Entry { status: 0, ..one() })));
+    assert!(!unsettled(flow(Entry { orig: sctp, ..one() })));
+    assert!(!unsettled(flow(Entry { has_helper: true, ..one() })));
+    assert!(!unsettled(flow(Entry { status: IPS_OFFLOAD, ..one() })), "it is offloaded already");
+    let local = Place::new(End::Attached(1), End::Router, None);
+    assert!(!unsettled(Flow { place: local, ..flow(one()) }));
+}
+
+#[test]
 fn zero_seconds_only_hand_back() {
     let mut world = World::started(Mode::Software);
     let done = Done { handed_back: true, ..Done::default() };
@@ -174,14 +217,23 @@ fn only_the_tables_that_hold_the_flows_are_replaced() {
         lines.filter(|line| line.starts_with("delete")).cloned().collect::<Vec<_>>()
     };
     let mut world = mixed();
-    let hardware = true;
-    let order = Order::Bypass { ids: vec![1], duration: MINUTE, software: false, hardware };
-    world.order(order).unwrap();
+    let in_hardware = |unsettled| Order::Bypass {
+        ids: vec![1],
+        duration: MINUTE,
+        software: false,
+        hardware: true,
+        unsettled,
+    };
+    world.order(in_hardware(Vec::new())).unwrap();
     assert_eq!(deleted(&world), ["delete table inet flowtabled_hw"]);
     assert_eq!([TABLE_HARDWARE, TABLE_SOFTWARE].map(|table| world.kept(table)), [[1], [1]]);
     world.order(evict([2], MINUTE)).unwrap();
     assert_eq!(deleted(&world).len(), 2);
     assert_eq!([TABLE_HARDWARE, TABLE_SOFTWARE].map(|t| world.kept(t)), [[1, 2], [1, 2]]);
+    world.order(in_hardware(vec![2])).unwrap();
+    assert_eq!(deleted(&world), ["delete table inet flowtabled_hw"], "2 cannot have left");
+    world.order(in_hardware(vec![3])).unwrap();
+    assert_eq!(deleted(&world).len(), 2);
 }
 
 #[test]

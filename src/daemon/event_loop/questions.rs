@@ -67,15 +67,36 @@ impl Daemon {
             return self.answer(&question, reply_to, false);
         };
         flows.look(now);
-        // What is done to flows must not miss those that were offloaded since.
-        if flows.is_recent(now) && !matches!(question, Question::Order(_)) {
+        if matches!(question, Question::Order(_)) {
+            // What is done to flows must not miss those in a part of the list that has passed.
+            self.late.push((question, reply_to));
+            if !flows.is_listing() {
+                self.list_for_late();
+            }
+            return;
+        }
+        if flows.is_recent(now) {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }
-        match flows.start(&self.control, now) {
-            Ok(()) => self.waiting.push((question, reply_to)),
-            Err(error) => {
-                warn!("{error}");
+        self.waiting.push((question, reply_to));
+        self.list();
+    }
+
+    /// Starts the list that callers wait for who came while another one was under way.
+    pub(super) fn list_for_late(&mut self) {
+        if !self.late.is_empty() {
+            self.waiting.append(&mut self.late);
+            self.list();
+        }
+    }
+
+    /// Starts a list for those who wait, unless one is under way.
+    fn list(&mut self) {
+        let Some(flows) = &mut self.flows else { return };
+        if let Err(error) = flows.start(&self.control, Instant::now()) {
+            warn!("{error}");
+            for (question, reply_to) in std::mem::take(&mut self.waiting) {
                 self.answer(&question, reply_to, false);
             }
         }
