@@ -23,6 +23,9 @@ use crate::netlink::conntrack::tuple::Tuple;
 pub const FLOWS_MAX: usize = 65_536;
 /// The table grows by so many records, instead of doubling: memory follows the number of flows.
 const CHUNK: usize = 1024;
+/// Places that a list goes on from. Flows that are as old as each other stand in the order of the
+/// list; those that came since stand behind them, and some in the places of those that ended.
+const STREAMS: usize = 3;
 /// Counters that went backwards (somebody zeroed them) keep what they had in a list of this length.
 const BASES_MAX: usize = 256;
 /// Ends told during one list that are remembered until it is complete: a second's worth on a router
@@ -56,8 +59,8 @@ pub struct FlowTable {
     /// Those of the list under way.
     counts_so_far: FlowCounts,
     /// Where the next entry of the list is likely to be: the kernel walks its table in the same
-    /// order each time. The first goes on along the records, the second behind a stray.
-    likely: [u32; 2],
+    /// order each time. Behind the latest entry comes first.
+    likely: [u32; STREAMS],
     /// A list is being made.
     listing: bool,
     /// Ids of connections whose end was read meanwhile.
@@ -88,7 +91,7 @@ impl FlowTable {
             baseline: true,
             counts: FlowCounts::default(),
             counts_so_far: FlowCounts::default(),
-            likely: [0; 2],
+            likely: [0; STREAMS],
             listing: false,
             ended: BTreeSet::new(),
             left_out: 0,
@@ -113,7 +116,7 @@ impl FlowTable {
         let [last, before, _] = self.listed_ms;
         self.listed_ms = [now_ms, last, before];
         self.counts_so_far = FlowCounts::default();
-        self.likely = [0; 2];
+        self.likely = [0; STREAMS];
         self.replacing = self.ledger.begin();
         self.listing = true;
     }
@@ -386,18 +389,30 @@ impl FlowTable {
 
     /// The position of an entry of the list, or its hash when it is not there.
     fn find_listed(&mut self, entry: &Entry) -> Result<u32, u64> {
-        for likely in self.likely {
-            let record = self.records.get(likely as usize);
-            if record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes)) {
-                self.likely = [likely + 1; 2];
-                return Ok(likely);
+        for stream in 0..STREAMS {
+            let Some(likely) = self.likely.get(stream).copied() else { break };
+            // The next one may have taken the place of a flow that ended.
+            for position in [likely, likely + 1] {
+                let record = self.records.get(position as usize);
+                if record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes)) {
+                    self.go_on(stream, position);
+                    return Ok(position);
+                }
             }
         }
         let hash = self.hash(&entry.orig, entry.zone);
         let position = self.find(hash, &entry.orig, entry.zone).ok_or(hash)?;
-        let [along, _] = self.likely;
-        self.likely = [along, position + 1];
+        self.go_on(STREAMS - 1, position);
         Ok(position)
+    }
+
+    /// The list has found a position by this stream.
+    fn go_on(&mut self, stream: usize, position: u32) {
+        let Some(used) = self.likely.get_mut(..=stream) else { return };
+        let mut next = position + 1;
+        for likely in used {
+            std::mem::swap(likely, &mut next);
+        }
     }
 
     fn find(&self, hash: u64, orig: &Tuple, zone: u16) -> Option<u32> {
