@@ -178,7 +178,8 @@ impl Topology {
         if self.addresses.is_own(address) || address.is_loopback() {
             return Some(Point::Router);
         }
-        if address.is_multicast() || address.is_unspecified() {
+        let all = address.is_multicast() || self.addresses.is_broadcast(address);
+        if all || address.is_unspecified() {
             return Some(Point::Unknown);
         }
         let neighbour = self.neighbours.device(address);

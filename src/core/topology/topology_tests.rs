@@ -116,6 +116,14 @@ fn what_is_routed_to_the_router_is_there() {
 }
 
 #[test]
+fn who_calls_all_calls_no_client() {
+    let announced = flow("192.168.1.1", "192.168.1.255", "192.168.1.255", "192.168.1.1");
+    let location = router().locate(&announced, &mut never);
+    assert_eq!((location.opener, location.answerer), (Point::Router, Point::Unknown));
+    assert_eq!(location.client, None);
+}
+
+#[test]
 fn routing_is_asked_as_the_packets_would_come() {
     let mut topology = router();
     let mut six = flow("fd00:1::2", "2001:db8::9", "2001:db8::9", "fd00:1::2");
