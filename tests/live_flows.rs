@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use fixture::eventually;
-use fixture::namespace::in_namespace;
+use fixture::namespace::{in_namespace, run};
 use flowtabled::core::control::Control;
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
 use flowtabled::netlink::conntrack::tuple::IPPROTO_UDP;
@@ -62,6 +62,46 @@ fn ends_come_before_the_lists_that_follow_them() {
     });
 }
 
+/// Many ends at once are read in turns, and the list waits for them.
+#[test]
+fn a_list_waits_for_all_the_ends_before_it() {
+    const FLOWS: u16 = 200;
+    const PER_TURN: u64 = 64;
+    in_namespace("a_list_waits_for_all_the_ends_before_it", || {
+        let host = |last| IpAddr::from([192, 168, 1, last]);
+        let tuple = |port| Tuple::new(IPPROTO_UDP, (host(2), 1024 + port), (host(3), 53)).unwrap();
+        let mut conntrack = Conntrack::open().unwrap();
+        let mut flows = FlowPoll::open(Instant::now()).unwrap();
+        flows.look(Instant::now());
+        list(&mut flows);
+        let new = |port| NewEntry::new(tuple(port), 600);
+        conntrack.create_all(&(0..FLOWS).map(new).collect::<Vec<_>>()).unwrap();
+        list(&mut flows);
+        let all: Vec<_> = flows.table().flows(0).map(|flow| (flow.orig, flow.id)).collect();
+        for (orig, id) in &all {
+            conntrack.delete(orig, 0, *id).unwrap();
+        }
+        let (last, _) = all.last().unwrap();
+        conntrack.create(&NewEntry::new(*last, 600)).unwrap();
+
+        let now = Instant::now();
+        flows.start(&Control::new(now), now).unwrap();
+        // The first of them before the list begins.
+        let mut turns = 1;
+        while matches!(flows.on_lists(now), Progress::More) {
+            turns += 1;
+            assert_eq!(flows.polling().events, turns * PER_TURN);
+        }
+        assert_eq!(turns, u64::from(FLOWS) / PER_TURN);
+        let polling = flows.polling();
+        assert_eq!((polling.lists, polling.failed), (3, 0));
+        assert_eq!((polling.events, polling.ended_unseen), (u64::from(FLOWS), 0));
+        // Conntrack may have given the same id again: then the next list shows the live one.
+        list(&mut flows);
+        assert_eq!(flows.table().len(), 1);
+    });
+}
+
 /// The kernel drops what it cannot deliver and says so once.
 #[test]
 fn lost_ends_are_found_out_by_the_next_lists() {
@@ -89,6 +129,31 @@ fn lost_ends_are_found_out_by_the_next_lists() {
         assert!(flows.table().is_empty());
         assert!(polling.ended_unseen > 0);
         assert_eq!(polling.events + polling.ended_unseen, u64::from(FLOWS));
+    });
+}
+
+/// The loop has other things to do while a routing daemon loads its table.
+#[test]
+fn a_flood_of_routes_is_taken_in_turns() {
+    const ROUTES: u32 = 200;
+    const PER_TURN: u32 = 64;
+    in_namespace("a_flood_of_routes_is_taken_in_turns", || {
+        run("ip link set lo up");
+        let mut flows = FlowPoll::open(Instant::now()).unwrap();
+        flows.look(Instant::now());
+        list(&mut flows);
+        while flows.on_changes() {}
+        let batch = std::env::temp_dir().join(format!("flowtabled-routes-{}", std::process::id()));
+        let route =
+            |number| format!("route add 10.9.{}.{}/32 dev lo\n", number / 256, number % 256);
+        std::fs::write(&batch, (0..ROUTES).map(route).collect::<String>()).unwrap();
+        run(&format!("ip -batch {}", batch.display()));
+        std::fs::remove_file(&batch).unwrap();
+        let mut turns = 0;
+        while flows.on_changes() {
+            turns += 1;
+        }
+        assert_eq!(turns, ROUTES / PER_TURN);
     });
 }
 

@@ -10,6 +10,8 @@ mod fixture;
 use std::net::IpAddr;
 
 use fixture::namespace::{in_namespace, run};
+use flowtabled::core::topology::Answer;
+use flowtabled::daemon::surroundings::Surroundings;
 use flowtabled::netlink::message::Messages;
 use flowtabled::netlink::prefix::Prefix;
 use flowtabled::netlink::route::{
@@ -158,6 +160,31 @@ fn the_way_depends_on_mark_sender_and_rules() {
         // About the question, not about the packet.
         let error = route::lookup(&mut socket, &Lookup { input: Some(9999), ..forward(0) });
         assert_eq!(error.unwrap_err().errno(), Some(libc::ENODEV));
+    });
+}
+
+/// As for a transparent proxy, and for an address that all hosts of a prefix answer to.
+#[test]
+fn any_address_can_be_the_routers() {
+    in_namespace("any_address_can_be_the_routers", || {
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        router();
+        run("ip route add local 198.18.0.0/15 dev lo");
+        run("ip rule add fwmark 1 table 100");
+        run("ip route add local default dev lo table 100");
+        let (lan, wan) = (index_of("br-lan"), index_of("wan0"));
+        let mut surroundings = Surroundings::open().unwrap();
+        let from = Some(ip("192.168.1.9"));
+        let to = |text| Lookup { from, to: ip(text), input: Some(lan), mark: 0 };
+        assert_eq!(surroundings.ask(&to("198.18.0.1")), Answer::NotAsked, "no turn, no budget");
+        surroundings.renew_budget();
+        assert_eq!(surroundings.ask(&to("198.18.0.1")), Answer::Router);
+        assert_eq!(surroundings.ask(&Lookup { mark: 1, ..to("203.0.113.9") }), Answer::Router);
+        assert_eq!(surroundings.ask(&to("203.0.113.9")), Answer::Behind(wan));
+        assert_eq!(surroundings.ask(&to("203.0.113.255")), Answer::Nowhere);
+        assert_eq!(surroundings.ask(&to("192.0.2.1")), Answer::Nowhere, "no route");
+        let gone = Lookup { input: Some(9999), ..to("203.0.113.9") };
+        assert_eq!(surroundings.ask(&gone), Answer::Nowhere, "no such device");
     });
 }
 

@@ -201,7 +201,7 @@ impl Daemon {
                     NFTABLES => self.on_nftables(),
                     CONNTRACK => self.on_flow_list(),
                     ENDS => self.on_flow_ends(),
-                    AROUND => self.flows.iter_mut().for_each(FlowPoll::on_changes),
+                    AROUND => self.on_changes_around(),
                     // The bus is served once, below, whether it or its timer is ready.
                     _ => (),
                 }
@@ -357,6 +357,12 @@ impl Daemon {
             Ok(true) => self.unread.push_back(ENDS),
             Ok(false) | Err(Error::Overrun) => (),
             Err(error) => warn!("{error}"),
+        }
+    }
+
+    fn on_changes_around(&mut self) {
+        if self.flows.as_mut().is_some_and(FlowPoll::on_changes) {
+            self.unread.push_back(AROUND);
         }
     }
 

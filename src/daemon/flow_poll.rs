@@ -40,7 +40,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
 /// longer than it takes to walk them.
 const DATAGRAMS_PER_TURN: u32 = 4;
-/// Ends read in one turn; each comes in a small datagram of its own.
+/// Ends read in one turn, and before one part of a list; each comes in a small datagram of its own.
+/// Of short connections there can be thousands a second, and they must not keep the loop.
 const ENDS_PER_TURN: u32 = 64;
 
 /// What a turn of reading led to.
@@ -66,6 +67,8 @@ pub struct FlowPoll {
     started: Instant,
     /// Sequence number and beginning of the list under way.
     listing: Option<(u32, Instant)>,
+    /// A part of the list was received, but not all the ends before it have been read.
+    held: bool,
     listed: Option<Instant>,
     looked: Option<Instant>,
     offloading: bool,
@@ -89,6 +92,7 @@ impl FlowPoll {
             table: FlowTable::new(FLOWS_MAX),
             started,
             listing: None,
+            held: false,
             listed: None,
             looked: None,
             offloading: false,
@@ -173,8 +177,12 @@ impl FlowPoll {
         }
         self.follow(now)?;
         self.around.refresh(control, self.table.topology_mut());
+        // Ends told before the list are none of connections that it names. What was lost is seen by
+        // the next reading of them.
+        let _ = self.on_ends(now);
         // The rest of a list that was given up: while it lasts the kernel starts no other.
         self.lists.discard_stale();
+        self.held = false;
         let sequence = self.lists.next_sequence();
         // The kernel makes the first part of the list within this call.
         let before = cpu_time();
@@ -229,17 +237,21 @@ impl FlowPoll {
     fn read_list(&mut self, now: Instant) -> Progress {
         let now_ms = self.now_ms(now);
         for _ in 0..DATAGRAMS_PER_TURN {
-            let datagram = match self.lists.receive(DOING) {
-                Ok(Some(datagram)) => datagram,
-                Ok(None) => return Progress::Waiting,
-                Err(error) => return Progress::Done(Err(error)),
-            };
+            if !std::mem::take(&mut self.held) {
+                match self.lists.receive(DOING) {
+                    Ok(Some(_)) => (),
+                    Ok(None) => return Progress::Waiting,
+                    Err(error) => return Progress::Done(Err(error)),
+                }
+            }
             let Some((sequence, _)) = self.listing else { continue };
             // The kernel told every end before it made this part of the list. Read after it, the
             // end of a connection would be taken for that of a later one with the same addresses.
-            let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
-            while read_ends(ends, &mut self.table, polling, around, now_ms).unwrap_or(false) {}
-            match read(datagram, sequence, &mut self.table, around) {
+            if self.read_some_ends(now_ms).unwrap_or(false) {
+                self.held = true;
+                return Progress::More;
+            }
+            match read(self.lists.received(), sequence, &mut self.table, &mut self.around) {
                 Ok(true) => return Progress::Done(Ok(())),
                 Ok(false) => (),
                 Err(error) => return Progress::Done(Err(error)),
@@ -253,8 +265,12 @@ impl FlowPoll {
     /// # Errors
     /// Some were lost, and what they carried last with them; the next list finds out which.
     pub fn on_ends(&mut self, now: Instant) -> Result<bool, Error> {
-        let now_ms = self.now_ms(now);
         self.around.renew_budget();
+        self.read_some_ends(self.now_ms(now))
+    }
+
+    /// Reads ends up to the budget; true when it is used up.
+    fn read_some_ends(&mut self, now_ms: u32) -> Result<bool, Error> {
         let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
         for _ in 0..ENDS_PER_TURN {
             if !read_ends(ends, &mut self.table, polling, around, now_ms)? {
@@ -264,9 +280,9 @@ impl FlowPoll {
         Ok(true)
     }
 
-    /// Takes over changes of addresses and routes.
-    pub fn on_changes(&mut self) {
-        self.around.on_changes(self.table.topology_mut());
+    /// Takes over changes of addresses and routes; true when there may be more.
+    pub fn on_changes(&mut self) -> bool {
+        self.around.on_changes(self.table.topology_mut())
     }
 
     fn interval(&self, now: Instant) -> Option<Duration> {
@@ -286,6 +302,8 @@ impl FlowPoll {
         }
         self.subscribed = wanted;
         if !wanted {
+            // What is left of a list under way says nothing about flows that are not followed.
+            self.listing = None;
             self.table.forget();
             self.listed = None;
         }

@@ -2,9 +2,10 @@
 //! Names of clients from the files of the DHCP servers, read again when one has changed and
 //! somebody wants to see names.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::SystemTime;
 
 use log::debug;
@@ -49,10 +50,24 @@ impl Names for LeaseFiles {
     }
 }
 
+/// Reads a plain file, also by a symbolic link. Anybody may make a FIFO in `/tmp`, which would block
+/// for ever, and some devices do something when they are opened to be read.
 fn read(path: &str) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(no_file());
+    }
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    // It may have become another one meanwhile.
+    if !file.metadata()?.is_file() {
+        return Err(no_file());
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_MAX as u64).read_to_end(&mut bytes)?;
+    file.take(FILE_MAX as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn no_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a plain file")
 }
 
 #[cfg(test)]
@@ -61,6 +76,25 @@ mod tests {
 
     fn name(files: &LeaseFiles) -> Option<String> {
         files.name(None, &["192.168.1.2".parse().unwrap()])
+    }
+
+    /// Opened like a file, a FIFO that nobody writes to would block for ever.
+    #[test]
+    fn only_plain_files_are_read() {
+        let folder = std::env::temp_dir().join(format!("flowtabled-fifo-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let made = std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap();
+        assert!(made.success());
+        std::fs::write(path("leases"), "1 02:00:00:00:00:07 192.168.1.2 laptop *\n").unwrap();
+        std::os::unix::fs::symlink(path("leases"), path("link")).unwrap();
+        for name in [path("fifo"), folder.to_str().unwrap().to_owned(), "/dev/null".to_owned()] {
+            assert_eq!(read(&name).unwrap_err().to_string(), "not a plain file", "{name}");
+        }
+        let mut files = LeaseFiles::default();
+        files.refresh(&[path("fifo"), path("link")]);
+        assert_eq!(name(&files).as_deref(), Some("laptop"));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -12,7 +12,7 @@ use log::debug;
 use crate::core::control::Control;
 use crate::core::topology::{Answer, Topology, STATIONS_MAX};
 use crate::netlink::message::Messages;
-use crate::netlink::route::{self, Event, Lookup, NETLINK_ROUTE};
+use crate::netlink::route::{self, Event, Lookup, Route, RouteKind, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 
@@ -32,6 +32,9 @@ const GROUPS: [u32; 7] = [
 /// Questions to routing in one turn of the loop: some ten microseconds each, on a slow router a
 /// tenth of a millisecond. Flows that have to wait are placed by the next list.
 const QUESTIONS_PER_TURN: u32 = 64;
+
+/// Datagrams of changes read in one turn. A full BGP table is a million of them, one for each route.
+const DATAGRAMS_PER_TURN: u32 = 64;
 
 /// The sockets.
 #[derive(Debug)]
@@ -85,19 +88,22 @@ impl Surroundings {
         }
     }
 
-    /// Takes over what has changed. What was lost is read again.
-    pub fn on_changes(&mut self, topology: &mut Topology) {
-        loop {
+    /// Takes over what has changed, up to the turn's budget; true when there may be more. What was
+    /// lost is read again.
+    pub fn on_changes(&mut self, topology: &mut Topology) -> bool {
+        for _ in 0..DATAGRAMS_PER_TURN {
             match self.changes.receive(DOING) {
                 Ok(Some(datagram)) => apply(datagram, topology),
-                Ok(None) => return,
+                Ok(None) => return false,
                 Err(error) => {
                     self.changes.discard_stale();
                     self.tell(&error);
-                    return self.read_addresses(topology);
+                    self.read_addresses(topology);
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// A turn of the loop begins.
@@ -109,13 +115,16 @@ impl Surroundings {
     pub fn ask(&mut self, lookup: &Lookup) -> Answer {
         let Some(budget) = self.budget.checked_sub(1) else { return Answer::NotAsked };
         self.budget = budget;
-        match route::lookup(&mut self.questions, lookup) {
-            Ok(route) => route.output.map_or(Answer::Nowhere, Answer::Behind),
-            Err(error) => {
-                self.tell(&error);
-                Answer::Nowhere
+        let result = route::lookup(&mut self.questions, lookup);
+        let answer = answer(&result);
+        if let Err(error) = result {
+            self.tell(&error);
+            if answer == Answer::NotAsked {
+                // Each further question might take its time to fail as well.
+                self.budget = 0;
             }
         }
+        answer
     }
 
     fn read_addresses(&mut self, topology: &mut Topology) {
@@ -135,6 +144,16 @@ impl Surroundings {
     }
 }
 
+/// A look-up that failed on its way says nothing about the packet: the next list asks again.
+fn answer(result: &Result<Route, Error>) -> Answer {
+    match result {
+        Ok(Route { kind: RouteKind::Unicast, output: Some(index), .. }) => Answer::Behind(*index),
+        Ok(Route { kind: RouteKind::Local, .. }) => Answer::Router,
+        Ok(_) | Err(Error::Refused(_)) => Answer::Nowhere,
+        Err(_) => Answer::NotAsked,
+    }
+}
+
 fn apply(datagram: &[u8], topology: &mut Topology) {
     for message in Messages::new(datagram).flatten() {
         match route::parse(&message) {
@@ -142,5 +161,23 @@ fn apply(datagram: &[u8], topology: &mut Topology) {
             Ok(Some(Event::Routes)) => topology.routes_changed(),
             _ => (),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_kernels_word_is_an_answer() {
+        let route = |kind, output| Ok(Route { kind, output, gateway: None });
+        assert_eq!(answer(&route(RouteKind::Unicast, Some(3))), Answer::Behind(3));
+        assert_eq!(answer(&route(RouteKind::Unicast, None)), Answer::Nowhere);
+        assert_eq!(answer(&route(RouteKind::Local, Some(1))), Answer::Router);
+        for kind in [RouteKind::Broadcast, RouteKind::Multicast, RouteKind::Unreachable] {
+            assert_eq!(answer(&route(kind, Some(3))), Answer::Nowhere);
+        }
+        assert_eq!(answer(&Err(Error::Timeout { doing: DOING })), Answer::NotAsked);
+        assert_eq!(answer(&Err(Error::Overrun)), Answer::NotAsked);
     }
 }

@@ -135,6 +135,11 @@ impl Socket {
         }
     }
 
+    /// The datagram that [`Socket::receive`] gave last; empty when it gave none.
+    pub fn received(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Like [`Socket::receive`], but waits for the answer.
     ///
     /// # Errors

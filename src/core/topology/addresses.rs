@@ -29,10 +29,13 @@ impl Addresses {
         };
         match event {
             AddressEvent::New(address) => {
-                if self.list.contains(&address) || self.list.len() >= ADDRESSES_MAX {
+                if self.list.contains(&address) {
                     return false;
                 }
                 self.list.retain(|known| !same(known, &address));
+                if self.list.len() >= ADDRESSES_MAX {
+                    return false;
+                }
                 self.list.push(address);
                 true
             }
@@ -46,6 +49,19 @@ impl Addresses {
 
     pub(super) fn is_own(&self, address: IpAddr) -> bool {
         self.list.iter().any(|own| own.address == address)
+    }
+
+    /// All stations of a link are called by it, so it is nobody's: the last address of an IPv4
+    /// prefix, which those of two or fewer addresses do not have (RFC 3021).
+    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+        let IpAddr::V4(address) = address else { return false };
+        let calls = |own: &Address| match (own.peer.unwrap_or(own.address), own.prefix) {
+            (IpAddr::V4(near), prefix @ 0..31) => {
+                u32::from(near) | u32::MAX >> prefix == u32::from(address)
+            }
+            _ => false,
+        };
+        address.is_broadcast() || self.list.iter().any(calls)
     }
 
     /// The device that holds this address of the router's.
@@ -102,6 +118,21 @@ mod tests {
     }
 
     #[test]
+    fn a_broadcast_address_is_nobodys() {
+        let mut own = Addresses::default();
+        own.replace(vec![
+            address(2, "192.168.1.1", 24),
+            address(3, "10.0.0.0", 31),
+            address(4, "10.0.0.5", 32),
+            address(5, "fd00::1", 64),
+        ]);
+        let is = |text: &str| own.is_broadcast(text.parse().unwrap());
+        assert!(is("192.168.1.255") && is("255.255.255.255"));
+        assert!(!is("192.168.1.254") && !is("10.0.0.1") && !is("10.0.0.5"));
+        assert!(!is("fd00::ffff:ffff:ffff:ffff"));
+    }
+
+    #[test]
     fn link_local_addresses_are_on_no_link_in_particular() {
         let mut own = Addresses::default();
         own.replace(vec![address(2, "fe80::1", 64), address(2, "169.254.0.1", 16)]);
@@ -117,6 +148,16 @@ mod tests {
         assert!(!own.apply(new(8)));
         assert!(own.apply(new(16)), "the prefix became another one");
         assert_eq!(own.list.len(), 1);
+        let other = |number: u32| Address {
+            address: IpAddr::V4(number.into()),
+            ..address(2, "10.0.0.1", 16)
+        };
+        own.replace((0..ADDRESSES_MAX as u32).map(other).collect());
+        let changed = Address { prefix: 24, ..other(7) };
+        assert!(own.apply(AddressEvent::New(changed)), "there is room for what is there");
+        assert!(!own.apply(new(16)), "but not for more");
+        assert_eq!((own.list.len(), own.list.last()), (ADDRESSES_MAX, Some(&changed)));
+        own.replace(vec![address(2, "10.0.0.1", 16)]);
         let gone = AddressEvent::Gone(address(2, "10.0.0.1", 16));
         assert!(own.apply(gone));
         assert!(!own.apply(gone));

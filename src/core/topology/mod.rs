@@ -46,9 +46,11 @@ pub enum Point {
 pub enum Answer {
     /// It is behind this device.
     Behind(u32),
-    /// There is no way to it, or none that has a device.
+    /// It is this router: any address can be routed to itself, as transparent proxies do.
+    Router,
+    /// There is no way to it, or none to one station behind a device.
     Nowhere,
-    /// It has not been asked; the flow is to be placed later.
+    /// It has not been asked, or did not answer; the flow is to be placed later.
     NotAsked,
 }
 
@@ -108,6 +110,7 @@ impl Topology {
             .collect();
         if self.links != *links || self.uplinks != uplinks || self.sessions != sessions {
             self.links = links.clone();
+            self.neighbours.retain_devices(|index| links.indexed(index).is_some());
             self.uplinks = uplinks;
             self.sessions = sessions;
             self.changed();
@@ -175,10 +178,11 @@ impl Topology {
         if self.addresses.is_own(address) || address.is_loopback() {
             return Some(Point::Router);
         }
-        if address.is_multicast() || address.is_unspecified() {
+        let all = address.is_multicast() || self.addresses.is_broadcast(address);
+        if all || address.is_unspecified() {
             return Some(Point::Unknown);
         }
-        let neighbour = self.neighbours.get(address).map(|(index, _)| index);
+        let neighbour = self.neighbours.device(address);
         neighbour
             .or_else(|| self.addresses.on_link(address))
             .or_else(|| self.addresses.device_of(translated?))
@@ -200,6 +204,7 @@ impl Topology {
         };
         match self.routes.find(&lookup, ask) {
             Answer::Behind(index) => Point::Behind(index),
+            Answer::Router => Point::Router,
             Answer::Nowhere => Point::Unknown,
             Answer::NotAsked => Point::NotAsked,
         }
@@ -210,7 +215,7 @@ impl Topology {
         if self.uplinks.contains(&index) {
             return None;
         }
-        let mac = self.neighbours.get(address).map(|(_, mac)| mac);
+        let mac = self.neighbours.mac(address, index);
         Some(Client { address, mac, answers })
     }
 

@@ -108,6 +108,22 @@ fn the_router_itself_is_no_client() {
 }
 
 #[test]
+fn what_is_routed_to_the_router_is_there() {
+    let proxied = flow("192.168.1.2", "198.51.100.9", "198.51.100.9", "192.168.1.2");
+    let location = router().locate(&proxied, &mut |_| Answer::Router);
+    assert_eq!(location.answerer, Point::Router);
+    assert_eq!(location.client.unwrap().address, address("192.168.1.2"));
+}
+
+#[test]
+fn who_calls_all_calls_no_client() {
+    let announced = flow("192.168.1.1", "192.168.1.255", "192.168.1.255", "192.168.1.1");
+    let location = router().locate(&announced, &mut never);
+    assert_eq!((location.opener, location.answerer), (Point::Router, Point::Unknown));
+    assert_eq!(location.client, None);
+}
+
+#[test]
 fn routing_is_asked_as_the_packets_would_come() {
     let mut topology = router();
     let mut six = flow("fd00:1::2", "2001:db8::9", "2001:db8::9", "fd00:1::2");

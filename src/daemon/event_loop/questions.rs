@@ -108,7 +108,11 @@ impl Daemon {
         self.refresh();
         let Some(flows) = &self.flows else { return };
         let totals = flows.table().ledger().account.totals();
-        let packets = |state| totals.get(state as usize).map_or(0, |carried| carried.packets);
+        // What may have been offloaded counts as if it had been: the doubt is the path's benefit.
+        let unseen = flows.table().ledger().account.unseen;
+        let packets = |state| {
+            totals.get(state as usize).map_or(0, |carried| carried.packets.saturating_add(unseen))
+        };
         let carried = [packets(FlowState::Software), packets(FlowState::Hardware)];
         self.feed(Event::Carried(carried));
     }
