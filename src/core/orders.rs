@@ -140,8 +140,13 @@ struct Changes {
 }
 
 impl Control {
-    /// An order waits for the next survey.
+    /// An order waits for the next survey, or fails while a repair that was refused waits.
     pub(super) fn take_order(&mut self, ticket: u32, order: Order, now: Instant) -> Vec<Effect> {
+        // It cannot go without what was refused, which it must not bring forward either.
+        let refused = |snapshot| self.transaction(snapshot, now).repairs;
+        if self.backs_off(now) && self.snapshot.as_ref().is_some_and(refused) {
+            return vec![Effect::Done(ticket, Err(OrderError::Failed))];
+        }
         self.orders.push(Pending { ticket, order, until: now + PATIENCE });
         vec![Effect::Survey]
     }

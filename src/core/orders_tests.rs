@@ -8,10 +8,11 @@ use crate::core::control::tests::{apply, settings, World};
 use crate::core::control::Event;
 use crate::core::flows::place::Place;
 use crate::core::flows::table::tests::{entry, table_of};
+use crate::core::notices::ModeNotice;
 use crate::core::plan::{leak_key, SET_LEAKED, SET_WATCHED};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Settings};
-use crate::core::status::Leak;
+use crate::core::status::{FlowCounts, Leak};
 use crate::netlink::conntrack::entry::Entry;
 use crate::netlink::conntrack::status::IPS_OFFLOAD;
 use crate::netlink::conntrack::tuple::Tuple;
@@ -347,6 +348,49 @@ fn nobody_waits_for_ever() {
 }
 
 #[test]
+fn orders_leave_the_time_of_a_refused_repair_alone() {
+    let mut world = World::started(Mode::Software);
+    apply(&mut world.kernel, &Command::DeleteTable(Table::inet(TABLE_SOFTWARE)));
+    world.refuse_all = Some(libc::ENOMEM);
+    world.event(Event::EventsLost);
+    world.rest();
+    let fault = |world: &World| world.control.status(None, world.now).detail;
+    let refusal = fault(&world);
+    assert!(refusal.contains("flowtabled"), "{refusal}");
+    let retry = world.control.deadline();
+    for _ in 0..6 {
+        world.refresh();
+        assert_eq!(world.order(evict([1], MINUTE)), Err(OrderError::Failed));
+        assert_eq!((fault(&world), world.control.deadline()), (refusal.clone(), retry));
+    }
+    world.refuse_all = None;
+    world.pass(MINUTE);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    assert!(world.order(evict([1], MINUTE)).is_ok());
+}
+
+#[test]
+fn an_order_that_loses_a_race_takes_no_repair_off_the_count() {
+    let mut world = World::started(Mode::Software);
+    let undo = |world: &mut World| {
+        apply(&mut world.kernel, &Command::DeleteTable(Table::inet(TABLE_SOFTWARE)));
+        world.event(Event::EventsLost);
+        world.rest();
+    };
+    // The start was the first of five.
+    for _ in 0..4 {
+        undo(&mut world);
+        world.refuse_all = Some(libc::ERESTART);
+        world.event(Event::Order(1, bypass([1], MINUTE)));
+        world.refuse_all = None;
+        world.rest();
+    }
+    assert_eq!(world.mode().1, Reason::AsConfigured);
+    undo(&mut world);
+    assert_eq!(world.mode(), (Mode::Classic, Reason::Refused), "a quarrel");
+}
+
+#[test]
 fn orders_that_wait_together_are_done_together() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
@@ -469,6 +513,51 @@ fn leaks_outlive_a_flush_and_cannot_be_judged_without_counts() {
     }
     assert_eq!(world.mode().1, Reason::AsConfigured);
     assert_eq!(world.control.status(None, world.now).reason, Some(Reason::AsConfigured));
+}
+
+#[test]
+fn subscribers_are_told_what_status_says_and_nothing_until_flows_are_counted() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.start(Mode::Hardware);
+    let now = |world: &World, flows, told: Option<&ModeNotice>| {
+        let mode = world.control.present(flows, told).mode;
+        let status = world.control.status(flows, world.now);
+        assert!(flows.is_none() || status.reason == Some(mode.reason));
+        assert!(
+            flows.is_none() || (status.effective, &status.detail) == (mode.effective, &mode.detail)
+        );
+        mode
+    };
+    let counted = |software, hardware| Some(FlowCounts { classic: 0, software, hardware });
+    let unseen = now(&world, counted(5, 0), None);
+    assert_eq!((unseen.effective, unseen.reason), (Mode::Software, Reason::NoHardwareSeen));
+    world.order(Order::Watch { id: 1 }).unwrap();
+    assert_eq!(now(&world, None, Some(&unseen)), unseen);
+    let seen = now(&world, counted(5, 1), Some(&unseen));
+    assert_eq!((seen.effective, seen.reason), (Mode::Hardware, Reason::AsConfigured));
+    assert_eq!(now(&world, None, Some(&seen)), seen);
+
+    // Likewise when they leak.
+    for leaked in [0, 500] {
+        world.now += Duration::from_secs(2);
+        world.leak([leaked, 0]);
+        world.refresh();
+        world.event(Event::Carried([leaked, 0]));
+    }
+    let leaking = now(&world, counted(5, 0), Some(&seen));
+    assert_eq!((leaking.effective, leaking.reason), (Mode::Software, Reason::OffloadedInName));
+    world.order(Order::Watch { id: 2 }).unwrap();
+    assert_eq!(now(&world, None, Some(&leaking)), leaking);
+
+    // What needs no counts is told at once.
+    world.event(Event::Settings(Ok((settings(Mode::Classic), Vec::new()))));
+    world.rest();
+    assert_eq!(now(&world, None, Some(&leaking)).reason, Reason::OffloadOff);
+    let software = ModeNotice { reason: Reason::AsConfigured, ..unseen };
+    world.event(Event::Settings(Ok((settings(Mode::Hardware), Vec::new()))));
+    world.rest();
+    assert_eq!(now(&world, None, Some(&software)).effective, Mode::Hardware);
 }
 
 #[test]

@@ -47,7 +47,8 @@ impl Daemon {
         }
         let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
         let flows = self.known_flows(current);
-        let present = self.control.present(flows.map(|flows| flows.table().counts()));
+        let counts = flows.map(|flows| flows.table().counts());
+        let present = self.control.present(counts, self.notices.mode());
         for change in self.notices.changes(present) {
             let (name, data) = notice::encode(&change);
             if self.bus.notify(name, &data) {
@@ -163,12 +164,13 @@ impl Daemon {
     ) -> Result<BlobMsgTable, StatusCode> {
         let about = self.about(listed, now)?;
         let (flow, matched) = about.find(wanted).ok_or(StatusCode::NotFound)?;
-        let evidence = self.watches.evidence(&flow, &self.control, now);
+        let evidence = self.watches.evidence(&flow, &|id| self.control.watched(id, now));
         let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
         if flow.state != FlowState::Classic {
             // Nobody waits for the order: without it the next answer only knows less.
             self.feed(Event::Order(Orders::NOBODY, Order::Watch { id: flow.id }));
-            self.watches.begin(&flow, &self.control, now);
+            let now = Instant::now();
+            self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
         }
         answer
     }
