@@ -146,6 +146,35 @@ fn it_starts_before_the_bus_and_answers_when_it_comes() {
     });
 }
 
+/// More devices than fit one reply.
+#[test]
+fn many_devices_come_in_pages() {
+    const PORTS: usize = 400;
+    in_namespace("many_devices_come_in_pages", || {
+        let router = Router::start("pages");
+        let ports = |line: fn(usize) -> String| (1..=PORTS).map(line).collect::<String>();
+        let batch = "link add br-lan type bridge\n".to_owned()
+            + &ports(|n| format!("link add port{n} type veth peer name peer{n}\n"))
+            + &ports(|n| format!("link set port{n} master br-lan\n"));
+        fs::write(router.dir.join("batch"), batch).unwrap();
+        run(&format!("ip -batch {}", router.dir.join("batch").display()));
+        fs::write(router.dir.join("network"), NETWORK.replace("lan0", "br-lan")).unwrap();
+        let _broker = Broker::start(&Kind::Rust, &router.socket());
+        eventually("the object appears", || router.command(&["reload"]).status.success());
+
+        let replies = text(&router.command(&["devices", "--json"]).stdout);
+        let pages: Vec<&str> = replies.lines().collect();
+        assert!(pages.len() > 1, "{}", pages.len());
+        let (last, before) = pages.split_last().unwrap();
+        assert!(before.iter().all(|page| page.contains(r#","truncated":true,"total":402}"#)));
+        assert!(!last.contains("truncated"), "{last}");
+        let table = text(&router.command(&["devices"]).stdout);
+        let shown = (1..=PORTS).filter(|n| table.contains(&format!("\nport{n} ")));
+        assert_eq!(shown.count(), PORTS, "{table}");
+        assert_eq!(table.lines().count(), 1 + 2 + PORTS);
+    });
+}
+
 #[test]
 fn a_broken_configuration_is_told_and_the_last_good_one_stays() {
     in_namespace("a_broken_configuration_is_told_and_the_last_good_one_stays", || {

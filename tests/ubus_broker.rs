@@ -34,6 +34,7 @@ use flowtabled::core::status::{DeviceState, DeviceStatus, Status};
 use flowtabled::core::topology::Answer;
 use flowtabled::netlink::conntrack::entry::{Counters, Entry};
 use flowtabled::netlink::conntrack::tuple::Tuple;
+use flowtabled::ubus::devices::DevicesQuery;
 use flowtabled::ubus::flows::FlowQuery;
 use flowtabled::ubus::{
     devices, flows, flush, history, json, methods, reload, status, Bus, Call, Request, StatusCode,
@@ -128,7 +129,7 @@ impl Drop for Daemon {
 fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
     match request {
         Request::Status => Ok(status::encode(&Status { uptime_s: 77, ..Status::default() })),
-        Request::Devices { name } => devices::encode(&some_devices(), None, name.as_deref()),
+        Request::Devices(query) => devices::encode(&some_devices(), None, query),
         Request::Flows(query) => Ok(some_flows(query)),
         Request::Hosts(_) | Request::Explain(_) => Err(StatusCode::NoData),
         Request::History => Ok(history::of(&FlowTable::new(1).ledger().account)),
@@ -139,7 +140,7 @@ fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
     }
 }
 
-/// Enough devices for a reply of some 60 kB.
+/// Enough devices for a reply of some 60 kB, sorted by name.
 fn some_devices() -> Vec<DeviceStatus> {
     let device = |n| DeviceStatus {
         name: format!("lan{n}"),
@@ -152,7 +153,9 @@ fn some_devices() -> Vec<DeviceStatus> {
         detail: String::new(),
         table: Some("flowtabled_sw".into()),
     };
-    (1..=200).map(device).collect()
+    let mut devices: Vec<_> = (1..=200).map(device).collect();
+    devices.sort_by(|one, other| one.name.cmp(&other.name));
+    devices
 }
 
 /// Flows in plenty, of 192.0.2.0/24 to ports 1 to 250.
@@ -226,7 +229,7 @@ fn the_object_is_listed_with_its_types() {
         assert_eq!(
             signature,
             concat!(
-                r#"{"status":{},"devices":{"name":3},"flows":{"state":3,"address":3,"port":5,"#,
+                r#"{"status":{},"devices":{"name":3,"cursor":3},"flows":{"state":3,"address":3,"port":5,"#,
                 r#""protocol":3,"device":3,"host":3,"partition":3,"sort":3,"limit":5,"cursor":3},"#,
                 r#""hosts":{"host":3,"sort":3,"limit":5,"cursor":3},"#,
                 r#""explain":{"source":3,"source_port":5,"destination":3,"#,
@@ -251,7 +254,8 @@ fn methods_answer_and_mistakes_have_codes() {
         let reply = call(path, "status", &empty).unwrap();
         assert_eq!(reply, [answer(&Request::Status).unwrap().contents()]);
         let reply = call(path, "devices", &empty).unwrap();
-        assert_eq!(reply, [answer(&Request::Devices { name: None }).unwrap().contents()]);
+        let all = Request::Devices(DevicesQuery::All);
+        assert_eq!(reply, [answer(&all).unwrap().contents()]);
         let reply = call(path, "devices", &name("lan7")).unwrap();
         let one = json::render(&reply[0]).unwrap();
         assert!(one.starts_with(r#"{"devices":[{"name":"lan7","ifindex":7,"#), "{one}");
@@ -434,6 +438,7 @@ fn the_command_ends_with_the_documented_codes() {
         daemon.wait_registered(true);
         assert_eq!(run("status"), ExitCode::SUCCESS);
         assert_eq!(run("devices lan1 --json"), ExitCode::SUCCESS);
+        assert_eq!(run("devices"), ExitCode::SUCCESS);
         assert_eq!(run("devices lan999"), ExitCode::from(1));
         assert_eq!(run("reload"), ExitCode::SUCCESS);
         assert_eq!(run("flows --port=7 --sort age"), ExitCode::SUCCESS);

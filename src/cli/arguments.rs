@@ -85,6 +85,11 @@ impl MethodCall {
         self.arguments.iter().any(|(name, _)| *name == argument)
     }
 
+    /// True when the method has an argument of this name.
+    pub fn takes(&self, argument: &str) -> bool {
+        self.policy.arguments.iter().any(|known| known.name == argument)
+    }
+
     /// True when the daemon takes the call as it is.
     pub fn is_complete(&self) -> bool {
         let table = self.table(None);

@@ -52,6 +52,14 @@ pub fn next(reply: &[u8]) -> Option<Cursor> {
     Cursor::parse(lookup(reply, NEXT)?.as_str()?)
 }
 
+/// The same, when it is not where the page of this reply began or before: cursors go down, and one
+/// that does not would lead round in a circle.
+pub(super) fn next_behind(reply: &[u8], last: Option<&str>) -> Option<String> {
+    let next = next(reply)?;
+    let last = last.and_then(Cursor::parse);
+    last.is_none_or(|last| next < last).then(|| next.to_string())
+}
+
 /// True when a reply has no flow.
 pub(super) fn is_empty(reply: &[u8]) -> bool {
     entries(reply, "flows").unwrap_or_default().is_empty()

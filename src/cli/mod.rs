@@ -12,6 +12,7 @@
 
 pub mod arguments;
 pub mod client;
+pub mod devices;
 pub mod explain;
 pub mod flows;
 pub mod help;
@@ -30,12 +31,13 @@ use std::time::{Duration, Instant};
 
 use ubus::{blobmsg, BlobMsgTable};
 
-use crate::core::flows::select::{Cursor, PAGE_MAX};
+use crate::core::flows::select::PAGE_MAX;
 use crate::core::orders::BYPASS_MAX;
 use crate::ubus::flows::LIMIT;
 use crate::ubus::{json, status, Method, StatusCode, SOCKETS};
 use arguments::{MethodCall, Value};
 use client::{Client, ClientError};
+use devices::DeviceTable;
 use flows::FlowTable;
 use hosts::HostTable;
 use options::{Action, Options, TopOptions};
@@ -118,6 +120,11 @@ fn ask(options: &Options, call: &MethodCall) -> Result<Exit, ClientError> {
         Method::Hosts => {
             return ask_pages(&mut client, call, options.json, &mut HostTable::default())
         }
+        Method::Devices => {
+            // All of them, as many replies as that takes.
+            let call = MethodCall { all: true, ..call.clone() };
+            return ask_pages(&mut client, &call, options.json, &mut DeviceTable::default());
+        }
         _ => (),
     }
     let name = call.policy.name;
@@ -134,13 +141,12 @@ fn ask(options: &Options, call: &MethodCall) -> Result<Exit, ClientError> {
     }
     Ok(show(&match method {
         Method::Status => text::status(&reply),
-        Method::Devices => text::devices(&reply),
         Method::Explain => explain::explain(&reply),
         Method::History => history::history(&reply),
         Method::Flush => text::flush(&reply),
         Method::Evict => text::evict(&reply),
         Method::Release => text::release(&reply),
-        Method::Flows | Method::Hosts | Method::Reload => String::new(),
+        Method::Devices | Method::Flows | Method::Hosts | Method::Reload => String::new(),
     }))
 }
 
@@ -165,6 +171,11 @@ trait Paged {
     fn page(&mut self, reply: &[u8]) -> String;
     /// The last line.
     fn footer(&self) -> String;
+    /// Where the page behind this reply begins, unless that leads nowhere; `last` is where this one
+    /// began.
+    fn next(&self, reply: &[u8], last: Option<&str>) -> Option<String> {
+        flows::next_behind(reply, last)
+    }
 }
 
 /// Asks for a list and prints each page as it comes: all of it at once may be more than a small
@@ -176,21 +187,19 @@ fn ask_pages(
     table: &mut dyn Paged,
 ) -> Result<Exit, ClientError> {
     let mut call = call.clone();
-    if call.all {
+    if call.all && call.takes(LIMIT) {
         call.arguments.push((LIMIT, Value::Number(PAGE_MAX as i32)));
     }
-    let mut cursor = None;
+    let mut cursor: Option<String> = None;
     loop {
-        let args = call.table(cursor.map(|cursor: Cursor| cursor.to_string()).as_deref());
+        let args = call.table(cursor.as_deref());
         let reply = client.call(call.policy.name, &args)?;
         let text = if json { rendered(&reply)? } else { table.page(&reply) };
         match write(&text) {
             Ok(()) => {}
             Err(error) => return Ok(unwritten(&error)),
         }
-        // Cursors go down; one that does not would lead round in a circle.
-        let next = flows::next(&reply).filter(|next| cursor.is_none_or(|last| *next < last));
-        cursor = next.filter(|_| call.all);
+        cursor = table.next(&reply, cursor.as_deref()).filter(|_| call.all);
         if cursor.is_none() {
             break;
         }

@@ -64,28 +64,6 @@ pub fn release(reply: &[u8]) -> String {
     format!("{flows} flows may leave the classic path\n")
 }
 
-/// The reply of `devices`, a table with a heading.
-pub fn devices(reply: &[u8]) -> String {
-    let heading = ["DEVICE", "STATE", "ZONES", "KIND", "UPPER", "TABLE", "REASON"];
-    let mut rows = vec![heading.map(str::to_owned)];
-    for device in entries(reply, "devices").unwrap_or_default() {
-        rows.push([
-            text(device, "name"),
-            text(device, "state"),
-            joined(device, "zones"),
-            text(device, "kind"),
-            joined(device, "upper"),
-            text(device, "table"),
-            reason(device),
-        ]);
-    }
-    let mut out = aligned(&rows, &mut [0; 7], heading.len(), 2);
-    if let Some(total) = integer(reply, "total") {
-        out.push_str(&format!("({} of {total} devices: too long for one reply)\n", rows.len() - 1));
-    }
-    out
-}
-
 /// Rows as lines whose columns stand below each other, `gap` apart; those from `numbers` on stand
 /// on the right. `widths` are the least widths, and hold those that were used afterwards.
 pub(super) fn aligned<const N: usize>(
@@ -308,7 +286,8 @@ pub(super) fn strings(reply: &[u8], key: &str) -> Option<Vec<String>> {
     Some(list.filter_map(|a| a.as_str().map(printable)).collect())
 }
 
-fn joined(table: &[u8], key: &str) -> String {
+/// The strings of an array, or a dash.
+pub(super) fn joined(table: &[u8], key: &str) -> String {
     strings(table, key).filter(|list| !list.is_empty()).map_or_else(unknown, |list| list.join(","))
 }
 
@@ -317,7 +296,7 @@ mod tests {
     use super::*;
     use crate::core::status::Status;
     use crate::ubus::evict::Evicted;
-    use crate::ubus::{devices as devices_method, status as status_method};
+    use crate::ubus::status as status_method;
     use crate::ubus::{evict as evict_method, release as release_method};
     use proptest::prelude::*;
     use ubus::BlobMsgTable;
@@ -391,41 +370,6 @@ warnings:   none
     }
 
     #[test]
-    fn a_device_table() {
-        let reply = devices_method::encode(&devices_method::tests::two(), None, None).unwrap();
-        assert_eq!(
-            devices(reply.contents()),
-            "\
-DEVICE     STATE     ZONES      KIND  UPPER   TABLE          REASON
-lan1       software  lan,guest  dsa   br-lan  flowtabled_sw  \
-the device does not accept hardware offload (Operation not supported)
-pppoe-wan  off       wan        -     -       -              \
-there is no such device at present
-"
-        );
-        assert_eq!(devices(&[]), "DEVICE  STATE  ZONES  KIND  UPPER  TABLE  REASON\n");
-    }
-
-    #[test]
-    fn a_cut_list_says_so() {
-        let many = vec![devices_method::tests::two().remove(1); 2000];
-        let reply = devices_method::encode(&many, None, None).unwrap();
-        let text = devices(reply.contents());
-        assert!(text.ends_with(" of 2000 devices: too long for one reply)\n"), "{text}");
-    }
-
-    #[test]
-    fn nothing_steers_the_terminal() {
-        let mut device = devices_method::tests::two().remove(0);
-        device.name = "lan\x1b[2J1".into();
-        device.zones = vec!["a\nb".into()];
-        let reply = devices_method::encode(&[device], None, None).unwrap();
-        let text = devices(reply.contents());
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.contains("lan?[2J1") && text.contains("a?b"), "{text}");
-    }
-
-    #[test]
     fn durations() {
         for (seconds, wanted) in
             [(0, "0s"), (59, "59s"), (60, "1m 0s"), (3661, "1h 1m 1s"), (86_400, "1d 0h 0m 0s")]
@@ -451,7 +395,6 @@ there is no such device at present
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = status(&bytes);
-            let _ = devices(&bytes);
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::core::flows::view::{self, FlowPage, FlowView, HostQuery};
 use crate::core::flows::Flow;
 use crate::core::status::FlowCounts;
 use crate::netlink::xfrm::{self, Policy};
+use crate::ubus::devices::DevicesQuery;
 use crate::ubus::explain::Evidence;
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
@@ -89,7 +90,8 @@ impl<'a> Answers<'a> {
         let only = query.host.as_ref().map(|host| hosts_called(host, ledger, self.names));
         let wanted = HostQuery { only, order: query.order, limit: query.limit, after: query.after };
         let now_ms = self.flows.now_ms(self.now);
-        let page = view::hosts(ledger, &by_host(self.all()), self.names, &wanted, now_ms);
+        let page =
+            view::hosts(ledger, &by_host(self.all(), &ledger.hosts), self.names, &wanted, now_ms);
         Ok(hosts::encode(&page, self.control.counted(), now_ms))
     }
 
@@ -120,7 +122,7 @@ impl<'a> Answers<'a> {
 pub fn devices(
     control: &Control,
     flows: Option<&FlowPoll>,
-    name: Option<&str>,
+    query: &DevicesQuery,
     now: Instant,
 ) -> Answer {
     let sums = flows.map(|flows| {
@@ -128,5 +130,5 @@ pub fn devices(
         by_device(table.flows(flows.now_ms(now)), table.ledger())
     });
     let sums = sums.as_ref().map(|sums| (sums, control.counted()));
-    devices::encode(&control.device_list(), sums, name)
+    devices::encode(&control.device_list(), sums, query)
 }

@@ -405,7 +405,7 @@ impl Daemon {
         for Call { request, reply_to } in calls {
             match request {
                 Request::Status => self.ask(Question::Status, reply_to),
-                Request::Devices { name } => self.ask(Question::Devices(name), reply_to),
+                Request::Devices(query) => self.ask(Question::Devices(query), reply_to),
                 Request::Flows(query) => self.ask(Question::Flows(query), reply_to),
                 Request::Hosts(query) => self.ask(Question::Hosts(query), reply_to),
                 Request::Explain(wanted) => self.ask(Question::Explain(wanted), reply_to),

@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Method `devices`: every network device that the daemon considered, its state and the reason.
+//! Method `devices`: every network device that the daemon considered, its state and the reason,
+//! sorted by name.
 //!
 //! The optional argument `name` asks for one device; when there is none of that name the call
 //! fails with "not found". The reply has the array `devices`; each entry has the strings `name`,
 //! `kind` (empty for plain devices), `state` (`off`, `software`, `hardware`), `reason` and
 //! `reason_text`, the string arrays `zones` and `upper`, and where they exist the int32
 //! `ifindex` and the strings `detail` and `table`. While the flows are known, what it carries
-//! follows by state, as [`carried`](super::carried) has it; "sent" is what goes out by it. A list that is too long for one reply ends
-//! early and says `truncated`, with `total` entries in all; the others are had by name.
+//! follows by state, as [`carried`](super::carried) has it; "sent" is what goes out by it.
+//!
+//! A list that is too long for one reply ends early and says `truncated`, with `total` devices in
+//! all, and the string `next`: as argument `cursor` of another call it makes the list go on behind
+//! what was there. Both arguments at once make no sense and fail with "invalid argument".
 
 use std::collections::BTreeMap;
 
 use ubus::{BlobMsgTable, BlobType};
 
 use super::carried::Carried;
-use super::policy::{Argument, Method, Policy};
-use super::reply::Reply;
+use super::flows::{CURSOR, NEXT};
+use super::policy::{Argument, Arguments, Method, Policy};
+use super::reply::{text_size, Reply};
 use super::status_code::StatusCode;
 use crate::core::flows::sums::DeviceSums;
 use crate::core::status::DeviceStatus;
@@ -23,37 +28,83 @@ use crate::core::status::DeviceStatus;
 /// The argument that asks for one device.
 pub const NAME: &str = "name";
 
-/// The method takes one optional string.
+/// The method takes a name or where the list goes on.
 pub const POLICY: Policy = Policy {
     method: Method::Devices,
     name: "devices",
-    arguments: &[Argument { name: NAME, ty: BlobType::String }],
+    arguments: &[
+        Argument { name: NAME, ty: BlobType::String },
+        Argument { name: CURSOR, ty: BlobType::String },
+    ],
 };
 
-/// The reply for all devices, or for the one called `name`.
+/// What a caller wants to see.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DevicesQuery {
+    /// All devices, or as many as fit.
+    #[default]
+    All,
+    /// Those behind this name.
+    Behind(String),
+    /// The device of this name.
+    Named(String),
+}
+
+impl DevicesQuery {
+    /// The query that the arguments make.
+    ///
+    /// # Errors
+    /// The arguments make no sense together.
+    pub fn of(arguments: &Arguments<'_>) -> Result<DevicesQuery, StatusCode> {
+        match (arguments.string(NAME), arguments.string(CURSOR)) {
+            (None, None) => Ok(DevicesQuery::All),
+            (None, Some(name)) => Ok(DevicesQuery::Behind(name.to_owned())),
+            (Some(name), None) => Ok(DevicesQuery::Named(name.to_owned())),
+            (Some(_), Some(_)) => Err(StatusCode::InvalidArgument),
+        }
+    }
+
+    /// Those of the sorted list that are wanted.
+    fn of_list<'d>(&self, devices: &'d [DeviceStatus]) -> Result<&'d [DeviceStatus], StatusCode> {
+        let behind = match self {
+            DevicesQuery::All => 0,
+            DevicesQuery::Behind(last) => devices.partition_point(|d| d.name <= *last),
+            DevicesQuery::Named(name) => {
+                let found = devices.iter().find(|d| d.name == *name);
+                return found.map(std::slice::from_ref).ok_or(StatusCode::NotFound);
+            }
+        };
+        Ok(devices.get(behind..).unwrap_or_default())
+    }
+}
+
+/// The reply about `devices`, which are sorted by name: as many of those asked for as fit.
 ///
 /// `sums` is what devices carry, by name, and `counted` tells for each state whether bytes are known.
 pub fn encode(
     devices: &[DeviceStatus],
     sums: Option<(&BTreeMap<String, DeviceSums>, [bool; 3])>,
-    name: Option<&str>,
+    query: &DevicesQuery,
 ) -> Result<BlobMsgTable, StatusCode> {
-    let wanted = match name {
-        None => devices,
-        Some(name) => {
-            let found = devices.iter().find(|d| d.name == name).ok_or(StatusCode::NotFound)?;
-            std::slice::from_ref(found)
-        }
-    };
+    let wanted = query.of_list(devices)?;
     let mut reply = Reply::new();
     let none = DeviceSums::default();
-    reply.records("devices", wanted, |reply, entry| {
+    let longest = wanted.iter().map(|device| device.name.len()).max().unwrap_or_default();
+    let reserve = text_size(NEXT, longest);
+    let fitted = reply.records_that_fit("devices", wanted, reserve, |reply, entry| {
         device(reply, entry);
         if let Some((sums, counted)) = sums {
             carried(reply, sums.get(&entry.name).unwrap_or(&none), counted);
         }
     });
-    Ok(reply.finish(Some(wanted.len())))
+    if fitted < wanted.len() {
+        // Who does not know about pages must see that this is not all.
+        reply.set_truncated();
+        if let Some(last) = fitted.checked_sub(1).and_then(|last| wanted.get(last)) {
+            reply.text(NEXT, &last.name);
+        }
+    }
+    Ok(reply.finish(Some(devices.len())))
 }
 
 fn device(reply: &mut Reply, device: &DeviceStatus) {
@@ -134,35 +185,85 @@ pub(crate) mod tests {
     #[test]
     fn all_of_them() {
         assert_eq!(
-            json::render(encode(&two(), None, None).unwrap().contents()).unwrap(),
+            json::render(encode(&two(), None, &DevicesQuery::All).unwrap().contents()).unwrap(),
             format!(r#"{{"devices":[{LAN1},{WAN}]}}"#)
         );
     }
 
-    #[test]
-    fn one_of_them_or_none() {
-        assert_eq!(
-            json::render(encode(&two(), None, Some("lan1")).unwrap().contents()).unwrap(),
-            format!(r#"{{"devices":[{LAN1}]}}"#)
-        );
-        assert_eq!(encode(&two(), None, Some("lan")), Err(StatusCode::NotFound));
-        assert_eq!(encode(&two(), None, Some("")), Err(StatusCode::NotFound));
+    fn named(name: &str) -> DevicesQuery {
+        DevicesQuery::Named(name.into())
     }
 
     #[test]
-    fn a_long_list_ends_early_and_says_so() {
+    fn one_of_them_or_none() {
+        let reply = encode(&two(), None, &named("lan1")).unwrap();
+        assert_eq!(json::render(reply.contents()).unwrap(), format!(r#"{{"devices":[{LAN1}]}}"#));
+        assert_eq!(encode(&two(), None, &named("lan")), Err(StatusCode::NotFound));
+        assert_eq!(encode(&two(), None, &named("")), Err(StatusCode::NotFound));
+    }
+
+    #[test]
+    fn the_list_goes_on_behind_a_name() {
+        let behind = |name: &str| {
+            let query = DevicesQuery::Behind(name.into());
+            let reply = encode(&two(), None, &query).unwrap();
+            json::render(reply.contents()).unwrap()
+        };
+        assert_eq!(behind(""), format!(r#"{{"devices":[{LAN1},{WAN}]}}"#));
+        assert_eq!(behind("lan1"), format!(r#"{{"devices":[{WAN}]}}"#));
+        assert_eq!(behind("lan2"), format!(r#"{{"devices":[{WAN}]}}"#), "it went away");
+        assert_eq!(behind("wan"), r#"{"devices":[]}"#);
+    }
+
+    #[test]
+    fn arguments() {
+        let of = |names: &[&str]| {
+            let table = BlobMsgTable::build(|b| {
+                names.iter().for_each(|name| b.put_str(Some(name), "lan1"));
+            });
+            DevicesQuery::of(&Arguments::check(&POLICY, table.contents()).unwrap())
+        };
+        assert_eq!(of(&[]), Ok(DevicesQuery::All));
+        assert_eq!(of(&[NAME]), Ok(named("lan1")));
+        assert_eq!(of(&[CURSOR]), Ok(DevicesQuery::Behind("lan1".into())));
+        assert_eq!(of(&[NAME, CURSOR]), Err(StatusCode::InvalidArgument));
+    }
+
+    /// With sums not half of two hundred devices fit one reply.
+    #[test]
+    fn a_long_list_is_had_in_pages() {
         let mut many = Vec::new();
-        for index in 0..1000 {
+        for index in 100..300 {
             let mut device = two().remove(0);
             device.name = format!("lan{index}");
             many.push(device);
         }
-        let reply = encode(&many, None, None).unwrap();
-        assert!(reply.contents().len() < 64 * 1024);
-        assert_eq!(reply.lookup("truncated").and_then(|a| a.as_bool()), Some(true));
-        assert_eq!(reply.lookup("total").and_then(|a| a.as_i32()), Some(1000));
-        let text = json::render(reply.contents()).unwrap();
-        assert!(text.matches("ifindex").count() > 100);
-        assert_eq!(text.matches("ifindex").count(), text.matches("flowtabled_sw").count());
+        let sums = BTreeMap::new();
+        let (mut query, mut seen, mut pages) = (DevicesQuery::All, Vec::new(), 0);
+        loop {
+            let reply = encode(&many, Some((&sums, [true; 3])), &query).unwrap();
+            assert!(reply.contents().len() < 64 * 1024);
+            let text = json::render(reply.contents()).unwrap();
+            let names = text.split(r#"{"name":""#).skip(1);
+            seen.extend(names.map(|rest| rest.split('"').next().unwrap().to_owned()));
+            pages += 1;
+            let next = reply.lookup(NEXT).and_then(|a| a.as_str()).map(str::to_owned);
+            let truncated = reply.lookup("truncated").and_then(|a| a.as_bool());
+            let total = reply.lookup("total").and_then(|a| a.as_i32());
+            match next {
+                Some(next) => {
+                    assert_eq!((truncated, total), (Some(true), Some(200)));
+                    assert_eq!(Some(&next), seen.last());
+                    query = DevicesQuery::Behind(next);
+                }
+                None => {
+                    assert_eq!((truncated, total), (None, None));
+                    break;
+                }
+            }
+        }
+        let all: Vec<String> = many.into_iter().map(|device| device.name).collect();
+        assert_eq!(seen, all);
+        assert!(pages > 2, "{pages}");
     }
 }

@@ -4,6 +4,7 @@
 use ubus::envelope::{self, UbusAttr};
 use ubus::wire::{Header, ObjId, PeerId};
 
+use super::devices::DevicesQuery;
 use super::evict::Eviction;
 use super::flow_filter;
 use super::flows::FlowQuery;
@@ -20,10 +21,7 @@ pub enum Request {
     /// State of the daemon.
     Status,
     /// State of the devices.
-    Devices {
-        /// Only the device of this name.
-        name: Option<String>,
-    },
+    Devices(DevicesQuery),
     /// A page of the flows.
     Flows(FlowQuery),
     /// A page of the clients.
@@ -107,9 +105,7 @@ impl Request {
     pub fn of(method: Method, arguments: &Arguments<'_>) -> Result<Request, StatusCode> {
         Ok(match method {
             Method::Status => Request::Status,
-            Method::Devices => {
-                Request::Devices { name: arguments.string(super::devices::NAME).map(str::to_owned) }
-            }
+            Method::Devices => Request::Devices(DevicesQuery::of(arguments)?),
             Method::Flows => Request::Flows(FlowQuery::of(arguments)?),
             Method::Hosts => Request::Hosts(HostsQuery::of(arguments)?),
             Method::Explain => Request::Explain(super::explain::wanted(arguments)?),
@@ -155,7 +151,7 @@ mod tests {
     fn a_captured_invoke() {
         assert_eq!(
             decode(&DEVICES, object()),
-            Ok(Some(Request::Devices { name: Some("lan1".into()) }))
+            Ok(Some(Request::Devices(DevicesQuery::Named("lan1".into()))))
         );
     }
 

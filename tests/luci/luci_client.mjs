@@ -70,7 +70,8 @@ String.prototype.format ??= format;
  * Loads a view as LuCI does: the source is the body of a function whose arguments are the classes
  * that it requires.
  *
- * `answers` has, for each ubus method, a reply or an Error; it may be changed between polls.
+ * `answers` has, for each ubus method, a reply, an Error, or a function that makes one of the
+ * arguments; it may be changed between polls.
  * `firewall` is the section `defaults` of the firewall's configuration.
  */
 export function load(file, answers, firewall = {}) {
@@ -126,14 +127,16 @@ export function load(file, answers, firewall = {}) {
 		view: { extend: (view) => view },
 		rpc: {
 			declare: (call) => async (...values) => {
-				const named = (call.params || []).map((name, i) => ` ${name}=${values[i]}`);
-
-				if (values.length != named.length)
-					throw new Error(`${call.method} takes ${named.length} arguments`);
+				const passed = (call.params || []).filter((name, i) => values[i] != null);
+				const named = passed.map((name) => ` ${name}=${values[call.params.indexOf(name)]}`);
 
 				seen.calls.push(`${call.object} ${call.method}${named.join('')}`);
 
-				const answer = answers[call.method];
+				if (values.length > (call.params || []).length)
+					throw new Error(`${call.method} has no name for an argument`);
+
+				const known = answers[call.method];
+				const answer = typeof known == 'function' ? known(...values) : known;
 
 				if (answer instanceof Error && call.reject)
 					throw answer;

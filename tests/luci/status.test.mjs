@@ -216,6 +216,33 @@ test('lists that were cut say so', async () => {
 	assert.match(page.node.text, /Some lists were too long/);
 });
 
+test('devices that need several replies are shown together', async () => {
+	const names = [ 'lan1', 'lan2', 'lan3', 'lan4' ];
+	const pages = (size) => (cursor) => {
+		const begin = names.indexOf(cursor) + 1;
+		const devices = names.slice(begin, begin + size).map((name) => ({ name }));
+		const rest = begin + size < names.length;
+
+		return rest ? { devices, truncated: true, total: 4, next: devices.at(-1).name } : { devices };
+	};
+	const page = await show({ status: reply('status-mixed'), devices: pages(2) });
+
+	assert.deepEqual(rows(page, 'Devices').map((row) => row[0]), names);
+	assert.doesNotMatch(page.node.text, /The first/);
+
+	const breaking = (cursor) => cursor ? new Error('timed out') : pages(3)();
+	const broken = await show({ status: reply('status-mixed'), devices: breaking });
+
+	assert.deepEqual(rows(broken, 'Devices').length, 3);
+	assert.match(broken.node.text, /The first 3 of 4 devices\./);
+
+	const endless = () => ({ devices: [ { name: 'lan1' } ], total: 900, next: 'lan1' });
+	const cut = await show({ status: reply('status-mixed'), devices: endless });
+
+	assert.equal(cut.seen.calls.length, 3 + 8);
+	assert.match(cut.node.text, /The first 8 of 900 devices\./);
+});
+
 test('there is one poll, and none for a hidden tab', async () => {
 	const page = await show(replies('mixed'));
 

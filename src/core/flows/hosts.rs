@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::account::ByState;
+use super::sums::added;
 use super::FlowState;
 use crate::core::topology::Client;
 use crate::netlink::conntrack::entry::Counters;
@@ -23,7 +24,7 @@ const ADDRESSES_MAX: usize = 8;
 pub struct Host {
     /// Its MAC address, when it is a neighbour.
     pub mac: Option<Mac>,
-    /// Its addresses, the latest first; never empty.
+    /// Its addresses, the latest first; empty when others have taken all of them over.
     pub addresses: Vec<IpAddr>,
     /// Number of the chain of devices that it was last seen behind.
     pub attachment: Option<u16>,
@@ -37,6 +38,9 @@ pub struct Host {
     pub active_ms: u32,
     /// Its flows that are kept.
     flows: u32,
+    /// The client that this one turned out to be. Its sums are there; only its number is still in
+    /// use, by flows that were placed before.
+    became: Option<u16>,
 }
 
 /// Clients by number. A number is not given away while a flow has it.
@@ -68,17 +72,15 @@ impl Hosts {
                 first_ms: now_ms,
                 active_ms: now_ms,
                 flows: 0,
+                became: None,
             })?,
         };
         if let Some(mac) = client.mac {
             self.by_mac.insert(mac, number);
         }
         let before = self.by_address.insert(client.address, number);
-        // An address that moved on belongs to its former client no more.
         if let Some(former) = before.filter(|former| *former != number) {
-            if let Some(host) = self.list.get_mut(usize::from(former)) {
-                host.addresses.retain(|address| *address != client.address);
-            }
+            self.hand_over(client.address, former, number, now_ms);
         }
         let host = self.list.get_mut(usize::from(number))?;
         host.flows += 1;
@@ -92,11 +94,42 @@ impl Hosts {
         Some(number)
     }
 
+    /// An address that moved on belongs to its former client no more. One that was only known by
+    /// it is the new client, whose MAC address was not known then.
+    fn hand_over(&mut self, address: IpAddr, former: u16, number: u16, now_ms: u32) {
+        let Some(host) = self.list.get_mut(usize::from(former)) else { return };
+        host.addresses.retain(|held| *held != address);
+        if host.mac.is_some() || !host.addresses.is_empty() {
+            return;
+        }
+        host.became = Some(number);
+        let (sent, received) = (std::mem::take(&mut host.sent), std::mem::take(&mut host.received));
+        let (first_ms, active_ms, flows) = (host.first_ms, host.active_ms, host.flows);
+        let Some(host) = self.list.get_mut(usize::from(number)) else { return };
+        host.sent = added(host.sent, sent);
+        host.received = added(host.received, received);
+        // Times wrap, so their distances from now are compared.
+        let ago = |then: &u32| now_ms.wrapping_sub(*then);
+        host.first_ms = [host.first_ms, first_ms].into_iter().max_by_key(ago).unwrap_or(now_ms);
+        host.active_ms = [host.active_ms, active_ms].into_iter().min_by_key(ago).unwrap_or(now_ms);
+        // While a flow has the former number this client must not make room for another one.
+        host.flows += flows;
+    }
+
     /// One of its flows is gone, or belongs to somebody else now.
     pub(super) fn leave(&mut self, number: u16) {
-        if let Some(host) = self.list.get_mut(usize::from(number)) {
-            host.flows = host.flows.saturating_sub(1);
+        let Some(host) = self.list.get_mut(usize::from(number)) else { return };
+        host.flows = host.flows.saturating_sub(1);
+        if let Some(client) = host.became {
+            // One with a MAC address, which never becomes another one.
+            self.leave(client);
         }
+    }
+
+    /// The number of the client that this number stands for.
+    pub(super) fn client(&self, number: u16) -> u16 {
+        let host = self.list.get(usize::from(number));
+        host.and_then(|host| host.became).unwrap_or(number)
     }
 
     pub(super) fn add(
@@ -106,6 +139,7 @@ impl Hosts {
         (sent, received): (Counters, Counters),
         now_ms: u32,
     ) {
+        let number = self.client(number);
         let Some(host) = self.list.get_mut(usize::from(number)) else { return };
         for (sums, carried) in [(&mut host.sent, sent), (&mut host.received, received)] {
             if let Some(sum) = sums.get_mut(state as usize) {
@@ -124,12 +158,17 @@ impl Hosts {
 
     /// The client of this number.
     pub fn get(&self, number: u16) -> Option<&Host> {
-        self.list.get(usize::from(number))
+        self.list.get(usize::from(self.client(number)))
     }
 
     /// All clients with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &Host)> {
-        (0u16..).zip(&self.list)
+        (0u16..).zip(&self.list).filter(|(_, host)| host.became.is_none())
+    }
+
+    /// All numbers that flows may have, with their clients; several may have the same.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = (u16, &Host)> {
+        (0u16..).zip(&self.list).filter_map(|(number, _)| Some((number, self.get(number)?)))
     }
 
     /// By MAC address, else by IP address. A client whose MAC address was not known at first is
@@ -141,8 +180,14 @@ impl Hosts {
         self.by_mac.get(&mac).copied().or_else(|| holder.filter(nameless))
     }
 
-    /// A new place, or that of the client without flows that has been silent longest.
+    /// A place that is free, a new one, or that of the client without flows that has been silent
+    /// longest.
     fn place(&mut self, host: Host) -> Option<u16> {
+        let is_free = |(_, host): &(u16, &mut Host)| host.became.is_some() && host.flows == 0;
+        if let Some((number, free)) = (0u16..).zip(&mut self.list).find(is_free) {
+            *free = host;
+            return Some(number);
+        }
         if self.list.len() < HOSTS_MAX {
             self.list.push(host);
             return u16::try_from(self.list.len() - 1).ok();
@@ -198,6 +243,35 @@ pub(crate) mod tests {
         assert_eq!(hosts.get(first.unwrap()).unwrap().sent[0].bytes, 1);
         // Another machine takes over the address.
         assert_ne!(hosts.join(&client("192.168.1.2", 8), None, 50), first);
+    }
+
+    /// Its flows over IPv4 were seen before it was a neighbour, those over IPv6 after.
+    #[test]
+    fn a_client_that_was_known_twice_becomes_one() {
+        let mut hosts = Hosts::default();
+        let early = hosts.join(&client("192.168.1.2", 0), None, 10).unwrap();
+        hosts.add(early, FlowState::Software, (count(3), count(5)), 40);
+        let late = hosts.join(&client("fd00::2", 7), Some(3), 20).unwrap();
+        hosts.add(late, FlowState::Software, (count(10), count(20)), 30);
+        assert_eq!(hosts.join(&client("192.168.1.2", 7), None, 50), Some(late));
+
+        let all: Vec<u16> = hosts.iter().map(|(number, _)| number).collect();
+        assert_eq!(all, [late]);
+        let numbers: Vec<u16> = hosts.numbers().map(|(number, _)| number).collect();
+        assert_eq!(numbers, [early, late]);
+        // A flow that was placed before still goes by its former number.
+        hosts.add(early, FlowState::Software, (count(100), count(200)), 60);
+        let host = hosts.get(early).unwrap();
+        assert_eq!(addresses(host), ["192.168.1.2", "fd00::2"]);
+        assert_eq!((host.sent[1].bytes, host.received[1].bytes), (113, 225));
+        assert_eq!((host.first_ms, host.active_ms, host.flows), (10, 60, 3));
+        hosts.leave(late);
+        hosts.leave(late);
+        assert_eq!(hosts.get(late).unwrap().flows, 1, "so that it stays");
+        hosts.leave(early);
+        assert_eq!(hosts.get(late).unwrap().flows, 0);
+        assert_eq!(hosts.join(&client("10.0.0.9", 0), None, 70), Some(early), "free again");
+        assert_eq!(hosts.get(late).unwrap().sent[1].bytes, 113);
     }
 
     fn count(bytes: u64) -> Counters {

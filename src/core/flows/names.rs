@@ -24,7 +24,7 @@ pub fn hosts_called(text: &str, ledger: &Ledger, names: &dyn Names) -> Vec<u16> 
             .name(host.mac, &host.addresses)
             .is_some_and(|name| name.eq_ignore_ascii_case(text)),
     };
-    ledger.hosts.iter().filter(|(_, host)| called(host)).map(|(number, _)| number).collect()
+    ledger.hosts.numbers().filter(|(_, host)| called(host)).map(|(number, _)| number).collect()
 }
 
 /// What a client is called in a list: its hostname, else its latest address.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::account::ByState;
+use super::hosts::Hosts;
 use super::ledger::Ledger;
 use super::{Flow, FlowState};
 use crate::core::status::FlowCounts;
@@ -60,14 +61,14 @@ impl Present {
 }
 
 /// Sums of the flows by client's number.
-pub fn by_host(flows: impl Iterator<Item = Flow>) -> BTreeMap<u16, Present> {
+pub fn by_host(flows: impl Iterator<Item = Flow>, hosts: &Hosts) -> BTreeMap<u16, Present> {
     let mut sums: BTreeMap<u16, Present> = BTreeMap::new();
     for flow in flows {
         let Some(host) = flow.place.host() else { continue };
         let (orig, reply) = flow.rate.unwrap_or_default();
         let (sent, received) =
             if flow.place.host_answers() { (reply, orig) } else { (orig, reply) };
-        sums.entry(host).or_default().add(flow.state, sent, received);
+        sums.entry(hosts.client(host)).or_default().add(flow.state, sent, received);
     }
     sums
 }
@@ -111,7 +112,8 @@ pub fn by_device(
     sums
 }
 
-fn added(sums: ByState, others: ByState) -> ByState {
+/// Both together.
+pub(super) fn added(sums: ByState, others: ByState) -> ByState {
     let mut all = [Counters::default(); 3];
     for ((sum, one), other) in all.iter_mut().zip(sums).zip(others) {
         *sum = one.plus(other);
@@ -122,10 +124,15 @@ fn added(sums: ByState, others: ByState) -> ByState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::flows::names::{hosts_called, Names};
     use crate::core::flows::table::tests::{entry, poll};
     use crate::core::flows::table::{FlowTable, FLOWS_MAX};
-    use crate::core::topology::tests::router;
+    use crate::core::topology::tests::{router, MAC};
+    use crate::netlink::conntrack::entry::Entry;
     use crate::netlink::conntrack::status::IPS_OFFLOAD;
+    use crate::netlink::conntrack::tuple::Tuple;
+    use crate::netlink::route::{Mac, Neighbour};
+    use std::net::IpAddr;
 
     #[test]
     fn devices_and_clients_get_what_their_flows_carried() {
@@ -151,10 +158,46 @@ mod tests {
         assert_eq!((port.present.in_rate, port.present.out_rate), ([0, 1000, 0], [0, 5000, 0]));
         assert_eq!((wan.present.in_rate, wan.present.out_rate), ([0, 5000, 0], [0, 1000, 0]));
 
-        let clients = by_host(table.flows(2000));
+        let clients = by_host(table.flows(2000), &table.ledger().hosts);
         let (number, host) = table.ledger().hosts.iter().next().unwrap();
         assert_eq!((bytes(host.sent), bytes(host.received)), ([0, 1000, 0], [0, 5000, 0]));
         assert_eq!(clients[&number].out_rate, [0, 5000, 0]);
         assert_eq!(clients.len(), 2);
+    }
+
+    /// Until the next list a flow goes by the number of the client as it was known before.
+    #[test]
+    fn flows_of_one_client_count_as_one() {
+        let mut table = FlowTable::new(FLOWS_MAX);
+        *table.topology_mut() = router();
+        poll(&mut table, 0, &[]);
+        let orig =
+            Tuple::new(6, ("fd00:1::2".parse().unwrap(), 5), ("fd00:1::9".parse().unwrap(), 80));
+        let orig = orig.unwrap();
+        let over_six = Entry { orig, reply: orig.inverse(), ..entry(1, 0) };
+        poll(&mut table, 1000, &[entry(3, 0), over_six]);
+        let address = "192.168.1.3".parse().unwrap();
+        table.topology_mut().set_neighbours(vec![Neighbour { index: 2, address, mac: MAC }]);
+        let another = Entry { id: 99, ..entry(3, 0) };
+        let orig = Tuple::new(6, (another.orig.source(), 9), ("203.0.113.2".parse().unwrap(), 80));
+        let ended = Entry { orig: orig.unwrap(), ..another };
+        table.destroyed(&ended, 1500, &mut |_| panic!("asked"));
+
+        let ledger = table.ledger();
+        let clients = by_host(table.flows(1500), &ledger.hosts);
+        let counts: Vec<u32> = clients.values().map(|present| present.flows.classic).collect();
+        assert_eq!(counts, [2]);
+        assert_eq!(ledger.hosts.iter().map(|(number, _)| number).collect::<Vec<_>>(), [1]);
+        let called = hosts_called("192.168.1.3", ledger, &Nameless);
+        let of = |flow: &Flow| flow.place.host().is_some_and(|host| called.contains(&host));
+        assert_eq!(table.flows(1500).filter(of).count(), 2, "also when they are looked for");
+    }
+
+    struct Nameless;
+
+    impl Names for Nameless {
+        fn name(&self, _: Option<Mac>, _: &[IpAddr]) -> Option<String> {
+            None
+        }
     }
 }

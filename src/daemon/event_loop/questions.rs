@@ -16,6 +16,7 @@ use crate::core::status::Status;
 use crate::daemon::answers::{self, Answers};
 use crate::daemon::flow_poll::FlowPoll;
 use crate::daemon::orders::{Orders, Wish};
+use crate::ubus::devices::DevicesQuery;
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
 use crate::ubus::{history, notice, status, ReplyTo, StatusCode};
@@ -27,7 +28,7 @@ const SURVEY_FRESH: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum Question {
     Status,
-    Devices(Option<String>),
+    Devices(DevicesQuery),
     Flows(FlowQuery),
     Hosts(HostsQuery),
     Explain(Wanted),
@@ -139,9 +140,9 @@ impl Daemon {
                 let status = self.control.status(counts, now);
                 Ok(status::encode(&Status { closing, polling, ..status }))
             }
-            Question::Devices(name) => {
+            Question::Devices(query) => {
                 let flows = self.known_flows(listed);
-                answers::devices(&self.control, flows, name.as_deref(), now)
+                answers::devices(&self.control, flows, query, now)
             }
             Question::Flows(query) => self.about(listed, now).and_then(|a| a.flows(query)),
             Question::Hosts(query) => self.about(listed, now).and_then(|a| a.hosts(query)),

@@ -12,6 +12,7 @@ use ubus::envelope::EnvBuilder;
 use ubus::wire::{Codec, Frame, HEADER_SIZE};
 
 use super::*;
+use crate::ubus::devices::DevicesQuery;
 use crate::ubus::outbox::MAX_OUTBOX;
 use crate::ubus::request::Request;
 
@@ -254,7 +255,7 @@ fn replies_in_any_order() {
     invoke(&broker, 8, 100, "reload");
     let mut calls = world.turn();
     let requests: Vec<_> = calls.iter().map(|c| c.request.clone()).collect();
-    assert_eq!(requests, [Request::Status, Request::Devices { name: None }, Request::Reload]);
+    assert_eq!(requests, [Request::Status, Request::Devices(DevicesQuery::All), Request::Reload]);
     assert_eq!(world.bus.waiting(), 3);
     world.bus.reply(calls.remove(1).reply_to, Ok(table("second")));
     world.bus.reply(calls.remove(1).reply_to, Ok(BlobMsgTable::empty()));

@@ -15,9 +15,12 @@ const POLL_S = 5;
 const ROWS = 10;
 const UNKNOWN = '-';
 
+// Replies of 64 KiB each that the list of devices may take: room for some hundreds.
+const PAGES_MAX = 8;
+
 // Without "reject" a failed call would resolve to a bare number.
 const callStatus = rpc.declare({ object: 'flowtable', method: 'status', reject: true });
-const callDevices = rpc.declare({ object: 'flowtable', method: 'devices', reject: true });
+const callDevices = rpc.declare({ object: 'flowtable', method: 'devices', params: [ 'cursor' ], reject: true });
 const callFlows = rpc.declare({ object: 'flowtable', method: 'flows', params: [ 'limit' ], reject: true });
 const callHosts = rpc.declare({ object: 'flowtable', method: 'hosts', params: [ 'limit' ], reject: true });
 
@@ -362,10 +365,25 @@ function ask(call, ...args) {
 	).catch((error) => error instanceof Error ? error : new Error(String(error)));
 }
 
+// The devices that did not fit one reply come in the next one. Where that is not to be had the
+// list ends, and its `total` tells that it is cut.
+function withRest(reply, pages) {
+	if (reply instanceof Error || !Array.isArray(reply.devices) || reply.next == null || pages >= PAGES_MAX)
+		return reply;
+
+	return ask(() => callDevices(reply.next)).then((page) =>
+		page instanceof Error || !Array.isArray(page.devices) ? reply : withRest(
+			Object.assign({}, page, { devices: reply.devices.concat(page.devices) }), pages + 1));
+}
+
+function askDevices() {
+	return ask(callDevices).then((reply) => withRest(reply, 1));
+}
+
 function askAll() {
 	return Promise.all([
 		ask(callStatus),
-		ask(callDevices),
+		askDevices(),
 		ask(callFlows, ROWS),
 		ask(callHosts, ROWS)
 	]);
