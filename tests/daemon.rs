@@ -21,7 +21,7 @@ use flowtabled::ubus::json;
 use ubus::client::UbusClient;
 use ubus::envelope::{self, UbusAttr};
 use ubus::unix::UnixUbusTransport;
-use ubus::Transport;
+use ubus::{BlobMsgTable, Transport, UbusError};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_flowtabled");
 const FIREWALL: &str = "\
@@ -269,6 +269,34 @@ fn subscribers_are_told_of_changes_and_of_nothing_else() {
             let all = notifications(&mut two, 1);
             assert!(all[0].starts_with(r#"mode {"requested":"software","#), "{all:?}");
         }
+    });
+}
+
+/// A list that is under way may have passed what is to be done something to.
+#[test]
+fn orders_wait_for_a_list_that_began_after_them() {
+    in_namespace("orders_wait_for_a_list_that_began_after_them", || {
+        let router = Router::start("orders");
+        let broker = std::env::var_os("UBUSD").map_or(Kind::Rust, |path| Kind::C(path.into()));
+        let _broker = Broker::start(&broker, &router.socket());
+        let mut transport = UnixUbusTransport::connect(router.socket().to_str().unwrap()).unwrap();
+        transport.set_deadline(Some(PATIENCE));
+        let mut client = UbusClient::connect(transport).unwrap();
+        // Any call would have flows listed.
+        eventually("the object appears", || client.lookup("flowtable").is_ok());
+        let object = client.lookup("flowtable").unwrap();
+        router.signal("STOP");
+        let nothing = BlobMsgTable::empty();
+        let flows = client.send_invoke(object, "flows", &nothing).unwrap();
+        let flush = client.send_invoke(object, "flush", &nothing).unwrap();
+        // The broker has passed both on when it answers this.
+        client.lookup("flowtable").unwrap();
+        router.signal("CONT");
+        client.recv_invoke_reply(flows).unwrap();
+        let answer = client.recv_invoke_reply(flush);
+        assert!(matches!(answer, Ok(_) | Err(UbusError::Status(_))), "{answer:?}");
+        let status = router.status();
+        assert!(!status.contains(r#""lists":1,"#) && status.contains(r#""lists":"#), "{status}");
     });
 }
 

@@ -39,11 +39,14 @@ impl Paged for HostTable {
 }
 
 fn row(host: &[u8]) -> [String; COLUMNS] {
+    // A sum of what is counted and what is not would be neither.
     let sum = |keys: &[&str]| {
-        let amounts = STATES.iter().filter_map(|state| table(host, state)).flat_map(|carried| {
-            keys.iter().filter_map(|key| integer(carried, key)?.try_into().ok())
-        });
-        amounts.reduce(u64::saturating_add)
+        STATES.iter().try_fold(0u64, |sum, state| {
+            let carried = table(host, state)?;
+            keys.iter().try_fold(sum, |sum, key| {
+                Some(sum.saturating_add(integer(carried, key)?.try_into().ok()?))
+            })
+        })
     };
     let name = ["name", "mac"].into_iter().find_map(|key| Some(text(host, key)).filter(known));
     let addresses = strings(host, "addresses").unwrap_or_default();

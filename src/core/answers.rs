@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the kernel said to each device, kept as long as the device stays the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::control::Control;
+use super::devices::Device;
 use super::links::Links;
+use super::plan::{self, TABLE_HARDWARE};
+use super::settings::{Mode, Settings};
 use crate::netlink::route::Link;
 
 /// The kernel's answer to a dry run with one device.
@@ -50,6 +54,43 @@ impl Answers {
         self.by_name.iter().filter_map(|(name, (_, refusal))| {
             refusal.as_deref().map(|words| (name.as_str(), words))
         })
+    }
+}
+
+impl Control {
+    /// Devices that may offload to hardware and have not been asked yet. One that is in our own
+    /// hardware flowtable is not asked: some drivers refuse to be bound twice.
+    pub(super) fn unprobed(&self, settings: &Settings) -> Vec<String> {
+        let asks = settings.enabled && settings.requested >= Mode::Hardware;
+        if !asks || self.kernel.flowtable == Some(false) {
+            return Vec::new();
+        }
+        let bound = self.bound_to_hardware();
+        let unknown = |device: &&Device| {
+            plan::may_offload(device)
+                && self.hardware.get(&device.name).is_none()
+                && !bound.contains(&device.name)
+        };
+        self.devices.iter().filter(unknown).map(|device| device.name.clone()).collect()
+    }
+
+    pub(super) fn capable(&self) -> BTreeSet<String> {
+        let bound = self.bound_to_hardware();
+        let names = self.devices.iter().map(|device| device.name.clone());
+        names
+            .filter(|name| match self.hardware.get(name) {
+                Some(refusal) => refusal.is_none(),
+                None => bound.contains(name),
+            })
+            .collect()
+    }
+
+    fn bound_to_hardware(&self) -> BTreeSet<String> {
+        let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
+        flowtables
+            .filter(|flowtable| flowtable.hardware && flowtable.table.name == TABLE_HARDWARE)
+            .flat_map(|flowtable| flowtable.devices.iter().cloned())
+            .collect()
     }
 }
 

@@ -20,7 +20,7 @@ use super::marks::Marks;
 use super::orders::{Done, Order, OrderError, Outcome, Pending, Transaction};
 use super::plan::{self, Class, TABLE_HARDWARE};
 use super::reason::Reason;
-use super::settings::{Mode, Settings};
+use super::settings::Settings;
 use super::status::KernelAbilities;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
@@ -131,6 +131,8 @@ pub struct Control {
     pub(super) orders: Vec<Pending>,
     /// How those of the transaction under way end when it is committed.
     outcomes: Vec<Outcome>,
+    /// The transaction under way is one of the repairs.
+    repairing: bool,
     /// Why conntrack could not be made to count.
     pub(super) accounting_fault: Option<String>,
     /// Recent commits for the same wanted state.
@@ -173,6 +175,7 @@ impl Control {
             leaks: Leaks::default(),
             orders: Vec::new(),
             outcomes: Vec::new(),
+            repairing: false,
             accounting_fault: None,
             repairs: VecDeque::new(),
             links_known: false,
@@ -237,7 +240,8 @@ impl Control {
             }
             Event::Surveyed(Err(error)) => return self.failed(&error, now),
             Event::Refreshed(Ok(snapshot)) => {
-                if !self.transaction(&snapshot, now).commands.is_empty() {
+                let differs = !self.transaction(&snapshot, now).commands.is_empty();
+                if differs && !self.backs_off(now) {
                     self.survey_by(now);
                 }
                 self.take_snapshot(snapshot, now);
@@ -365,6 +369,7 @@ impl Control {
         }
         let generation = snapshot.generation;
         self.outcomes = outcomes;
+        self.repairing = repairs;
         if !repairs {
             return vec![Effect::Commit(commands, generation)];
         }
@@ -379,41 +384,6 @@ impl Control {
         }
         self.repairs.push_back(now);
         vec![Effect::Commit(commands, generation)]
-    }
-
-    /// Devices that may offload to hardware and have not been asked yet. One that is in our own
-    /// hardware flowtable is not asked: some drivers refuse to be bound twice.
-    fn unprobed(&self, settings: &Settings) -> Vec<String> {
-        let asks = settings.enabled && settings.requested >= Mode::Hardware;
-        if !asks || self.kernel.flowtable == Some(false) {
-            return Vec::new();
-        }
-        let bound = self.bound_to_hardware();
-        let unknown = |device: &&Device| {
-            plan::may_offload(device)
-                && self.hardware.get(&device.name).is_none()
-                && !bound.contains(&device.name)
-        };
-        self.devices.iter().filter(unknown).map(|device| device.name.clone()).collect()
-    }
-
-    fn capable(&self) -> BTreeSet<String> {
-        let bound = self.bound_to_hardware();
-        let names = self.devices.iter().map(|device| device.name.clone());
-        names
-            .filter(|name| match self.hardware.get(name) {
-                Some(refusal) => refusal.is_none(),
-                None => bound.contains(name),
-            })
-            .collect()
-    }
-
-    fn bound_to_hardware(&self) -> BTreeSet<String> {
-        let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
-        flowtables
-            .filter(|flowtable| flowtable.hardware && flowtable.table.name == TABLE_HARDWARE)
-            .flat_map(|flowtable| flowtable.devices.iter().cloned())
-            .collect()
     }
 
     fn hardware_probed(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {
@@ -458,7 +428,9 @@ impl Control {
         let refusal = match error {
             // Somebody was faster: look again when they may be done.
             Error::Refused(refusal) if refusal.errno == libc::ERESTART => {
-                self.repairs.pop_back();
+                if self.repairing {
+                    self.repairs.pop_back();
+                }
                 self.survey_by(now + DEBOUNCE);
                 return self.give_up_old_orders(now);
             }
@@ -571,6 +543,11 @@ impl Control {
             self.fault = Some(fault);
         }
         effects
+    }
+
+    /// Something was refused, and is tried again in its own time.
+    pub(super) fn backs_off(&self, now: Instant) -> bool {
+        self.fault.is_some() && self.retry_at.is_some_and(|instant| instant > now)
     }
 
     fn try_again_later(&mut self, now: Instant) {

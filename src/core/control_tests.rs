@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::core::links::tests::link;
-use crate::core::settings::{Interface, Zone};
+use crate::core::settings::{Interface, Mode, Zone};
 use crate::core::status::{DeviceState, FlowCounts};
 use crate::netlink::nftables::{Set, Table};
 use crate::netlink::Refusal;

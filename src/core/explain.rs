@@ -118,7 +118,8 @@ fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
         }
         FlowReason::Helper => plain(flow.helped),
         FlowReason::Ipsec => plain(is_decrypted_both_ways(flow, facts.policies())),
-        FlowReason::Idle => plain(flow.quiet_ms >= SILENT_MS),
+        // Where nobody counts, silence cannot be seen.
+        FlowReason::Idle => plain(flow.sent.is_some() && flow.quiet_ms >= SILENT_MS),
         // The one is about offloaded flows, the other is what remains.
         FlowReason::InNameOnly | FlowReason::Unknown => None,
     }
@@ -138,9 +139,15 @@ fn protocol(tuple: &Tuple) -> String {
 fn is_decrypted_both_ways(flow: &Flow, policies: &[Policy]) -> bool {
     let opener = (flow.orig.source(), flow.orig.source_port);
     let answerer = (flow.reply.source(), flow.reply.source_port);
-    // The first that matches decides; it may exempt packets from later ones.
+    // The first that matches decides; it may exempt packets from later ones. Policies of single
+    // devices and marks are for packets that nothing here tells apart.
     let decrypted = |from, to| {
-        let mut forward = policies.iter().filter(|p| p.direction == Direction::Forward);
+        let mut forward = policies.iter().filter(|policy| {
+            policy.direction == Direction::Forward
+                && policy.if_id == 0
+                && policy.interface.is_none()
+                && policy.mark == (0, 0)
+        });
         let first = forward.find(|policy| policy.matches(from, to, flow.orig.protocol));
         first.is_some_and(|policy| policy.transforms)
     };
@@ -204,6 +211,8 @@ mod tests {
         assert_eq!(code(&flow, &facts), "unknown");
         flow.quiet_ms = SILENT_MS;
         assert_eq!(code(&flow, &facts), "idle");
+        flow.sent = None;
+        assert_eq!(code(&flow, &facts), "unknown", "nobody counts, so nobody knows of silence");
         flow.helped = true;
         assert_eq!(code(&flow, &facts), "helper");
         facts.uncovered = true;

@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 
 use super::control::{Control, Effect};
 use super::diff::{difference, replacement};
+use super::flows::place::End;
+use super::flows::{Flow, FlowState};
 use super::marks::{self, Mark, Marks};
 use super::plan::{Class, SET_BYPASS, TABLE_HARDWARE, TABLE_SOFTWARE};
+use crate::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::{Command, Counted, Set};
 
@@ -25,6 +28,8 @@ pub const WATCHED_MAX: usize = 64;
 pub const WATCH: Duration = Duration::from_secs(60);
 /// A watch that ends within this is prolonged when it is asked about again.
 const WATCH_RENEWED: Duration = Duration::from_secs(30);
+/// What keeps a connection on the classic path for so long still does when the transaction comes.
+const HOLDS: Duration = Duration::from_secs(5);
 /// Other programs that never pause for so long are not waited out: the caller gives up by then.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,6 +48,8 @@ pub enum Order {
         software: bool,
         /// Some of them are in hardware.
         hardware: bool,
+        /// Those that were on the classic path, but may be offloaded before the transaction.
+        unsettled: Vec<u32>,
     },
     /// Connections that were kept on the classic path may leave it.
     Release {
@@ -54,6 +61,29 @@ pub enum Order {
         /// Conntrack's id.
         id: u32,
     },
+}
+
+impl Order {
+    /// These flows stay on the classic path for a time.
+    pub fn bypass(flows: &[Flow], duration: Duration) -> Order {
+        let any = |state| flows.iter().any(|flow| flow.state == state);
+        Order::Bypass {
+            ids: flows.iter().map(|flow| flow.id).collect(),
+            duration,
+            software: any(FlowState::Software),
+            hardware: any(FlowState::Hardware),
+            unsettled: flows.iter().filter(|flow| is_unsettled(flow)).map(|flow| flow.id).collect(),
+        }
+    }
+}
+
+/// True when a flow is on the classic path and nothing lasting keeps it there.
+fn is_unsettled(flow: &Flow) -> bool {
+    let ends = [flow.place.opener(), flow.place.answerer()];
+    flow.state == FlowState::Classic
+        && matches!(flow.orig.protocol, IPPROTO_TCP | IPPROTO_UDP)
+        && !flow.helped
+        && !ends.contains(&End::Router)
 }
 
 /// What carrying an order out has changed.
@@ -110,8 +140,13 @@ struct Changes {
 }
 
 impl Control {
-    /// An order waits for the next survey.
+    /// An order waits for the next survey, or fails while a repair that was refused waits.
     pub(super) fn take_order(&mut self, ticket: u32, order: Order, now: Instant) -> Vec<Effect> {
+        // It cannot go without what was refused, which it must not bring forward either.
+        let refused = |snapshot| self.transaction(snapshot, now).repairs;
+        if self.backs_off(now) && self.snapshot.as_ref().is_some_and(refused) {
+            return vec![Effect::Done(ticket, Err(OrderError::Failed))];
+        }
         self.orders.push(Pending { ticket, order, until: now + PATIENCE });
         vec![Effect::Survey]
     }
@@ -203,11 +238,14 @@ impl Changes {
     ) -> Result<Done, OrderError> {
         match order {
             Order::Flush => Ok(self.hand_back(&[TABLE_HARDWARE, TABLE_SOFTWARE], made)),
-            Order::Bypass { ids, duration, software, hardware } => {
+            Order::Bypass { ids, duration, software, hardware, unsettled } => {
+                let mut anywhere = *software;
                 if !duration.is_zero() {
+                    // No set lets go of a flow that was offloaded since the list.
+                    anywhere |= unsettled.iter().any(|id| !self.holds(*id, now));
                     self.bypass(ids, now, *duration)?;
                 }
-                let done = match (software, hardware) {
+                let done = match (anywhere, hardware) {
                     // A flow that hardware did not take is in the hardware table all the same.
                     (true, _) => self.hand_back(&[TABLE_HARDWARE, TABLE_SOFTWARE], made),
                     (false, true) => self.hand_back(&[TABLE_HARDWARE], made),
@@ -224,6 +262,11 @@ impl Changes {
         let tables: Vec<_> = tables.iter().copied().filter(|table| made(table)).collect();
         self.replaced.extend(&tables);
         Done { handed_back: !tables.is_empty(), ..Done::default() }
+    }
+
+    /// A connection is kept on the classic path already, and will be until the transaction.
+    fn holds(&self, id: u32, now: Instant) -> bool {
+        self.marks.bypassed.get(&id).is_some_and(|mark| mark.until > now + HOLDS)
     }
 
     fn bypass(&mut self, ids: &[u32], now: Instant, duration: Duration) -> Result<(), OrderError> {

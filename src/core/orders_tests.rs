@@ -6,10 +6,16 @@ use log::Level;
 use super::*;
 use crate::core::control::tests::{apply, settings, World};
 use crate::core::control::Event;
+use crate::core::flows::place::Place;
+use crate::core::flows::table::tests::{entry, table_of};
+use crate::core::notices::ModeNotice;
 use crate::core::plan::{leak_key, SET_LEAKED, SET_WATCHED};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Settings};
-use crate::core::status::Leak;
+use crate::core::status::{FlowCounts, Leak};
+use crate::netlink::conntrack::entry::Entry;
+use crate::netlink::conntrack::status::IPS_OFFLOAD;
+use crate::netlink::conntrack::tuple::Tuple;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{Batch, Element, Table};
 use crate::netlink::{Error, Refusal};
@@ -18,12 +24,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn bypass(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
     let ids = ids.into_iter().collect();
-    Order::Bypass { ids, duration, software: false, hardware: false }
+    Order::Bypass { ids, duration, software: false, hardware: false, unsettled: Vec::new() }
 }
 
 fn evict(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
     let ids = ids.into_iter().collect();
-    Order::Bypass { ids, duration, software: true, hardware: false }
+    Order::Bypass { ids, duration, software: true, hardware: false, unsettled: Vec::new() }
 }
 
 impl World {
@@ -127,6 +133,44 @@ fn without_offloaded_flows_no_table_is_replaced() {
 }
 
 #[test]
+fn a_flow_that_may_be_offloaded_since_the_list_is_handed_back() {
+    let mut world = World::started(Mode::Software);
+    let classic = |id, duration| {
+        let flows: Vec<Flow> = table_of(&[entry(id, 100)]).flows(0).collect();
+        Order::bypass(&flows, duration)
+    };
+    let handed_back = Done { bypassed: 1, released: 0, handed_back: true };
+    let kept = Done { handed_back: false, ..handed_back };
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(handed_back));
+    assert_eq!(world.commits[1][0], "delete table inet flowtabled");
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(kept), "the set holds it");
+    world.expire(MINUTE - HOLDS);
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(handed_back), "not for long enough");
+    world.order(Order::Release { ids: None }).unwrap();
+    assert_eq!(world.order(classic(1, MINUTE)), Ok(handed_back), "not any more");
+    let commits = world.commits.len();
+    assert_eq!(world.order(classic(2, Duration::ZERO)), Ok(Done::default()));
+    assert_eq!(world.commits.len(), commits, "it may be offloaded anyway");
+}
+
+#[test]
+fn what_is_never_offloaded_costs_the_others_nothing() {
+    let flow = |entry: Entry| table_of(&[entry]).flows(0).next().unwrap();
+    let unsettled = |flow: Flow| match Order::bypass(&[flow], MINUTE) {
+        Order::Bypass { unsettled, .. } => !unsettled.is_empty(),
+        other => panic!("{other:?}"),
+    };
+    let one = || entry(1, 100);
+    let sctp = Tuple { protocol: 132, ..one().orig };
+    assert!(unsettled(flow(one())) && unsettled(flow(Entry { status: 0, ..one() })));
+    assert!(!unsettled(flow(Entry { orig: sctp, ..one() })));
+    assert!(!unsettled(flow(Entry { has_helper: true, ..one() })));
+    assert!(!unsettled(flow(Entry { status: IPS_OFFLOAD, ..one() })), "it is offloaded already");
+    let local = Place::new(End::Attached(1), End::Router, None);
+    assert!(!unsettled(Flow { place: local, ..flow(one()) }));
+}
+
+#[test]
 fn zero_seconds_only_hand_back() {
     let mut world = World::started(Mode::Software);
     let done = Done { handed_back: true, ..Done::default() };
@@ -174,14 +218,23 @@ fn only_the_tables_that_hold_the_flows_are_replaced() {
         lines.filter(|line| line.starts_with("delete")).cloned().collect::<Vec<_>>()
     };
     let mut world = mixed();
-    let hardware = true;
-    let order = Order::Bypass { ids: vec![1], duration: MINUTE, software: false, hardware };
-    world.order(order).unwrap();
+    let in_hardware = |unsettled| Order::Bypass {
+        ids: vec![1],
+        duration: MINUTE,
+        software: false,
+        hardware: true,
+        unsettled,
+    };
+    world.order(in_hardware(Vec::new())).unwrap();
     assert_eq!(deleted(&world), ["delete table inet flowtabled_hw"]);
     assert_eq!([TABLE_HARDWARE, TABLE_SOFTWARE].map(|table| world.kept(table)), [[1], [1]]);
     world.order(evict([2], MINUTE)).unwrap();
     assert_eq!(deleted(&world).len(), 2);
     assert_eq!([TABLE_HARDWARE, TABLE_SOFTWARE].map(|t| world.kept(t)), [[1, 2], [1, 2]]);
+    world.order(in_hardware(vec![2])).unwrap();
+    assert_eq!(deleted(&world), ["delete table inet flowtabled_hw"], "2 cannot have left");
+    world.order(in_hardware(vec![3])).unwrap();
+    assert_eq!(deleted(&world).len(), 2);
 }
 
 #[test]
@@ -292,6 +345,49 @@ fn nobody_waits_for_ever() {
 
     let mut unconfigured = World::new();
     assert_eq!(unconfigured.order(Order::Flush), Err(OrderError::Failed));
+}
+
+#[test]
+fn orders_leave_the_time_of_a_refused_repair_alone() {
+    let mut world = World::started(Mode::Software);
+    apply(&mut world.kernel, &Command::DeleteTable(Table::inet(TABLE_SOFTWARE)));
+    world.refuse_all = Some(libc::ENOMEM);
+    world.event(Event::EventsLost);
+    world.rest();
+    let fault = |world: &World| world.control.status(None, world.now).detail;
+    let refusal = fault(&world);
+    assert!(refusal.contains("flowtabled"), "{refusal}");
+    let retry = world.control.deadline();
+    for _ in 0..6 {
+        world.refresh();
+        assert_eq!(world.order(evict([1], MINUTE)), Err(OrderError::Failed));
+        assert_eq!((fault(&world), world.control.deadline()), (refusal.clone(), retry));
+    }
+    world.refuse_all = None;
+    world.pass(MINUTE);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    assert!(world.order(evict([1], MINUTE)).is_ok());
+}
+
+#[test]
+fn an_order_that_loses_a_race_takes_no_repair_off_the_count() {
+    let mut world = World::started(Mode::Software);
+    let undo = |world: &mut World| {
+        apply(&mut world.kernel, &Command::DeleteTable(Table::inet(TABLE_SOFTWARE)));
+        world.event(Event::EventsLost);
+        world.rest();
+    };
+    // The start was the first of five.
+    for _ in 0..4 {
+        undo(&mut world);
+        world.refuse_all = Some(libc::ERESTART);
+        world.event(Event::Order(1, bypass([1], MINUTE)));
+        world.refuse_all = None;
+        world.rest();
+    }
+    assert_eq!(world.mode().1, Reason::AsConfigured);
+    undo(&mut world);
+    assert_eq!(world.mode(), (Mode::Classic, Reason::Refused), "a quarrel");
 }
 
 #[test]
@@ -417,6 +513,51 @@ fn leaks_outlive_a_flush_and_cannot_be_judged_without_counts() {
     }
     assert_eq!(world.mode().1, Reason::AsConfigured);
     assert_eq!(world.control.status(None, world.now).reason, Some(Reason::AsConfigured));
+}
+
+#[test]
+fn subscribers_are_told_what_status_says_and_nothing_until_flows_are_counted() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.start(Mode::Hardware);
+    let now = |world: &World, flows, told: Option<&ModeNotice>| {
+        let mode = world.control.present(flows, told).mode;
+        let status = world.control.status(flows, world.now);
+        assert!(flows.is_none() || status.reason == Some(mode.reason));
+        assert!(
+            flows.is_none() || (status.effective, &status.detail) == (mode.effective, &mode.detail)
+        );
+        mode
+    };
+    let counted = |software, hardware| Some(FlowCounts { classic: 0, software, hardware });
+    let unseen = now(&world, counted(5, 0), None);
+    assert_eq!((unseen.effective, unseen.reason), (Mode::Software, Reason::NoHardwareSeen));
+    world.order(Order::Watch { id: 1 }).unwrap();
+    assert_eq!(now(&world, None, Some(&unseen)), unseen);
+    let seen = now(&world, counted(5, 1), Some(&unseen));
+    assert_eq!((seen.effective, seen.reason), (Mode::Hardware, Reason::AsConfigured));
+    assert_eq!(now(&world, None, Some(&seen)), seen);
+
+    // Likewise when they leak.
+    for leaked in [0, 500] {
+        world.now += Duration::from_secs(2);
+        world.leak([leaked, 0]);
+        world.refresh();
+        world.event(Event::Carried([leaked, 0]));
+    }
+    let leaking = now(&world, counted(5, 0), Some(&seen));
+    assert_eq!((leaking.effective, leaking.reason), (Mode::Software, Reason::OffloadedInName));
+    world.order(Order::Watch { id: 2 }).unwrap();
+    assert_eq!(now(&world, None, Some(&leaking)), leaking);
+
+    // What needs no counts is told at once.
+    world.event(Event::Settings(Ok((settings(Mode::Classic), Vec::new()))));
+    world.rest();
+    assert_eq!(now(&world, None, Some(&leaking)).reason, Reason::OffloadOff);
+    let software = ModeNotice { reason: Reason::AsConfigured, ..unseen };
+    world.event(Event::Settings(Ok((settings(Mode::Hardware), Vec::new()))));
+    world.rest();
+    assert_eq!(now(&world, None, Some(&software)).effective, Mode::Hardware);
 }
 
 #[test]

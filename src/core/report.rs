@@ -28,15 +28,12 @@ const LEAKS_MATTER: [Reason; 4] =
 impl Control {
     /// The answer of `status`; `flows` are counted by the caller, who also knows of polling.
     pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
-        let (effective, mut reason, mut detail) = self.mode(flows);
-        if let (true, Some(finding)) = (LEAKS_MATTER.contains(&reason), self.leaks.finding()) {
-            (reason, detail) = (Reason::OffloadedInName, finding);
-        }
+        let ModeNotice { requested, effective, reason, detail } = self.shown_mode(flows);
         let last_error = self.config_error.clone();
         let fault = self.fault.as_ref().map(Fault::line);
         Status {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
-            requested: self.requested(),
+            requested,
             effective,
             reason: Some(reason),
             detail,
@@ -61,11 +58,15 @@ impl Control {
         }
     }
 
-    /// What subscribers are told about; `flows` are counted by the caller.
-    pub fn present(&self, flows: Option<FlowCounts>) -> Present {
-        let (effective, reason, detail) = self.mode(flows);
+    /// What subscribers are told about, who were `told` a mode before; `flows` are counted by the
+    /// caller.
+    pub fn present(&self, flows: Option<FlowCounts>, told: Option<&ModeNotice>) -> Present {
+        let mode = self.shown_mode(flows);
+        // That hardware takes none was seen of flows, and holds until they have been counted again.
+        let unseen = FlowCounts { software: 1, ..FlowCounts::default() };
+        let kept = told.filter(|told| flows.is_none() && **told == self.shown_mode(Some(unseen)));
         Present {
-            mode: ModeNotice { requested: self.requested(), effective, reason, detail },
+            mode: kept.cloned().unwrap_or(mode),
             devices: self.device_list().into_iter().map(DeviceNotice::from).collect(),
             config_error: self.config_error.clone(),
         }
@@ -197,7 +198,16 @@ impl Control {
         list.filter(move |flowtable| our_tables().contains(&flowtable.table) == ours)
     }
 
-    /// Mode in force, why, and what belongs to the reason.
+    /// The mode, as `status` and subscribers are told.
+    fn shown_mode(&self, flows: Option<FlowCounts>) -> ModeNotice {
+        let (effective, mut reason, mut detail) = self.mode(flows);
+        if let (true, Some(finding)) = (LEAKS_MATTER.contains(&reason), self.leaks.finding()) {
+            (reason, detail) = (Reason::OffloadedInName, finding);
+        }
+        ModeNotice { requested: self.requested(), effective, reason, detail }
+    }
+
+    /// Mode in force, why, and what belongs to the reason, whatever leaks.
     fn mode(&self, flows: Option<FlowCounts>) -> (Mode, Reason, String) {
         let hardware = self.flowtables(true).any(|flowtable| flowtable.hardware);
         let software = self.flowtables(true).any(|flowtable| !flowtable.hardware);

@@ -97,6 +97,8 @@ pub struct Daemon {
     flow_error: String,
     /// Callers who wait for a list of flows.
     waiting: Vec<(Question, ReplyTo)>,
+    /// Callers for whom the list under way began too early: they wait for the next one.
+    late: Vec<(Question, ReplyTo)>,
     /// Callers who wait for a transaction.
     orders: Orders,
     /// What subscribers on the bus know.
@@ -141,6 +143,7 @@ impl Daemon {
             bus_error: String::new(),
             flow_error: String::new(),
             waiting: Vec::new(),
+            late: Vec::new(),
             orders: Orders::default(),
             notices: Notices::default(),
             changed: false,
@@ -378,6 +381,7 @@ impl Daemon {
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }
+        self.list_for_late();
     }
 
     fn on_timers(&mut self) {

@@ -26,8 +26,6 @@ use crate::netlink::Error;
 use crate::sys::clock::cpu_time;
 
 const DOING: &str = "list the flows in conntrack";
-/// A list this young is as good as a new one.
-const FRESH: Duration = Duration::from_secs(1);
 /// A list this young answers questions while the next one is awaited: one comes every [`QUICK`]
 /// while somebody looks, and a list of many flows takes longer than an answer may.
 const RECENT: Duration = Duration::from_secs(3);
@@ -164,9 +162,9 @@ impl FlowPoll {
         self.listed.is_some_and(|listed| until.saturating_duration_since(listed) < RECENT)
     }
 
-    /// True when the last list tells how things stand now.
-    pub fn is_fresh(&self, now: Instant) -> bool {
-        self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < FRESH)
+    /// True while a list is under way.
+    pub fn is_listing(&self) -> bool {
+        self.listing.is_some()
     }
 
     /// Starts a list, unless one is under way; `control` knows the devices.
@@ -179,6 +177,9 @@ impl FlowPoll {
         }
         self.follow(now)?;
         self.around.refresh(control, self.table.topology_mut());
+        // Ends told before the list are none of connections that it names. What was lost is seen by
+        // the next reading of them.
+        let _ = self.on_ends(now);
         // The rest of a list that was given up: while it lasts the kernel starts no other.
         self.lists.discard_stale();
         self.held = false;
@@ -301,6 +302,8 @@ impl FlowPoll {
         }
         self.subscribed = wanted;
         if !wanted {
+            // What is left of a list under way says nothing about flows that are not followed.
+            self.listing = None;
             self.table.forget();
             self.listed = None;
         }

@@ -51,26 +51,17 @@ impl Wish {
                 (Asked::Flush { offloaded: counts.software + counts.hardware }, Order::Flush)
             }
             Wish::Evict(Eviction { selection, duration }) => {
-                evict(about?.selected(selection), *duration)
+                evict(&about?.selected(selection), *duration)
             }
             Wish::Release(selection) => (Asked::Release, release(about?, selection)),
         })
     }
 }
 
-fn evict(flows: Vec<Flow>, duration: Duration) -> (Asked, Order) {
-    let (mut ids, mut software, mut hardware) = (Vec::new(), 0, 0);
-    for flow in flows {
-        ids.push(flow.id);
-        match flow.state {
-            FlowState::Classic => (),
-            FlowState::Software => software += 1,
-            FlowState::Hardware => hardware += 1,
-        }
-    }
-    let asked = Asked::Evict { matched: ids.len(), offloaded: software + hardware };
-    let order = Order::Bypass { ids, duration, software: software > 0, hardware: hardware > 0 };
-    (asked, order)
+fn evict(flows: &[Flow], duration: Duration) -> (Asked, Order) {
+    let offloaded = flows.iter().filter(|flow| flow.state != FlowState::Classic).count();
+    let asked = Asked::Evict { matched: flows.len(), offloaded };
+    (asked, Order::bypass(flows, duration))
 }
 
 /// Without any condition it is about all that are kept, whether their connection lives or not.

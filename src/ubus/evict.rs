@@ -6,7 +6,8 @@
 //! unless given; with 0 the flows are only handed back. The reply has the int32 `matched`, how many
 //! flows the filter is about, `evicted`, how many of them were offloaded, and `bypassed`, how many
 //! stay on the classic path because of this call. Other flows of the same class lose their offload
-//! too, and have it again with their next packet.
+//! too, and have it again with their next packet; so they do when a flow is not offloaded yet but
+//! may be by the time of the transaction.
 //!
 //! More flows than can be kept at once (`BYPASS_MAX` of `core::orders`) are refused as a whole with
 //! "not supported". A transaction that the kernel refuses fails the call with "unknown error";

@@ -33,6 +33,7 @@ pub(crate) fn download() -> Flow {
         sent: Some(Counters { packets: 100, bytes: 5200 }),
         received: Some(Counters { packets: 2000, bytes: 3_000_000 }),
         rate: Some((520, u32::MAX)),
+        first_ms: 1000,
         age_ms: 61_999,
         state_age_ms: 59_000,
         assured: true,
@@ -59,6 +60,7 @@ pub(crate) fn plain() -> Flow {
         sent: None,
         received: None,
         rate: None,
+        first_ms: 1000,
         age_ms: 0,
         state_age_ms: 0,
         assured: true,
@@ -247,7 +249,9 @@ fn longest(id: u32, age_ms: u32) -> FlowView {
         let (source, destination) = (end(from, 60_000), end(to, 60_001));
         tuple(136, (&source.0, source.1), (&destination.0, destination.1))
     };
-    let flow = Flow { id, age_ms, orig: way(id, 1), reply: way(2, 3), mark: id, ..download() };
+    let first_ms = !age_ms;
+    let flow =
+        Flow { id, age_ms, first_ms, orig: way(id, 1), reply: way(2, 3), mark: id, ..download() };
     FlowView { flow, client: Some("c".repeat(255)), ..full() }
 }
 

@@ -6,7 +6,7 @@
 //! | argument | type | meaning |
 //! |---|---|---|
 //! | `host` | string | only the client of this MAC address, IP address or hostname |
-//! | `sort` | string | `rate` (the default), `bytes`, or `age` for the latest first |
+//! | `sort` | string | `rate` (the default), `bytes` or `age`, the greatest first |
 //! | `limit` | int32 | at most so many, 1 to 100, 50 unless given |
 //! | `cursor` | string | `next` of the page before |
 //!

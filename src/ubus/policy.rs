@@ -5,9 +5,10 @@
 //! `ubus -v list flowtable` shows them, and are held against the arguments of each call before the
 //! method runs. Attributes that a policy does not name are ignored, as libubus ignores them. A
 //! wrong type is refused, where libubus drops the attribute and calls the method without it: a
-//! filter that is silently forgotten is an answer to another question.
+//! filter that is silently forgotten is an answer to another question. JSON does not tell int32
+//! from int64, and callers send either.
 
-use ubus::{BlobIter, BlobRef, BlobType};
+use ubus::{BlobIter, BlobRef, BlobType, BlobValue};
 
 use super::status_code::StatusCode;
 
@@ -41,7 +42,7 @@ pub enum Method {
 pub struct Argument {
     /// Name of the attribute.
     pub name: &'static str,
-    /// Type it must have.
+    /// Type it must have; for an int32 any integer will do that fits into one.
     pub ty: BlobType,
 }
 
@@ -79,7 +80,11 @@ impl<'a> Arguments<'a> {
             else {
                 continue;
             };
-            if attribute.ty != argument.ty || attribute.value().is_err() {
+            let valid = match argument.ty {
+                BlobType::Int32 => integer(&attribute).is_some(),
+                ty => attribute.ty == ty && attribute.value().is_ok(),
+            };
+            if !valid {
                 return Err(StatusCode::InvalidArgument);
             }
             if found.iter().all(|(name, _)| *name != argument.name) {
@@ -96,7 +101,7 @@ impl<'a> Arguments<'a> {
 
     /// The argument `name` of type int32, when it was passed.
     pub fn number(&self, name: &str) -> Option<i32> {
-        self.get(name)?.as_i32()
+        integer(self.get(name)?)
     }
 
     fn get(&self, name: &str) -> Option<&BlobRef<'a>> {
@@ -104,10 +109,22 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// A number of any width but that of booleans, which are int8 on the bus.
+fn integer(attribute: &BlobRef<'_>) -> Option<i32> {
+    match attribute.value().ok()? {
+        BlobValue::Int16(number) => Some(number.into()),
+        BlobValue::Int32(number) => Some(number),
+        BlobValue::Int64(number) => number.try_into().ok(),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ubus::devices::POLICY;
+    use crate::ubus::flow_filter::PORT;
+    use crate::ubus::flows;
     use ubus::{BlobBuilder, BlobMsgTable};
 
     fn devices() -> Policy {
@@ -152,6 +169,30 @@ mod tests {
         bytes[at] = 0xff;
         refused(&bytes);
         refused(&good[..good.len() - 1]);
+    }
+
+    #[test]
+    fn a_number_may_have_any_width_that_holds_it() {
+        let number = |data: &[u8]| Arguments::check(&flows::POLICY, data).map(|a| a.number(PORT));
+        for value in [i32::MIN, -1, 0, 443, i32::MAX] {
+            assert_eq!(number(&table(|b| b.put_i32(Some(PORT), value))), Ok(Some(value)));
+            assert_eq!(number(&table(|b| b.put_i64(Some(PORT), value.into()))), Ok(Some(value)));
+        }
+        // The builder makes no int16: type 6 of two bytes in place of type 5 of four.
+        let mut short = table(|b| b.put_i32(Some(PORT), i32::from_be_bytes([0xff, 0xfe, 0, 0])));
+        short[0] = short[0] & 0x80 | BlobType::Int16 as u8;
+        short[3] -= 2;
+        assert_eq!(number(&short), Ok(Some(-2)));
+
+        let refused = Err(StatusCode::InvalidArgument);
+        for value in [i64::from(i32::MIN) - 1, i64::from(i32::MAX) + 1, i64::MIN, i64::MAX] {
+            assert_eq!(number(&table(|b| b.put_i64(Some(PORT), value))), refused);
+        }
+        assert_eq!(number(&table(|b| b.put_bool(Some(PORT), true))), refused);
+        assert_eq!(number(&table(|b| b.put_str(Some(PORT), "443"))), refused);
+        let mut cut = table(|b| b.put_i32(Some(PORT), 443));
+        cut[0] = cut[0] & 0x80 | BlobType::Int64 as u8;
+        assert_eq!(number(&cut), refused, "four bytes are no int64");
     }
 
     #[test]

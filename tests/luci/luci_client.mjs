@@ -38,10 +38,27 @@ function E(tag, attributes, children) {
 	return new Node(tag, attributes, children);
 }
 
-/** LuCI's String.format, as far as it is used: %s, %d and %t (a duration in seconds). */
+/** A number with a unit's prefix, one decimal from a thousand on. */
+function scaled(value) {
+	const prefixes = [ ' ', ' K', ' M', ' G', ' T' ];
+	let power = 0;
+
+	for (; value > 1000; power++)
+		value /= 1000;
+
+	return (power ? value.toFixed(1) : value) + prefixes[power];
+}
+
+/**
+ * LuCI's String.format, as far as it is used: %s, %d, %t (a duration in seconds) and %1000.1m (a
+ * number with a unit's prefix).
+ */
 function format(...values) {
-	return this.replace(/%([sdt])/g, (_match, kind) => {
+	return this.replace(/%(?:([sdt])|1000\.1m)/g, (_match, kind) => {
 		const value = values.shift();
+
+		if (!kind)
+			return scaled(value);
 
 		return kind == 't' ? `${value}s` : String(value);
 	});
@@ -110,7 +127,10 @@ export function load(file, answers, firewall = {}) {
 		view: { extend: (view) => view },
 		rpc: {
 			declare: (call) => async (...values) => {
-				seen.calls.push(`${call.object} ${call.method}`);
+				const passed = (call.params || []).filter((name, i) => values[i] != null);
+				const named = passed.map((name) => ` ${name}=${values[call.params.indexOf(name)]}`);
+
+				seen.calls.push(`${call.object} ${call.method}${named.join('')}`);
 
 				if (values.length > (call.params || []).length)
 					throw new Error(`${call.method} has no name for an argument`);

@@ -36,47 +36,72 @@ test('the menu leads to a view that exists and to an access list that exists', (
 	assert.deepEqual(entry.depends.acl, Object.keys(ACL));
 });
 
-test('the access list grants what the view uses and nothing else', () => {
+// Methods that change something for others than the caller. Reading is all that the page may do;
+// the switch is the firewall's.
+const CHANGING = [ 'evict', 'flush', 'release', 'reload' ];
+
+test('the access list grants every method that only reads, and what the view uses', () => {
 	const grant = ACL['luci-app-flowtable'];
 	const calls = matches(VIEW, /rpc\.declare\(\{ object: '(\w+)', method: '(\w+)'/g);
 	const packages = sorted(matches(VIEW, /(?:uci\.[gs]et|form\.Map)\('(\w+)'/g).flat());
 
 	assert.deepEqual(sorted(calls.map((c) => c[0])), Object.keys(grant.read.ubus));
-	assert.deepEqual(sorted(calls.map((c) => c[1])), sorted(grant.read.ubus.flowtable));
+	assert.deepEqual(calls.map((c) => c[1]).filter((m) => !grant.read.ubus.flowtable.includes(m)), []);
 	assert.deepEqual(packages, grant.read.uci);
 	assert.deepEqual(grant.write, { uci: packages });
 });
 
 test('the methods are those of the daemon', () => {
-	const methods = [ 'status', 'devices' ].flatMap((file) =>
-		matches(read(`src/ubus/${file}.rs`), /Policy = Policy \{[^}]*?name: "(\w+)"/gs).flat());
+	const files = matches(read('src/ubus/methods.rs').match(/METHODS: .*?\];/s)[0], /(\w+)::POLICY/g).flat();
+	const methods = files.flatMap((file) =>
+		matches(read(`src/ubus/${file}.rs`), /Policy =\s+Policy \{[^}]*?name: "(\w+)"/gs).flat());
 
-	assert.deepEqual(sorted(methods), sorted(ACL['luci-app-flowtable'].read.ubus.flowtable));
+	assert.deepEqual(sorted(methods),
+		sorted([ ...ACL['luci-app-flowtable'].read.ubus.flowtable, ...CHANGING ]));
 });
 
 test('the reasons are those of the daemon, word for word', () => {
-	const source = read('src/core/reason.rs');
-	const arms = (name) => Object.fromEntries(matches(
-		source.match(new RegExp(`fn ${name}\\(.*?\\n    }\\n`, 's'))[0],
-		/Reason::(\w+) => (?:\{\s*)?"(.*?)"/g));
-	const [ codes, texts ] = [ arms('code'), arms('text') ];
-	const daemon = Object.fromEntries(Object.keys(codes).map((r) => [ codes[r], texts[r] ]));
-	const page = VIEW.match(/const REASONS = \{(.*?)\n\};/s)[1];
+	for (const [ file, type, map ] of [
+		[ 'reason', 'Reason', 'REASONS' ],
+		[ 'flow_reason', 'FlowReason', 'FLOW_REASONS' ]
+	]) {
+		const source = read(`src/core/${file}.rs`);
+		const arms = (name) => Object.fromEntries(matches(
+			source.match(new RegExp(`fn ${name}\\(.*?\\n    }\\n`, 's'))[0],
+			new RegExp(`${type}::(\\w+) => (?:\\{\\s*)?"(.*?)"`, 'g')));
+		const [ codes, texts ] = [ arms('code'), arms('text') ];
+		const daemon = Object.fromEntries(Object.keys(codes).map((r) => [ codes[r], texts[r] ]));
+		const page = VIEW.match(new RegExp(`const ${map} = \\{(.*?)\\n\\};`, 's'))[1];
+		const count = source.match(new RegExp(`ALL: \\[${type}; (\\d+)\\]`))[1];
 
-	assert.equal(Object.keys(codes).length, Number(source.match(/ALL: \[Reason; (\d+)\]/)[1]));
-	assert.deepEqual(Object.fromEntries(matches(page, /(\w+): _\('(.*?)'\)/g)), daemon);
+		assert.equal(Object.keys(codes).length, Number(count));
+		assert.deepEqual(Object.fromEntries(matches(page, /(\w+): _\('(.*?)'\)/g)), daemon);
+	}
 });
 
+/** The keys that encoders of the daemon write: literals, constants and the states' names. */
+function sent(files) {
+	const constants = Object.fromEntries([ 'flow_filter', 'flows' ].flatMap((file) =>
+		matches(read(`src/ubus/${file}.rs`), /const (\w+): &str = "(\w+)"/g)));
+	const source = files.map((file) => read(`src/ubus/${file}.rs`).split('#[cfg(test)]')[0]).join('');
+	const written = matches(source, /\b(?:reply|r)\.\w+\((?:"(\w+)"|([A-Z]+),)/g)
+		.map(([ literal, constant ]) => literal || constants[constant]);
+	const looped = matches(source, /\("(\w+)", &\w+\.\w+\)/g).flat();
+	const states = /\.table\(state\.name\(\)/.test(source) ? [ 'classic', 'software', 'hardware' ] : [];
+
+	return sorted([ ...written, ...looped, ...states ]);
+}
+
 test('the replies used by the tests have every key that the daemon sends', () => {
-	for (const method of [ 'status', 'devices' ]) {
-		const encoder = read(`src/ubus/${method}.rs`).split('#[cfg(test)]')[0];
-		const sent = matches(encoder, /\b(?:reply|r)\.\w+\("(\w+)"/g).flat();
+	for (const [ method, ...parts ] of [
+		[ 'status' ], [ 'devices', 'carried' ], [ 'flows' ], [ 'hosts', 'carried' ]
+	]) {
 		const reply = JSON.parse(read(`tests/luci/replies/${method}-mixed.json`));
 
-		// Left out of the reply, so as to have one ability that is unknown.
-		const unknown = method == 'status' ? [ 'accounting' ] : [];
+		// Left out of the replies, so as to have one ability that is unknown, and a last page.
+		const unknown = { status: [ 'accounting' ], devices: [ 'next' ] }[method] || [];
 
-		assert.deepEqual(sorted([ ...keys(reply), ...unknown ]), sorted(sent), method);
+		assert.deepEqual(sorted([ ...keys(reply), ...unknown ]), sent([ method, ...parts ]), method);
 	}
 });
 

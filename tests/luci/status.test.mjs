@@ -13,6 +13,10 @@ const VIEW = new URL('../../luci-app/htdocs/luci-static/resources/view/flowtable
 const reply = (name) =>
 	JSON.parse(readFileSync(new URL(`replies/${name}.json`, import.meta.url), 'utf8'));
 
+/** All replies of a kind. */
+const replies = (kind) => Object.fromEntries([ 'status', 'devices', 'flows', 'hosts' ].map((method) =>
+	[ method, reply(`${method}-${kind}`) ]));
+
 async function show(answers, firewall) {
 	const page = load(VIEW, answers, firewall);
 
@@ -41,7 +45,7 @@ function rows(page, title) {
 const badge = (node) => [ node.children[0].attributes.class, node.text ];
 
 test('a mixed mode is told with its reason', async () => {
-	const page = await show({ status: reply('status-mixed'), devices: reply('devices-mixed') });
+	const page = await show(replies('mixed'));
 
 	assert.deepEqual(badge(fact(page, 'Requested')), [ 'label success', 'hardware' ]);
 	assert.deepEqual(badge(fact(page, 'In force')), [ 'label warning', 'mixed' ]);
@@ -53,11 +57,13 @@ test('a mixed mode is told with its reason', async () => {
 });
 
 test('flows, tables, devices and the kernel are shown', async () => {
-	const page = await show({ status: reply('status-mixed'), devices: reply('devices-mixed') });
+	const page = await show(replies('mixed'));
 
 	assert.equal(fact(page, 'In hardware').text, '88');
 	assert.equal(fact(page, 'In software').text, '340');
 	assert.equal(fact(page, 'On the classic path').text, '12');
+	assert.equal(fact(page, 'Of these, being closed').text, '5');
+	assert.equal(fact(page, 'Kept on the classic path').text, '2');
 	assert.equal(fact(page, 'Packets of offloaded flows seen on the classic path').text, '17');
 	assert.deepEqual(rows(page, 'Tables'), [
 		[ 'flowtabled_hw', 'ft', 'hardware', 'yes', '-5', 'lan1, lan2, wan' ],
@@ -74,8 +80,38 @@ test('flows, tables, devices and the kernel are shown', async () => {
 	assert.equal(fact(page, 'Connections count packets and bytes').text, '-');
 });
 
+test('the fastest flows are shown with the reason of those on the classic path', async () => {
+	const page = await show(replies('mixed'));
+
+	assert.deepEqual(rows(page, 'Fastest flows'), [
+		[ 'hardware', 'tcp', '192.168.1.100:49152', '203.0.113.2:443', 'laptop', '4.3 GB/s',
+			'it is marked as offloaded, yet takes the classic path '
+				+ '(as did 120 of 900 packets of flows in hardware)' ],
+		[ 'software', 'udp', '[fd00:1::2]:41159', '[fd00:2::2]:7001', 'laptop', '164.1 KB/s', 'none' ],
+		[ 'classic', 'tcp', '192.168.9.2:55168', '203.0.113.2:7004', '192.168.9.2', '0 B/s',
+			'one of its devices is in no flowtable '
+				+ '(guest0: set by a device section of /etc/config/flowtable (guest*))' ],
+		[ 'classic', 'icmp', '192.168.1.2', '192.0.2.1', '-', '-', 'only TCP and UDP are offloaded (icmp)' ]
+	]);
+
+	const badges = page.node.find((n) => n.tag == 'td' && n.attributes['data-title'] == 'State')
+		.slice(0, 4).map((td) => td.children[0].attributes.class);
+
+	assert.deepEqual(badges, [ 'label warning', 'label notice', 'label', 'label' ]);
+});
+
+test('clients are shown, and what is not counted on every path is unknown', async () => {
+	const page = await show(replies('mixed'));
+
+	assert.deepEqual(rows(page, 'Clients'), [
+		[ 'laptop', 'fd00::2', 'lan1', 'software', '4', '3.0 KB/s', '70.0 MB' ],
+		[ '52:06:54:16:c4:9c', '192.168.9.2', 'guest0', 'software', '3', '-', '-' ],
+		[ '-', '10.0.0.9', '-', '-', '0', '0 B/s', '-' ]
+	]);
+});
+
 test('a count of zero is not taken for unknown', async () => {
-	const page = await show({ status: reply('status-classic'), devices: reply('devices-classic') });
+	const page = await show(replies('classic'));
 
 	assert.equal(fact(page, 'In hardware').text, '0');
 	assert.equal(fact(page, 'Packets of offloaded flows seen on the classic path').text, '-');
@@ -96,10 +132,11 @@ test('a count of zero is not taken for unknown', async () => {
 });
 
 test('what the daemon leaves out becomes a dash', async () => {
-	const page = await show({ status: {}, devices: {} });
+	const page = await show({ status: {}, devices: {}, flows: {}, hosts: {} });
 	const labels = [
 		'Requested', 'In force', 'Reason', 'Configuration warnings', 'Running for', 'Version',
-		'In hardware', 'In software', 'On the classic path',
+		'In hardware', 'In software', 'On the classic path', 'Of these, being closed',
+		'Kept on the classic path',
 		'Packets of offloaded flows seen on the classic path', 'Release',
 		'Flowtables for IPv4 and IPv6 in one table', 'Connections can be listed'
 	];
@@ -111,22 +148,27 @@ test('what the daemon leaves out becomes a dash', async () => {
 	assert.equal(fact(page, 'Last error').text, 'none');
 	assert.deepEqual(rows(page, 'Tables'), [ [ '-' ] ]);
 	assert.deepEqual(rows(page, 'Devices'), [ [ '-' ] ]);
+	assert.deepEqual(rows(page, 'Fastest flows'), [ [ '-' ] ]);
+	assert.deepEqual(rows(page, 'Clients'), [ [ '-' ] ]);
 });
 
 test('words of a newer daemon are passed on', async () => {
 	const page = await show({
 		status: { requested: 'constructor', reason: 'toString', reason_text: 'new words' },
-		devices: {}
+		devices: {},
+		flows: { matched: 1, flows: [ { state: 'classic', reason: 'toString', reason_text: 'newer' } ] },
+		hosts: {}
 	});
 
 	assert.deepEqual(badge(fact(page, 'Requested')), [ 'label', 'constructor' ]);
 	assert.equal(fact(page, 'Reason').text, 'new words');
+	assert.deepEqual(rows(page, 'Fastest flows'), [ [ 'classic', '-', '-', '-', '-', '-', 'newer' ] ]);
 });
 
 test('the page is useful with the daemon stopped', async () => {
 	const gone = new Error('RPC call to flowtable/status {} failed with error -32000: '
 		+ 'Object not found\n  at ClassConstructor.handleCallReply (rpc.js:82:7)');
-	const answers = { status: gone, devices: gone };
+	const answers = { status: gone, devices: gone, flows: gone, hosts: gone };
 	const page = await show(answers, { flow_offloading: '1' });
 
 	assert.match(page.node.text, /The daemon does not answer/);
@@ -138,25 +180,39 @@ test('the page is useful with the daemon stopped', async () => {
 	assert.equal(page.node.find((n) => n.tag == 'form').length, 1);
 	assert.equal(page.seen.map.sections[0].options[0].load('cfg1'), 'software');
 
-	Object.assign(answers, { status: reply('status-mixed'), devices: reply('devices-mixed') });
+	Object.assign(answers, replies('mixed'));
 	await page.seen.polls[0].callback();
 	assert.doesNotMatch(page.node.text, /does not answer/);
 	assert.equal(fact(page, 'In hardware').text, '88');
 });
 
 test('a failed list of devices leaves the rest of the page', async () => {
-	const page = await show({ status: reply('status-mixed'), devices: new Error('timed out') });
+	const page = await show({ ...replies('mixed'), devices: new Error('timed out') });
 
 	assert.equal(fact(page, 'In hardware').text, '88');
 	assert.deepEqual(rows(page, 'Devices'), [ [ '-' ] ]);
+	assert.equal(rows(page, 'Clients').length, 3);
 	assert.match(page.node.text, /The list of devices cannot be had: timed out/);
+});
+
+test('flows and clients that cannot be listed leave the rest of the page', async () => {
+	const page = await show({ ...replies('mixed'), flows: new Error('lost'), hosts: new Error('denied') });
+
+	assert.deepEqual(rows(page, 'Fastest flows'), [ [ '-' ] ]);
+	assert.deepEqual(rows(page, 'Clients'), [ [ '-' ] ]);
+	assert.equal(rows(page, 'Devices').length, 2);
+	assert.match(page.node.text, /The list of flows cannot be had: lost/);
+	assert.match(page.node.text, /The list of clients cannot be had: denied/);
 });
 
 test('lists that were cut say so', async () => {
 	const devices = { ...reply('devices-mixed'), truncated: true, total: 900 };
-	const page = await show({ status: { ...reply('status-mixed'), truncated: true }, devices });
+	const status = { ...reply('status-mixed'), truncated: true };
+	const page = await show({ ...replies('mixed'), status, devices });
 
 	assert.match(page.node.text, /The first 2 of 900 devices\./);
+	assert.match(page.node.text, /The 4 fastest of 12 flows\./);
+	assert.match(page.node.text, /The 3 fastest of 4 clients\./);
 	assert.match(page.node.text, /Some lists were too long/);
 });
 
@@ -183,26 +239,28 @@ test('devices that need several replies are shown together', async () => {
 	const endless = () => ({ devices: [ { name: 'lan1' } ], total: 900, next: 'lan1' });
 	const cut = await show({ status: reply('status-mixed'), devices: endless });
 
-	assert.equal(cut.seen.calls.length, 1 + 8);
+	assert.equal(cut.seen.calls.length, 3 + 8);
 	assert.match(cut.node.text, /The first 8 of 900 devices\./);
 });
 
 test('there is one poll, and none for a hidden tab', async () => {
-	const page = await show({ status: reply('status-mixed'), devices: reply('devices-mixed') });
+	const page = await show(replies('mixed'));
 
 	assert.equal(page.seen.polls.length, 1);
-	assert.deepEqual(page.seen.calls, [ 'flowtable status', 'flowtable devices' ]);
+	assert.deepEqual(page.seen.calls, [
+		'flowtable status', 'flowtable devices', 'flowtable flows limit=10', 'flowtable hosts limit=10'
+	]);
 	page.document.hidden = true;
 	await page.seen.polls[0].callback();
-	assert.equal(page.seen.calls.length, 2);
+	assert.equal(page.seen.calls.length, 4);
 	page.document.hidden = false;
 	await page.seen.polls[0].callback();
-	assert.equal(page.seen.calls.length, 4);
+	assert.equal(page.seen.calls.length, 8);
 });
 
 test('the switch reads and writes the two options of the firewall', async () => {
 	const firewall = { flow_offloading: 'on', flow_offloading_hw: 'true', input: 'REJECT' };
-	const page = await show({ status: {}, devices: {} }, firewall);
+	const page = await show({ status: {}, devices: {}, flows: {}, hosts: {} }, firewall);
 	const [ section ] = page.seen.map.sections;
 	const [ option ] = section.options;
 

@@ -35,6 +35,9 @@ pub struct Account {
     current: ByState,
     last_ms: Option<u32>,
     samples: VecDeque<Sample>,
+    /// Packets of assured connections that came and went between two polls, by whatever path: they
+    /// may have been offloaded.
+    pub unseen: u64,
     /// Flows that ended between two polls without telling what they carried last.
     pub ended_unseen: u64,
 }

@@ -60,6 +60,11 @@ impl Ledger {
         Place::new(opener, answerer, host)
     }
 
+    /// Not every flow could be placed: the next list is to try again.
+    pub(super) fn place_again(&mut self) {
+        self.placed_by = None;
+    }
+
     /// A flow with this place is gone, or has another place now.
     pub(super) fn leave(&mut self, place: Place) {
         if let Some(host) = place.host() {

@@ -102,7 +102,9 @@ pub struct Flow {
     /// Bytes a second of both directions between the last two polls; `None` when not accounted, or
     /// seen only once.
     pub rate: Option<(u32, u32)>,
-    /// Milliseconds since the daemon first saw it.
+    /// When the daemon first saw it, in milliseconds since that started, wrapping.
+    pub first_ms: u32,
+    /// Milliseconds since then.
     pub age_ms: u32,
     /// Milliseconds since it took its present path.
     pub state_age_ms: u32,

@@ -287,6 +287,7 @@ impl Record {
             sent: known(sent),
             received: known(received),
             rate: (self.is_accounted() && self.flags & RATED != 0).then_some((up, down)),
+            first_ms: self.first_ms,
             age_ms: now_ms.wrapping_sub(self.first_ms),
             state_age_ms: now_ms.wrapping_sub(self.changed_ms),
             quiet_ms: now_ms.wrapping_sub(self.active_ms),

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
+use std::net::IpAddr;
 
 use super::place::End;
 use super::{Flow, FlowState};
@@ -26,8 +27,8 @@ pub struct Filter {
     pub protocol: Option<u8>,
     /// Numbers of attachments; either end is behind one of them.
     pub attachments: Option<Vec<u16>>,
-    /// Numbers of clients; it is accounted to one of them.
-    pub hosts: Option<Vec<u16>>,
+    /// Numbers and addresses of clients; it is accounted to one of them, or has one at an end.
+    pub hosts: Option<(Vec<u16>, Vec<IpAddr>)>,
 }
 
 impl Filter {
@@ -55,7 +56,11 @@ impl Filter {
             end.attachment().is_some_and(|number| numbers.contains(&number))
         };
         let behind = |numbers: &Vec<u16>| ends.iter().any(|end| within(numbers, *end));
-        let of = |numbers: &Vec<u16>| flow.place.host().is_some_and(|host| numbers.contains(&host));
+        let of = |(numbers, addresses): &(Vec<u16>, Vec<IpAddr>)| {
+            flow.place.host().is_some_and(|host| numbers.contains(&host))
+                || addresses.contains(&flow.orig.source())
+                || addresses.contains(&flow.reply.source())
+        };
         self.attachments.as_ref().is_none_or(behind) && self.hosts.as_ref().is_none_or(of)
     }
 }
@@ -87,7 +92,8 @@ impl Order {
         match self {
             Order::Rate => flow.rate.map_or(0, |(up, down)| u64::from(up) + u64::from(down)),
             Order::Bytes => flow.bytes().unwrap_or(0),
-            Order::Age => u64::from(flow.age_ms),
+            // Unlike the age itself this stands still while pages are read.
+            Order::Age => u64::from(!flow.first_ms),
         }
     }
 }
@@ -216,6 +222,27 @@ mod tests {
         assert_eq!(find(&Filter { protocol: Some(17), ..Filter::default() }), 0);
         let hardware = Filter { state: Some(FlowState::Hardware), ..Filter::default() };
         assert_eq!(find(&hardware), 0);
+    }
+
+    #[test]
+    fn pages_by_age_stand_still_while_time_goes_on() {
+        let table = table_of(&[entry(1, 0), entry(2, 0), entry(3, 0)]);
+        let first = page(table.flows(2_000), Order::Age, 2, None);
+        let rest = page(table.flows(9_000), Order::Age, 2, first.next);
+        assert_eq!((first.flows.len(), rest.flows.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_client_is_found_at_both_ends() {
+        let table = table_of(&[entry(1, 100), entry(2, 200)]);
+        let find = |hosts| {
+            let filter = Filter { hosts, ..Filter::default() };
+            table.flows(0).filter(|flow| filter.matches(flow)).count()
+        };
+        let address = |text: &str| text.parse().unwrap();
+        assert_eq!(find(Some((Vec::new(), vec![address("192.168.1.1")]))), 1);
+        assert_eq!(find(Some((Vec::new(), vec![address("203.0.113.2")]))), 2);
+        assert_eq!(find(Some((vec![7], Vec::new()))), 0);
     }
 
     proptest! {

@@ -46,7 +46,11 @@ impl Selection {
             filter.attachments = Some(with.map(|(number, _)| number).collect());
         }
         if let Some(host) = &self.host {
-            filter.hosts = Some(hosts_called(host, ledger, names));
+            let numbers = hosts_called(host, ledger, names);
+            // A flow between two clients is accounted to the one that opened it.
+            let of = |number: &u16| ledger.hosts.get(*number).map(|host| host.addresses.clone());
+            let addresses = numbers.iter().filter_map(of).flatten().collect();
+            filter.hosts = Some((numbers, addresses));
         }
         filter
     }

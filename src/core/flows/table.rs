@@ -6,7 +6,7 @@
 //! so a flow goes only when two complete lists in a row have missed it, or when the kernel says
 //! that it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::Index;
 use super::keyed_hash::KeyedHash;
@@ -23,8 +23,14 @@ use crate::netlink::conntrack::tuple::Tuple;
 pub const FLOWS_MAX: usize = 65_536;
 /// The table grows by so many records, instead of doubling: memory follows the number of flows.
 const CHUNK: usize = 1024;
+/// Places that a list goes on from. Flows that are as old as each other stand in the order of the
+/// list; those that came since stand behind them, and some in the places of those that ended.
+const STREAMS: usize = 3;
 /// Counters that went backwards (somebody zeroed them) keep what they had in a list of this length.
 const BASES_MAX: usize = 256;
+/// Ends told during one list that are remembered until it is complete: a second's worth on a router
+/// that is flooded. A flow that ended beyond it may be counted twice.
+const ENDED_MAX: usize = 16_384;
 
 /// All flows, and what they carried.
 #[derive(Debug)]
@@ -53,10 +59,16 @@ pub struct FlowTable {
     /// Those of the list under way.
     counts_so_far: FlowCounts,
     /// Where the next entry of the list is likely to be: the kernel walks its table in the same
-    /// order each time. The first goes on along the records, the second behind a stray.
-    likely: [u32; 2],
+    /// order each time. Behind the latest entry comes first.
+    likely: [u32; STREAMS],
+    /// A list is being made.
+    listing: bool,
+    /// Ids of connections whose end was read meanwhile.
+    ended: BTreeSet<u32>,
     /// Flows that were not kept because the table was full, over all polls.
     pub left_out: u64,
+    /// Flows whose counters were zeroed, and what they had before was not kept.
+    pub resets_forgotten: u64,
 }
 
 impl FlowTable {
@@ -79,8 +91,11 @@ impl FlowTable {
             baseline: true,
             counts: FlowCounts::default(),
             counts_so_far: FlowCounts::default(),
-            likely: [0; 2],
+            likely: [0; STREAMS],
+            listing: false,
+            ended: BTreeSet::new(),
             left_out: 0,
+            resets_forgotten: 0,
         }
     }
 
@@ -101,12 +116,16 @@ impl FlowTable {
         let [last, before, _] = self.listed_ms;
         self.listed_ms = [now_ms, last, before];
         self.counts_so_far = FlowCounts::default();
-        self.likely = [0; 2];
+        self.likely = [0; STREAMS];
         self.replacing = self.ledger.begin();
+        self.listing = true;
     }
 
     /// One entry of the list. Routing is asked where a new flow's ends are when nothing else tells.
     pub fn observe(&mut self, entry: &Entry, ask: &mut Ask<'_>) {
+        if self.ended.contains(&entry.id) {
+            return; // this part of the list was made before the end that we have read
+        }
         match self.find_listed(entry) {
             Ok(position) => {
                 let known = self.records.get(position as usize);
@@ -133,6 +152,8 @@ impl FlowTable {
 
     /// The list ended. An incomplete one lets no flow go.
     pub fn end(&mut self, complete: bool) {
+        self.listing = false;
+        self.ended = BTreeSet::new();
         if complete {
             let missed_twice = |record: &Record| self.poll.wrapping_sub(record.poll) >= 2;
             let mut gone: Vec<u32> = (0u32..)
@@ -154,6 +175,8 @@ impl FlowTable {
     /// Lets all flows go, because no list will be made for a while; totals stay. The next list is
     /// a first one again.
     pub fn forget(&mut self) {
+        self.listing = false;
+        self.ended = BTreeSet::new();
         self.records = Vec::new();
         self.sixes = Sixes::default();
         self.index = Index::new();
@@ -169,6 +192,9 @@ impl FlowTable {
             return; // nobody knows how much of it was carried before
         }
         self.now_ms = now_ms;
+        if self.listing && self.ended.len() < ENDED_MAX {
+            self.ended.insert(entry.id);
+        }
         let hash = self.hash(&entry.orig, entry.zone);
         match self.find(hash, &entry.orig, entry.zone) {
             Some(position) if self.id_at(position) == Some(entry.id) => {
@@ -184,6 +210,9 @@ impl FlowTable {
                     [entry.counters_orig, entry.counters_reply].map(Option::unwrap_or_default);
                 self.ledger.credit(place, FlowState::of(entry), grown, self.now_ms);
                 self.ledger.leave(place);
+                if entry.is_assured() {
+                    self.ledger.account.unseen += grown[0].packets + grown[1].packets;
+                }
             }
         }
     }
@@ -254,7 +283,10 @@ impl FlowTable {
     }
 
     fn update(&mut self, position: u32, entry: &Entry, ask: &mut Ask<'_>) {
-        self.carry(position, entry, FlowState::of(entry));
+        let before = self.records.get(position as usize).map(Record::state);
+        let state = FlowState::of(entry);
+        // A flow that has just left the fast path carried what it did on that.
+        self.carry(position, entry, before.map_or(state, |before| before.max(state)));
         let (now_ms, poll) = (self.now_ms, self.poll);
         let mut place = None;
         if let Some(record) = self.records.get_mut(position as usize) {
@@ -263,6 +295,12 @@ impl FlowTable {
         }
         if let Some(before) = place {
             let place = self.ledger.locate(entry, self.now_ms, ask);
+            if before.is_placed() && !place.is_placed() {
+                // Better where it was than nowhere, until there is time to ask.
+                self.ledger.leave(place);
+                self.ledger.place_again();
+                return;
+            }
             self.ledger.leave(before);
             if let Some(record) = self.records.get_mut(position as usize) {
                 record.place = place;
@@ -284,12 +322,18 @@ impl FlowTable {
         let mut now = [orig_base.plus(orig), reply_base.plus(reply)];
         let [sent, received] = record.carried;
         if now[0].bytes < sent.bytes || now[1].bytes < received.bytes {
-            // Somebody zeroed the counters: what was counted before goes on top.
+            // Somebody zeroed the counters: what was counted before goes on top, or is forgotten.
             if self.bases.len() < BASES_MAX {
                 self.bases.insert(record.id, record.carried);
+                now = [sent.plus(orig), received.plus(reply)];
+            } else {
+                self.resets_forgotten += 1;
+                self.bases.remove(&record.id);
+                now = [orig, reply];
+                record.carried = [Counters::default(); 2];
             }
-            now = [sent.plus(orig), received.plus(reply)];
         }
+        let [sent, received] = record.carried;
         let grown = [now[0].since(sent), now[1].since(received)];
         let lists_ago = usize::from(self.poll.wrapping_sub(record.poll));
         let seen_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(self.now_ms);
@@ -345,18 +389,30 @@ impl FlowTable {
 
     /// The position of an entry of the list, or its hash when it is not there.
     fn find_listed(&mut self, entry: &Entry) -> Result<u32, u64> {
-        for likely in self.likely {
-            let record = self.records.get(likely as usize);
-            if record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes)) {
-                self.likely = [likely + 1; 2];
-                return Ok(likely);
+        for stream in 0..STREAMS {
+            let Some(likely) = self.likely.get(stream).copied() else { break };
+            // The next one may have taken the place of a flow that ended.
+            for position in [likely, likely + 1] {
+                let record = self.records.get(position as usize);
+                if record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes)) {
+                    self.go_on(stream, position);
+                    return Ok(position);
+                }
             }
         }
         let hash = self.hash(&entry.orig, entry.zone);
         let position = self.find(hash, &entry.orig, entry.zone).ok_or(hash)?;
-        let [along, _] = self.likely;
-        self.likely = [along, position + 1];
+        self.go_on(STREAMS - 1, position);
         Ok(position)
+    }
+
+    /// The list has found a position by this stream.
+    fn go_on(&mut self, stream: usize, position: u32) {
+        let Some(used) = self.likely.get_mut(..=stream) else { return };
+        let mut next = position + 1;
+        for likely in used {
+            std::mem::swap(likely, &mut next);
+        }
     }
 
     fn find(&self, hash: u64, orig: &Tuple, zone: u16) -> Option<u32> {

@@ -6,6 +6,7 @@ use crate::core::topology::Answer;
 use crate::netlink::conntrack::status::{
     IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD, IPS_SEEN_REPLY, IPS_SRC_NAT,
 };
+use crate::netlink::route::Lookup;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
@@ -92,7 +93,7 @@ fn states_change_with_their_instants_and_bytes_go_to_the_path() {
     poll(&mut table, 4000, &[with(IPS_OFFLOAD | IPS_HW_OFFLOAD, entry(1, 500))]);
     assert_eq!(only(&table, 4000).state, FlowState::Hardware);
     poll(&mut table, 5000, &[entry(1, 510)]);
-    assert_eq!(bytes(&table), [20, 200, 800]);
+    assert_eq!(bytes(&table), [0, 200, 820]);
     assert_eq!(table.counts(), FlowCounts { classic: 1, software: 0, hardware: 0 });
 }
 
@@ -328,4 +329,63 @@ fn closing_is_told_by_the_state_or_by_silence() {
     assert_eq!(closing(&table, 11_000), [1, 3], "not UDP, nor silence that nobody counted");
     poll(&mut table, 12_000, &[with(IPS_OFFLOAD, entry(3, 300))]);
     assert_eq!(closing(&table, 12_000), [1], "it lives");
+}
+
+#[test]
+fn an_end_read_before_its_part_of_the_list_counts_once() {
+    let mut table = table_of(&[]);
+    table.begin(2000);
+    table.destroyed(&entry(1, 5000), 2100, &mut |_| Answer::Nowhere);
+    // The kernel had made this part of the list before the connection ended.
+    table.observe(&entry(1, 5000), &mut |_| Answer::Nowhere);
+    table.end(true);
+    assert_eq!((bytes(&table), table.len()), ([10_000, 0, 0], 0));
+    poll(&mut table, 3000, &[entry(1, 70)]);
+    assert_eq!((bytes(&table), table.len()), ([10_140, 0, 0], 1), "a later one with the same id");
+}
+
+#[test]
+fn what_a_flow_carried_before_it_left_the_fast_path_belongs_there() {
+    let mut table = table_of(&[]);
+    poll(&mut table, 2000, &[with(IPS_OFFLOAD, entry(1, 100))]);
+    poll(&mut table, 4000, &[entry(1, 600)]);
+    assert_eq!(bytes(&table), [0, 1200, 0]);
+    poll(&mut table, 6000, &[entry(1, 700)]);
+    assert_eq!(bytes(&table), [200, 1200, 0]);
+}
+
+#[test]
+fn zeroed_counters_beyond_the_bound_are_counted_once_more_and_no_oftener() {
+    let ids = 1..=BASES_MAX as u32 + 1;
+    let all = |bytes| ids.clone().map(|id| entry(id, bytes)).collect::<Vec<_>>();
+    let mut table = table_of(&all(5000));
+    for tick in 2..6 {
+        poll(&mut table, tick * 1000, &all(1000));
+    }
+    let zeroed = 2 * 1000 * u64::from(*ids.end());
+    assert_eq!((bytes(&table), table.resets_forgotten), ([zeroed, 0, 0], 1));
+}
+
+#[test]
+fn a_place_is_kept_until_there_is_time_to_ask_again() {
+    let mut table = FlowTable::new(FLOWS_MAX);
+    *table.topology_mut() = crate::core::topology::tests::router();
+    let wan = |_: &Lookup| Answer::Behind(6);
+    let listed = |table: &mut FlowTable, now_ms, answer: &mut dyn FnMut(&Lookup) -> Answer| {
+        table.begin(now_ms);
+        table.observe(&six(2, u64::from(now_ms)), answer);
+        table.end(true);
+        only(table, now_ms).place
+    };
+    let mut asked = |lookup: &Lookup| wan(lookup);
+    let place = listed(&mut table, 1000, &mut asked);
+    assert!(place.is_placed());
+    table.topology_mut().routes_changed();
+    assert_eq!(listed(&mut table, 2000, &mut |_| Answer::NotAsked), place);
+    let mut again = 0;
+    listed(&mut table, 3000, &mut |lookup| {
+        again += 1;
+        wan(lookup)
+    });
+    assert_eq!(again, 1, "the list after that asks");
 }

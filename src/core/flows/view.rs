@@ -131,8 +131,7 @@ impl HostView {
                 let sums = self.host.sent.iter().chain(&self.host.received);
                 sums.map(|counters| counters.bytes).sum()
             }
-            // The latest first, so that one who has just come is seen.
-            Order::Age => u64::from(self.host.first_ms),
+            Order::Age => u64::from(!self.host.first_ms),
         }
     }
 }
@@ -188,7 +187,7 @@ pub fn hosts(
 pub struct HostQuery {
     /// Only those of these numbers.
     pub only: Option<Vec<u16>>,
-    /// What they are sorted by, the greatest first; by age the latest first.
+    /// What they are sorted by, the greatest first.
     pub order: Order,
     /// How many at most; 1 to [`PAGE_MAX`].
     pub limit: usize,

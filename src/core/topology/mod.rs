@@ -110,6 +110,7 @@ impl Topology {
             .collect();
         if self.links != *links || self.uplinks != uplinks || self.sessions != sessions {
             self.links = links.clone();
+            self.neighbours.retain_devices(|index| links.indexed(index).is_some());
             self.uplinks = uplinks;
             self.sessions = sessions;
             self.changed();
@@ -182,7 +183,7 @@ impl Topology {
         if all || address.is_unspecified() {
             return Some(Point::Unknown);
         }
-        let neighbour = self.neighbours.get(address).map(|(index, _)| index);
+        let neighbour = self.neighbours.device(address);
         neighbour
             .or_else(|| self.addresses.on_link(address))
             .or_else(|| self.addresses.device_of(translated?))
@@ -215,7 +216,7 @@ impl Topology {
         if self.uplinks.contains(&index) {
             return None;
         }
-        let mac = self.neighbours.get(address).map(|(_, mac)| mac);
+        let mac = self.neighbours.mac(address, index);
         Some(Client { address, mac, answers })
     }
 

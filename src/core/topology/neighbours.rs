@@ -11,25 +11,24 @@ const NEIGHBOURS_MAX: usize = 4096;
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    index: u32,
     mac: Mac,
     /// The kernel does not know it any more. It is kept while there is room: connections outlive
     /// the kernel's interest in a silent neighbour.
     lost: bool,
 }
 
-/// Neighbours by address.
+/// Neighbours by address and device: some addresses exist on more than one link.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
-    by_address: BTreeMap<IpAddr, Known>,
+    known: BTreeMap<(IpAddr, u32), Known>,
     /// Neighbours of the last list that were left out because the table was full.
     pub(super) left_out: u64,
 }
 
 impl Neighbours {
-    /// True when an address is known that was not, or not there.
+    /// True when an address is known that was not, or had another MAC address.
     pub(super) fn replace(&mut self, list: Vec<Neighbour>) -> bool {
-        self.by_address.values_mut().for_each(|known| known.lost = true);
+        self.known.values_mut().for_each(|known| known.lost = true);
         self.left_out = 0;
         let mut moved = false;
         for neighbour in list {
@@ -40,25 +39,42 @@ impl Neighbours {
 
     fn learn(&mut self, neighbour: Neighbour) -> bool {
         let Neighbour { index, address, mac } = neighbour;
-        if let Some(known) = self.by_address.get_mut(&address) {
-            let moved = (known.index, known.mac) != (index, mac);
-            // Link-local addresses exist on every link; the first is as good as another.
-            *known = Known { index, mac, lost: false };
+        if let Some(known) = self.known.get_mut(&(address, index)) {
+            let moved = known.mac != mac;
+            *known = Known { mac, lost: false };
             return moved;
         }
-        if self.by_address.len() >= NEIGHBOURS_MAX {
-            self.by_address.retain(|_, known| !known.lost);
+        if self.known.len() >= NEIGHBOURS_MAX {
+            self.known.retain(|_, known| !known.lost);
         }
-        if self.by_address.len() >= NEIGHBOURS_MAX {
+        if self.known.len() >= NEIGHBOURS_MAX {
             self.left_out += 1;
             return false;
         }
-        self.by_address.insert(address, Known { index, mac, lost: false });
+        self.known.insert((address, index), Known { mac, lost: false });
         true
     }
 
-    pub(super) fn get(&self, address: IpAddr) -> Option<(u32, Mac)> {
-        self.by_address.get(&address).map(|known| (known.index, known.mac))
+    /// Forgets the neighbours on devices that are gone.
+    pub(super) fn retain_devices(&mut self, exists: impl Fn(u32) -> bool) {
+        self.known.retain(|(_, index), _| exists(*index));
+    }
+
+    /// The device that an address is on, if the kernel knows it at present, on one only.
+    pub(super) fn device(&self, address: IpAddr) -> Option<u32> {
+        let mut devices = self.on_all(address).filter(|(_, known)| !known.lost);
+        let (device, _) = devices.next()?;
+        devices.next().is_none().then_some(device)
+    }
+
+    /// The MAC address that an address has, or had last, on a device.
+    pub(super) fn mac(&self, address: IpAddr, index: u32) -> Option<Mac> {
+        self.known.get(&(address, index)).map(|known| known.mac)
+    }
+
+    fn on_all(&self, address: IpAddr) -> impl Iterator<Item = (u32, &Known)> {
+        let all = self.known.range((address, 0)..=(address, u32::MAX));
+        all.map(|((_, index), known)| (*index, known))
     }
 }
 
@@ -67,11 +83,8 @@ mod tests {
     use super::*;
 
     fn neighbour(number: u32, mac: u8) -> Neighbour {
-        Neighbour {
-            index: 2,
-            address: IpAddr::V4(number.into()),
-            mac: Mac::new([0, 0, 0, 0, 0, mac]),
-        }
+        let address = IpAddr::V4(number.into());
+        Neighbour { index: 2, address, mac: Mac::new([0, 0, 0, 0, 0, mac]) }
     }
 
     #[test]
@@ -81,8 +94,22 @@ mod tests {
         assert!(table.replace(vec![neighbour(1, 7)]));
         assert!(!table.replace(vec![neighbour(1, 7)]));
         assert!(table.replace(vec![neighbour(1, 8)]));
+        assert_eq!(table.device(address), Some(2));
         assert!(!table.replace(Vec::new()));
-        assert_eq!(table.get(address), Some((2, Mac::new([0, 0, 0, 0, 0, 8]))));
+        assert_eq!(table.device(address), None);
+        assert_eq!(table.mac(address, 2), Some(Mac::new([0, 0, 0, 0, 0, 8])));
+        table.retain_devices(|index| index != 2);
+        assert_eq!(table.mac(address, 2), None);
+    }
+
+    #[test]
+    fn an_address_on_two_links_stands_still_and_tells_no_device() {
+        let mut table = Neighbours::default();
+        let other = Neighbour { index: 3, ..neighbour(1, 9) };
+        assert!(table.replace(vec![neighbour(1, 7), other]));
+        assert!(!table.replace(vec![other, neighbour(1, 7)]));
+        assert_eq!(table.device(other.address), None);
+        assert_eq!(table.mac(other.address, 3), Some(other.mac));
     }
 
     #[test]
@@ -93,7 +120,7 @@ mod tests {
         assert_eq!(table.left_out, 1);
         assert!(table.replace(all(5).collect()));
         assert_eq!(table.left_out, 0, "of the last list");
-        assert_eq!(table.get(neighbour(4, 1).address), None);
-        assert_eq!(table.by_address.len(), NEIGHBOURS_MAX);
+        assert_eq!(table.mac(neighbour(4, 1).address, 2), None);
+        assert_eq!(table.known.len(), NEIGHBOURS_MAX);
     }
 }

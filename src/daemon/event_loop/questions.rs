@@ -48,7 +48,8 @@ impl Daemon {
         }
         let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
         let flows = self.known_flows(current);
-        let present = self.control.present(flows.map(|flows| flows.table().counts()));
+        let counts = flows.map(|flows| flows.table().counts());
+        let present = self.control.present(counts, self.notices.mode());
         for change in self.notices.changes(present) {
             let (name, data) = notice::encode(&change);
             if self.bus.notify(name, &data) {
@@ -68,15 +69,36 @@ impl Daemon {
             return self.answer(&question, reply_to, false);
         };
         flows.look(now);
-        // What is done to flows must not miss those that were offloaded since.
-        if flows.is_recent(now) && !matches!(question, Question::Order(_)) {
+        if matches!(question, Question::Order(_)) {
+            // What is done to flows must not miss those in a part of the list that has passed.
+            self.late.push((question, reply_to));
+            if !flows.is_listing() {
+                self.list_for_late();
+            }
+            return;
+        }
+        if flows.is_recent(now) {
             let known = self.flow_error.is_empty();
             return self.answer(&question, reply_to, known);
         }
-        match flows.start(&self.control, now) {
-            Ok(()) => self.waiting.push((question, reply_to)),
-            Err(error) => {
-                warn!("{error}");
+        self.waiting.push((question, reply_to));
+        self.list();
+    }
+
+    /// Starts the list that callers wait for who came while another one was under way.
+    pub(super) fn list_for_late(&mut self) {
+        if !self.late.is_empty() {
+            self.waiting.append(&mut self.late);
+            self.list();
+        }
+    }
+
+    /// Starts a list for those who wait, unless one is under way.
+    fn list(&mut self) {
+        let Some(flows) = &mut self.flows else { return };
+        if let Err(error) = flows.start(&self.control, Instant::now()) {
+            warn!("{error}");
+            for (question, reply_to) in std::mem::take(&mut self.waiting) {
                 self.answer(&question, reply_to, false);
             }
         }
@@ -87,7 +109,11 @@ impl Daemon {
         self.refresh();
         let Some(flows) = &self.flows else { return };
         let totals = flows.table().ledger().account.totals();
-        let packets = |state| totals.get(state as usize).map_or(0, |carried| carried.packets);
+        // What may have been offloaded counts as if it had been: the doubt is the path's benefit.
+        let unseen = flows.table().ledger().account.unseen;
+        let packets = |state| {
+            totals.get(state as usize).map_or(0, |carried| carried.packets.saturating_add(unseen))
+        };
         let carried = [packets(FlowState::Software), packets(FlowState::Hardware)];
         self.feed(Event::Carried(carried));
     }
@@ -140,12 +166,13 @@ impl Daemon {
     ) -> Result<BlobMsgTable, StatusCode> {
         let about = self.about(listed, now)?;
         let (flow, matched) = about.find(wanted).ok_or(StatusCode::NotFound)?;
-        let evidence = self.watches.evidence(&flow, &self.control, now);
+        let evidence = self.watches.evidence(&flow, &|id| self.control.watched(id, now));
         let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
         if flow.state != FlowState::Classic {
             // Nobody waits for the order: without it the next answer only knows less.
             self.feed(Event::Order(Orders::NOBODY, Order::Watch { id: flow.id }));
-            self.watches.begin(&flow, &self.control, now);
+            let now = Instant::now();
+            self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
         }
         answer
     }

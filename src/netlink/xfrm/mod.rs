@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! NETLINK_XFRM: the IPsec policies, which say whose packets are transformed.
 //!
-//! The kernel forwards such packets on the classic path only, so a policy explains why a flow is
-//! not offloaded. Source: include/uapi/linux/xfrm.h, net/xfrm/xfrm_user.c.
+//! Packets that have been decrypted carry a secpath and make no flow an offloaded one. Those of the
+//! other direction do (on the way into IPsec the flow transmits by XFRM), so a policy explains why
+//! a flow is not offloaded only when both directions come out of IPsec. Source:
+//! include/uapi/linux/xfrm.h, net/xfrm/xfrm_user.c, net/netfilter/nft_flow_offload.c.
 
 pub mod policy;
 
@@ -14,11 +16,14 @@ pub use policy::{Direction, Policy, Ports};
 /// Netlink family of IPsec.
 pub const NETLINK_XFRM: isize = 6;
 
+/// Policies read at all: some 600 kB of them. Which ones decide first is known only at the end.
+const READ_MAX: usize = 8192;
+
 /// Lists the policies of this network namespace in the order in which the kernel looks at them, so
 /// that the first of a direction that matches decides. Empty where the kernel has no IPsec.
 ///
 /// `most` bounds the list: key daemons install a policy for each tunnel, thousands on a
-/// concentrator. What the kernel gives beyond it is left out.
+/// concentrator. The first to be looked at are kept; of more than 8192 the oldest are not read.
 ///
 /// # Errors
 /// The socket cannot be made for another reason, a refusal (without CAP_NET_ADMIN), a time-out or
@@ -32,7 +37,7 @@ pub fn policies(most: usize) -> Result<Vec<Policy>, Error> {
     let mut policies = socket.dump("list IPsec policies", get, fill, |list, message| {
         let policy = Policy::parse(message);
         if let Some(policy) = policy.map_err(|error| Error::malformed("policy", &error))? {
-            if list.len() < most {
+            if list.len() < READ_MAX {
                 list.push(policy);
             }
         }
@@ -41,6 +46,7 @@ pub fn policies(most: usize) -> Result<Vec<Policy>, Error> {
     // Among those of equal priority the oldest decides, and the kernel lists the newest first.
     policies.reverse();
     policies.sort_by_key(|policy| policy.priority);
+    policies.truncate(most);
     Ok(policies)
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The daemon under measurement as a process of its own, with a real broker and a client beside it.
 
+use super::networks;
 use crate::error::{Context, Error, Result};
 use flowtabled::cli::client::Client;
 use flowtabled::ubus::json;
@@ -64,7 +65,7 @@ impl Daemon {
     pub fn start(programs: &Programs) -> Result<Daemon> {
         let dir = std::env::temp_dir().join(format!("flowtabled-bench-{}", std::process::id()));
         fs::create_dir_all(&dir).context(dir.display())?;
-        for (name, text) in [("firewall", "config defaults\n"), ("network", "")] {
+        for (name, text) in networks::CONFIG {
             fs::write(dir.join(name), text).context(name)?;
         }
         let socket = dir.join("ubus.sock");
@@ -79,14 +80,21 @@ impl Daemon {
         Ok(Daemon { client, daemon, _broker: broker, dir })
     }
 
-    /// Calls a method and returns how long the answer took.
+    /// Calls a method with arguments that are texts, and returns how long the answer took.
     ///
     /// # Errors
     /// The daemon refused or did not answer.
-    pub fn call(&mut self, method: &str) -> Result<(Vec<u8>, Duration)> {
+    pub fn call(
+        &mut self,
+        method: &str,
+        arguments: &[(&str, &str)],
+    ) -> Result<(Vec<u8>, Duration)> {
         let begun = Instant::now();
         self.client.extend(begun + PATIENCE);
-        let reply = self.client.call(method, &BlobMsgTable::empty()).context(method)?;
+        let arguments = BlobMsgTable::build(|table| {
+            arguments.iter().for_each(|(name, text)| table.put_str(Some(name), text));
+        });
+        let reply = self.client.call(method, &arguments).context(method)?;
         Ok((reply, begun.elapsed()))
     }
 
@@ -95,7 +103,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::call`], or the reply has no such key.
     pub fn polling(&mut self, key: &str) -> Result<u64> {
-        let (reply, _) = self.call("status")?;
+        let (reply, _) = self.call("status", &[])?;
         let text = json::render(&reply).context("status")?;
         let reply: Json = serde_json::from_str(&text).context("status")?;
         let number = reply.pointer(&format!("/polling/{key}")).and_then(Json::as_u64);

@@ -2,6 +2,7 @@
 //! Conntrack entries as a router has them: mostly IPv4 behind source NAT, a fifth IPv6, three
 //! quarters TCP, some with a mark.
 
+use super::networks::{v4, v6, CLIENTS, OUTSIDE};
 use crate::error::{Context, Error, Result};
 use flowtabled::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
 use flowtabled::netlink::conntrack::{Conntrack, Filter, NewEntry, TcpState, Tuple};
@@ -10,8 +11,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Long enough for any measurement.
 const TIMEOUT_S: u32 = 36_000;
-/// Entries of one client host.
-const PORTS: u32 = 60_000;
+/// Servers with IPv6 that the clients talk to.
+const SERVERS: u32 = 13;
 
 /// The namespace's conntrack, empty at first, with accounting as OpenWrt has it.
 ///
@@ -67,20 +68,18 @@ pub fn end(conntrack: &mut Conntrack, entries: &[NewEntry]) -> Result<()> {
 
 /// The entry with this number.
 pub fn entry(number: u32) -> Option<NewEntry> {
-    let port = 1024 + (number % PORTS) as u16;
-    let host = (number / PORTS) as u8;
+    let (client, port) = (number % CLIENTS, 1024 + (number / CLIENTS) as u16);
     let (protocol, server_port) =
         if number % 4 == 3 { (IPPROTO_UDP, 443) } else { (IPPROTO_TCP, 80) };
     let new = if number % 5 == 4 {
-        let client = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, u16::from(host) + 2);
-        let server = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
-        let orig = Tuple::new(protocol, (client.into(), port), (server.into(), server_port))?;
+        let server = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, (number % SERVERS) as u16 + 1);
+        let client = (v6(client).into(), port);
+        let orig = Tuple::new(protocol, client, (server.into(), server_port))?;
         NewEntry::new(orig, TIMEOUT_S)
     } else {
-        let client = (Ipv4Addr::new(192, 168, 1, host.wrapping_add(2)).into(), port);
-        let server = (Ipv4Addr::new(203, 0, 113, host.wrapping_add(1)).into(), server_port);
-        let outside = (Ipv4Addr::new(198, 51, 100, 7).into(), port);
-        let reply = Tuple::new(protocol, server, outside)?;
+        let server = (Ipv4Addr::new(203, 0, 113, client as u8 + 1).into(), server_port);
+        let reply = Tuple::new(protocol, server, (OUTSIDE.into(), port))?;
+        let client = (v4(client).into(), port);
         NewEntry { reply, ..NewEntry::new(Tuple::new(protocol, client, server)?, TIMEOUT_S) }
     };
     let mark = if number.is_multiple_of(8) { 0x10 } else { 0 };

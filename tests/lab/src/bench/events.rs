@@ -17,17 +17,24 @@ const RATE: u32 = 10_000;
 /// How long each part lasts.
 const TIME: Duration = Duration::from_secs(10);
 /// Between two calls of the client.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(5);
 /// Entries made together, and then ended one by one.
 const BATCH: u32 = 50;
 /// Numbers of entries that come and go; those below are the flows that stay.
 const FIRST: u32 = 1_000_000;
-const METHODS: [&str; 2] = ["status", "flows"];
+/// Methods with their arguments; `explain` is about the first client's flows.
+const METHODS: [(&str, &[(&str, &str)]); 5] = [
+    ("status", &[]),
+    ("flows", &[]),
+    ("hosts", &[]),
+    ("devices", &[]),
+    ("explain", &[("source", "192.168.1.2")]),
+];
 
 /// What a client saw during one part.
 struct Seen {
     /// Milliseconds of each call, by method.
-    calls: [Vec<f64>; 2],
+    calls: [Vec<f64>; METHODS.len()],
     events_per_s: f64,
     /// The daemon on a processor, and kept from one by other programs.
     cpu_percent: [f64; 2],
@@ -40,9 +47,10 @@ struct Seen {
 /// The daemon, conntrack or the client failed.
 pub fn measure(conntrack: &mut Conntrack, programs: &Programs) -> Result<Vec<Figure>> {
     let mut daemon = Daemon::start(programs)?;
-    eprintln!("   no flow");
+    eprintln!("   one flow");
+    entries::make(conntrack, 0..1)?;
     let idle = watch(&mut daemon)?;
-    entries::make(conntrack, 0..FLOWS)?;
+    entries::make(conntrack, 1..FLOWS)?;
     eprintln!("   {FLOWS} flows");
     let quiet = watch(&mut daemon)?;
     eprintln!("   {FLOWS} flows, {RATE} ends a second");
@@ -59,7 +67,7 @@ pub fn measure(conntrack: &mut Conntrack, programs: &Programs) -> Result<Vec<Fig
 
 fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for (place, method) in METHODS.into_iter().enumerate() {
+    for (place, (method, _)) in METHODS.into_iter().enumerate() {
         let of = |seen: &Seen, share| {
             let calls = seen.calls.get(place).map(Vec::as_slice).unwrap_or_default();
             quantile(calls, share)
@@ -70,7 +78,7 @@ fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
                 of(busy, share),
                 "ms",
             );
-            let figure = figure.peer("no ends", of(quiet, share)).peer("no flows", of(idle, share));
+            let figure = figure.peer("no ends", of(quiet, share)).peer("one flow", of(idle, share));
             figures.push(match share {
                 share if share > 0.5 => figure.bound(Bound::AtMost(10.0)),
                 _ => figure,
@@ -83,7 +91,7 @@ fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
     for (place, name) in names.into_iter().enumerate() {
         let of = |seen: &Seen| seen.cpu_percent.get(place).copied().unwrap_or_default();
         let figure = Figure::new(name, of(busy), "%");
-        figures.push(figure.peer("no ends", of(quiet)).peer("no flows", of(idle)));
+        figures.push(figure.peer("no ends", of(quiet)).peer("one flow", of(idle)));
     }
     figures
 }
@@ -93,10 +101,10 @@ fn watch(daemon: &mut Daemon) -> Result<Seen> {
     // The first call subscribes, and lists all flows for the first time.
     let (events, overruns) = (daemon.polling("events")?, daemon.polling("overruns")?);
     let (begun, cpu) = (Instant::now(), daemon.cpu_times()?);
-    let mut calls = [Vec::new(), Vec::new()];
+    let mut calls = METHODS.map(|_| Vec::new());
     while begun.elapsed() < TIME {
-        for (method, times) in METHODS.into_iter().zip(&mut calls) {
-            times.push(milliseconds(daemon.call(method)?.1));
+        for ((method, arguments), times) in METHODS.into_iter().zip(&mut calls) {
+            times.push(milliseconds(daemon.call(method, arguments)?.1));
             thread::sleep(PAUSE);
         }
     }

@@ -3,7 +3,7 @@
 
 use super::daemon::Programs;
 use super::figure::Figure;
-use super::{entries, events, listing, memory};
+use super::{entries, events, listing, memory, networks};
 use crate::error::{Error, Result};
 
 /// The parts; each needs an empty namespace.
@@ -14,6 +14,7 @@ pub const PARTS: [&str; 3] = ["listing", "memory", "events"];
 /// # Errors
 /// Something could not be measured.
 pub fn measure(part: &str, programs: &Programs) -> Result<Vec<Figure>> {
+    networks::make()?;
     let mut conntrack = entries::prepare()?;
     match part {
         "listing" => listing::measure(&mut conntrack),

@@ -2,16 +2,17 @@
 //! What a list of all flows costs: read and accounted as the daemon does it, received and dropped,
 //! and by the usual programs. All take turns.
 
-use super::entries;
 use super::figure::{median, milliseconds, quantile, Bound, Figure};
+use super::{entries, networks};
 use crate::error::{Context, Error, Result};
-use flowtabled::core::control::Control;
+use flowtabled::core::control::{Control, Event};
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
 use flowtabled::netlink::conntrack::request::dump_request;
 use flowtabled::netlink::conntrack::{Conntrack, Filter};
 use flowtabled::netlink::ext_ack::NLMSG_DONE;
 use flowtabled::netlink::message::Messages;
 use flowtabled::netlink::nftables::NETLINK_NETFILTER;
+use flowtabled::netlink::route::{self, NETLINK_ROUTE};
 use flowtabled::netlink::socket::Socket;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -31,6 +32,8 @@ const PROC: &str = "/proc/net/nf_conntrack";
 #[derive(Default)]
 struct Times {
     ours: Vec<f64>,
+    /// All flows placed anew.
+    moved: Vec<f64>,
     dropped: Vec<f64>,
     conntrack: Vec<f64>,
     proc: Vec<f64>,
@@ -43,7 +46,10 @@ struct Times {
 pub fn measure(conntrack: &mut Conntrack) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     let mut poll = FlowPoll::open(Instant::now()).context("FlowPoll")?;
-    let control = Control::new(Instant::now());
+    let mut control = Control::new(Instant::now());
+    let mut devices =
+        Socket::open(NETLINK_ROUTE, &[], "open the route socket").context("socket")?;
+    control.handle(Event::Links(route::links(&mut devices)), Instant::now());
     let mut socket =
         Socket::open(NETLINK_NETFILTER, &[], "open the conntrack socket").context("socket")?;
     if let Err(error) = File::open(PROC) {
@@ -66,6 +72,8 @@ pub fn measure(conntrack: &mut Conntrack) -> Result<Vec<Figure>> {
             times.ours.push(milliseconds(ours(&mut poll, &control, size)?));
             let dropped = early.map_or_else(|| dropped(&mut socket), Ok)?;
             times.dropped.push(milliseconds(dropped));
+            networks::change(round)?;
+            times.moved.push(milliseconds(ours(&mut poll, &control, size)?));
             times.conntrack.push(milliseconds(conntrack_program()?));
             times.proc.extend(proc_file(size)?.map(milliseconds));
         }
@@ -80,6 +88,7 @@ fn of(size: u32, first: f64, times: &Times) -> Vec<Figure> {
         .peer("least", low)
         .peer("most", high)
         .peer("first list", first)
+        .peer("all placed anew", median(&times.moved))
         .peer("receive only", median(&times.dropped))
         .peer("conntrack -L", median(&times.conntrack));
     if !times.proc.is_empty() {

@@ -25,10 +25,10 @@ pub fn measure(conntrack: &mut Conntrack, programs: &Programs) -> Result<Vec<Fig
         made = size;
         eprintln!("   {size} flows");
         let mut daemon = Daemon::start(programs)?;
-        daemon.call("flows")?;
+        daemon.call("flows", &[])?;
         // The second list finds all flows known, and has what the first left to be reused.
         while daemon.polling("lists")? < 2 {
-            daemon.call("flows")?;
+            daemon.call("flows", &[])?;
         }
         let memory = daemon.memory()?;
         seen.push((size, memory.private));

@@ -11,3 +11,4 @@ pub mod figure;
 pub mod flows;
 pub mod listing;
 pub mod memory;
+pub mod networks;

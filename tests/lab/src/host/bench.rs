@@ -16,7 +16,8 @@ use std::process::{Command, Stdio};
 /// The benchmarks.
 pub const NAMES: [&str; 1] = ["flows"];
 
-const TOOLS: [apt::Tool; 2] = [("conntrack", "conntrack"), ("unshare", "util-linux")];
+const TOOLS: [apt::Tool; 3] =
+    [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
 /// What packages on a router come nearest to: nothing is shared with other programs.
 const MUSL: &str = "x86_64-unknown-linux-musl";
 

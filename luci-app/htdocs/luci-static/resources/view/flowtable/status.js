@@ -11,6 +11,8 @@
 'require form';
 
 const POLL_S = 5;
+// Rows of the tables of flows and clients. The daemon sorts; it is the fastest that matter.
+const ROWS = 10;
 const UNKNOWN = '-';
 
 // Replies of 64 KiB each that the list of devices may take: room for some hundreds.
@@ -19,6 +21,8 @@ const PAGES_MAX = 8;
 // Without "reject" a failed call would resolve to a bare number.
 const callStatus = rpc.declare({ object: 'flowtable', method: 'status', reject: true });
 const callDevices = rpc.declare({ object: 'flowtable', method: 'devices', params: [ 'cursor' ], reject: true });
+const callFlows = rpc.declare({ object: 'flowtable', method: 'flows', params: [ 'limit' ], reject: true });
+const callHosts = rpc.declare({ object: 'flowtable', method: 'hosts', params: [ 'limit' ], reject: true });
 
 // The same sentences as in src/core/reason.rs, here to be translated.
 const REASONS = {
@@ -42,6 +46,23 @@ const REASONS = {
 	no_lower: _('there is no device below it')
 };
 
+// The same sentences as in src/core/flow_reason.rs.
+const FLOW_REASONS = {
+	offload_off: _('nothing is offloaded at present'),
+	local: _('one end is this router, and only forwarded packets are offloaded'),
+	protocol: _('only TCP and UDP are offloaded'),
+	not_established: _('the connection is not established yet'),
+	closing: _('the connection is being closed'),
+	not_assured: _('it has not carried packets both ways for long enough'),
+	bypassed: _('it was handed back to the classic path and is kept there'),
+	device_not_covered: _('one of its devices is in no flowtable'),
+	helper: _('a conntrack helper has to see all of its packets'),
+	ipsec: _('its packets of both directions come out of IPsec'),
+	idle: _('it was silent; its next packet makes it offloaded'),
+	in_name_only: _('it is marked as offloaded, yet takes the classic path'),
+	unknown: _('nothing that is known stands in the way')
+};
+
 const PATHS = {
 	off: _('off'),
 	classic: _('classic'),
@@ -55,6 +76,8 @@ const BADGES = {
 	mixed: 'label success',
 	hardware: 'label success'
 };
+
+const STATES = [ 'classic', 'software', 'hardware' ];
 
 const ABILITIES = [
 	[ 'flowtable', _('Flowtables for IPv4 and IPv6 in one table') ],
@@ -82,12 +105,12 @@ function list(values) {
 	return values.length ? values.join(', ') : _('none');
 }
 
-function reason(object) {
+function reason(object, sentences) {
 	if (object.reason == null)
 		return UNKNOWN;
 
 	// A newer daemon may have reasons that this page has not heard of.
-	const text = lookup(REASONS, object.reason) || object.reason_text || object.reason;
+	const text = lookup(sentences, object.reason) || object.reason_text || object.reason;
 
 	return object.detail ? '%s (%s)'.format(text, object.detail) : text;
 }
@@ -99,6 +122,25 @@ function badge(path, warn) {
 	return E('span', {
 		'class': warn ? 'label warning' : lookup(BADGES, path) || 'label'
 	}, [ lookup(PATHS, path) || path ]);
+}
+
+// An address, with the port in the form that the command line takes. Two of IPv6 side by side are
+// wider than the page unless they may be broken anywhere.
+function end(address, port) {
+	const long = /:/.test(address);
+	const text = port == null ? known(address) : (long ? '[%s]:%d' : '%s:%d').format(address, port);
+
+	return long ? E('span', { 'style': 'overflow-wrap:anywhere' }, [ text ]) : text;
+}
+
+// A sum of which a part is unknown is unknown.
+function sum(values) {
+	return values.some((value) => value == null) ? null : values.reduce((a, b) => a + b, 0);
+}
+
+function bytes(value, unit) {
+	return value == null ? UNKNOWN
+		: E('span', { 'class': 'nowrap' }, [ ('%1000.1m' + unit).format(value) ]);
 }
 
 // LuCI puts the place in its own code behind the message, on a line of its own.
@@ -144,7 +186,7 @@ function renderMode(status) {
 	return section(_('Mode'), [ facts([
 		[ _('Requested'), badge(status.requested) ],
 		[ _('In force'), badge(status.effective, differs) ],
-		[ _('Reason'), reason(status) ],
+		[ _('Reason'), reason(status, REASONS) ],
 		[ _('Last error'), status.last_error || _('none') ],
 		[ _('Configuration warnings'), list(status.warnings) ],
 		[ _('Running for'), status.uptime_s == null ? UNKNOWN : '%t'.format(status.uptime_s) ],
@@ -159,8 +201,73 @@ function renderFlows(status) {
 		[ _('In hardware'), known(flows.hardware) ],
 		[ _('In software'), known(flows.software) ],
 		[ _('On the classic path'), known(flows.classic) ],
+		[ _('Of these, being closed'), known(flows.closing) ],
+		[ _('Kept on the classic path'), known(status.bypassed) ],
 		[ _('Packets of offloaded flows seen on the classic path'), known(status.leaked_packets) ]
 	]) ]);
+}
+
+// `shown` of all that there are, or why there are none to show.
+function below(reply, shown, cut, failed) {
+	if (reply instanceof Error)
+		return [ E('p', {}, [ failed.format(firstLine(reply)) ]) ];
+
+	return Array.isArray(shown) && reply.matched > shown.length
+		? [ E('p', {}, [ cut.format(shown.length, reply.matched) ]) ] : [];
+}
+
+function renderFastest(reply) {
+	return section(_('Fastest flows'), [
+		grid([
+			[ _('State'), true ],
+			[ _('Protocol'), false ],
+			[ _('Source'), true ],
+			[ _('Destination'), true ],
+			[ _('Client'), false ],
+			[ _('Rate'), true ],
+			[ _('Reason'), true ]
+		], reply.flows, (flow) => [
+			badge(flow.state, flow.state != 'classic' && flow.reason != null),
+			known(flow.protocol),
+			end(flow.source, flow.source_port),
+			end(flow.destination, flow.destination_port),
+			known(flow.client),
+			bytes(sum([ flow.rate_sent, flow.rate_received ]), 'B/s'),
+			// An offloaded one needs none.
+			flow.state != 'classic' && flow.reason == null ? _('none') : reason(flow, FLOW_REASONS)
+		])
+	].concat(below(reply, reply.flows, _('The %d fastest of %d flows.'),
+		_('The list of flows cannot be had: %s'))));
+}
+
+function renderClients(reply) {
+	// Over all paths; one without flows has no rate that could be missing.
+	const rate = (host) => sum(STATES.map((state) => host[state] || {})
+		.filter((carried) => carried.flows !== 0)
+		.map((carried) => sum([ carried.rate_sent, carried.rate_received ])));
+	const total = (host, keys) => sum(STATES.map((state) =>
+		sum(keys.map((key) => (host[state] || {})[key]))));
+
+	return section(_('Clients'), [
+		grid([
+			[ _('Client'), true ],
+			[ _('Address'), true ],
+			[ _('Device'), false ],
+			[ _('State'), false ],
+			[ _('Flows'), true ],
+			[ _('Rate'), true ],
+			[ _('Carried'), true ]
+		], reply.hosts, (host) => [
+			known(host.name || host.mac),
+			end(Array.isArray(host.addresses) ? host.addresses[0] : null),
+			known(host.port || host.device),
+			badge(host.state),
+			known(total(host, [ 'flows' ])),
+			bytes(rate(host), 'B/s'),
+			bytes(total(host, [ 'bytes_sent', 'bytes_received' ]), 'B')
+		])
+	].concat(below(reply, reply.hosts, _('The %d fastest of %d clients.'),
+		_('The list of clients cannot be had: %s'))));
 }
 
 function renderTables(status) {
@@ -200,7 +307,7 @@ function renderDevices(reply) {
 		], devices, (device) => [
 			known(device.name),
 			badge(device.state),
-			reason(device),
+			reason(device, REASONS),
 			list(device.zones),
 			known(device.kind),
 			list(device.upper),
@@ -233,7 +340,7 @@ function renderAbsence(error) {
 }
 
 function renderState(state) {
-	const [ status, devices ] = state;
+	const [ status, devices, flows, hosts ] = state;
 
 	if (status instanceof Error)
 		return [ renderAbsence(status) ];
@@ -241,6 +348,8 @@ function renderState(state) {
 	return [
 		renderMode(status),
 		renderFlows(status),
+		renderFastest(flows),
+		renderClients(hosts),
 		renderTables(status),
 		renderDevices(devices),
 		renderKernel(status)
@@ -250,8 +359,8 @@ function renderState(state) {
 }
 
 // An error is a value here: one failed call must not take the rest of the page with it.
-function ask(call) {
-	return call().then((reply) =>
+function ask(call, ...args) {
+	return call(...args).then((reply) =>
 		L.isObject(reply) ? reply : new Error(_('unexpected reply'))
 	).catch((error) => error instanceof Error ? error : new Error(String(error)));
 }
@@ -272,7 +381,12 @@ function askDevices() {
 }
 
 function askAll() {
-	return Promise.all([ ask(callStatus), askDevices() ]);
+	return Promise.all([
+		ask(callStatus),
+		askDevices(),
+		ask(callFlows, ROWS),
+		ask(callHosts, ROWS)
+	]);
 }
 
 // What firewall4 takes for true.
