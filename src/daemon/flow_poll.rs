@@ -10,6 +10,8 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use netlink_packet_core::DecodeError;
+
 use super::surroundings::Surroundings;
 use crate::core::control::Control;
 use crate::core::flows::table::{FlowTable, FLOWS_MAX};
@@ -366,9 +368,9 @@ fn read(
     table: &mut FlowTable,
     around: &mut Surroundings,
 ) -> Result<bool, Error> {
-    let malformed = |error| Error::malformed("conntrack entry", &error);
+    let malformed = |error: &DecodeError| Error::malformed("conntrack entry", error);
     for message in Messages::new(datagram) {
-        let message = message.map_err(malformed)?;
+        let message = message.map_err(|error| malformed(&error))?;
         if message.sequence != sequence {
             continue;
         }
@@ -377,11 +379,12 @@ fn read(
             NLMSG_DONE | NLMSG_ERROR if failed() => return Err(Error::refused(DOING, &message)),
             NLMSG_DONE => return Ok(true),
             NLMSG_ERROR => (),
-            _ => {
-                if let Some(entry) = Entry::parse(&message).map_err(malformed)? {
-                    table.observe(&entry, &mut |lookup| around.ask(lookup));
-                }
-            }
+            // Looked at where it is: an entry is long, and each move of it would be a copy.
+            _ => match &Entry::parse(&message) {
+                Ok(Some(entry)) => table.observe(entry, &mut |lookup| around.ask(lookup)),
+                Ok(None) => (),
+                Err(error) => return Err(malformed(error)),
+            },
         }
     }
     Ok(false)

@@ -2,10 +2,13 @@
 //! Positions of records by hash: open addressing with four bytes a slot.
 //!
 //! The keys stay in the records, so that a flow costs its record and about eight bytes here; a
-//! `HashMap` would hold each key a second time.
+//! `HashMap` would hold each key a second time. Twelve bits of the hash stand beside the position,
+//! so that seldom a record has to be looked at that is not the one sought.
 
 /// No record.
 const EMPTY: u32 = u32::MAX;
+/// Where a slot holds the position, which is less; the rest is from the hash.
+const POSITION: u32 = (1 << 20) - 1;
 /// Smallest number of slots.
 const SLOTS_MIN: usize = 64;
 
@@ -23,7 +26,8 @@ impl Index {
 
     /// The position whose record `is` the one sought.
     pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        self.probe(hash).map(|(_, position)| position).find(|&position| is(position))
+        let alike = self.probe(hash).filter(|(_, slot)| (slot ^ hash as u32) & !POSITION == 0);
+        alike.map(|(_, slot)| slot & POSITION).find(|&position| is(position))
     }
 
     /// Adds a position that is not there yet; `hash_of` hashes the record at a position.
@@ -38,8 +42,7 @@ impl Index {
 
     /// Takes a position out.
     pub(super) fn remove(&mut self, hash: u64, position: u32, hash_of: impl Fn(u32) -> u64) {
-        let found = self.probe(hash).find(|&(_, found)| found == position);
-        let Some((mut hole, _)) = found else { return };
+        let Some(mut hole) = self.slot_of(hash, position) else { return };
         self.used -= 1;
         // What follows without a gap moves back into the hole, unless it would get before its own
         // first slot; so no marks of deleted slots are needed.
@@ -50,7 +53,7 @@ impl Index {
             if moved == EMPTY {
                 break;
             }
-            let home = hash_of(moved) as usize & mask;
+            let home = hash_of(moved & POSITION) as usize & mask;
             if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
                 self.set(hole, moved);
                 hole = next;
@@ -65,10 +68,14 @@ impl Index {
 
     /// The record at `from` is now at `to`.
     pub(super) fn relocate(&mut self, hash: u64, from: u32, to: u32) {
-        let found = self.probe(hash).find(|&(_, found)| found == from);
-        if let Some((slot, _)) = found {
-            self.set(slot, to);
+        if let Some(slot) = self.slot_of(hash, from) {
+            self.set(slot, held(hash, to));
         }
+    }
+
+    fn slot_of(&self, hash: u64, position: u32) -> Option<usize> {
+        let sought = held(hash, position);
+        self.probe(hash).find(|&(_, held)| held == sought).map(|(slot, _)| slot)
     }
 
     /// Occupied slots from the first that `hash` may be in to the next gap.
@@ -78,12 +85,13 @@ impl Index {
         (0..self.slots.len())
             .map(move |step| (first + step) & mask)
             .map(|slot| (slot, self.slot(slot)))
-            .take_while(|&(_, position)| position != EMPTY)
+            .take_while(|&(_, held)| held != EMPTY)
     }
 
     fn rebuild(&mut self, slots: usize, hash_of: impl Fn(u32) -> u64) {
         let old = std::mem::replace(&mut self.slots, vec![EMPTY; slots]);
-        for position in old.into_iter().filter(|&position| position != EMPTY) {
+        for held in old.into_iter().filter(|&held| held != EMPTY) {
+            let position = held & POSITION;
             self.place(hash_of(position), position);
         }
     }
@@ -94,18 +102,23 @@ impl Index {
         while self.slot(slot) != EMPTY {
             slot = (slot + 1) & mask;
         }
-        self.set(slot, position);
+        self.set(slot, held(hash, position));
     }
 
     fn slot(&self, slot: usize) -> u32 {
         self.slots.get(slot).copied().unwrap_or(EMPTY)
     }
 
-    fn set(&mut self, slot: usize, position: u32) {
+    fn set(&mut self, slot: usize, held: u32) {
         if let Some(entry) = self.slots.get_mut(slot) {
-            *entry = position;
+            *entry = held;
         }
     }
+}
+
+/// What a slot holds for a position.
+fn held(hash: u64, position: u32) -> u32 {
+    hash as u32 & !POSITION | position
 }
 
 #[cfg(test)]

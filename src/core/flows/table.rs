@@ -392,18 +392,21 @@ impl FlowTable {
         for stream in 0..STREAMS {
             let Some(likely) = self.likely.get(stream).copied() else { break };
             // The next one may have taken the place of a flow that ended.
-            for position in [likely, likely + 1] {
-                let record = self.records.get(position as usize);
-                if record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes)) {
-                    self.go_on(stream, position);
-                    return Ok(position);
-                }
+            let position = if self.is_at(likely, entry) { likely } else { likely + 1 };
+            if position == likely || self.is_at(position, entry) {
+                self.go_on(stream, position);
+                return Ok(position);
             }
         }
         let hash = self.hash(&entry.orig, entry.zone);
         let position = self.find(hash, &entry.orig, entry.zone).ok_or(hash)?;
         self.go_on(STREAMS - 1, position);
         Ok(position)
+    }
+
+    fn is_at(&self, position: u32, entry: &Entry) -> bool {
+        let record = self.records.get(position as usize);
+        record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes))
     }
 
     /// The list has found a position by this stream.

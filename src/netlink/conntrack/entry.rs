@@ -104,11 +104,17 @@ impl Entry {
         if message.kind != kind(IPCTNL_MSG_CT_NEW) {
             return Ok(None);
         }
-        Ok(Some(Entry::parse_payload(message.payload)?))
+        Entry::parse_payload(message.payload)
     }
 
-    /// Reads the payload of any message that tells of an entry.
-    pub(super) fn parse_payload(payload: &[u8]) -> Result<Entry, Fault> {
+    /// Reads the payload of any message that tells of an entry; never `None`, but as
+    /// [`Entry::parse`] returns it, so that nothing is copied.
+    pub(super) fn parse_payload(payload: &[u8]) -> Result<Option<Entry>, DecodeError> {
+        Ok(Some(Entry::read(payload)?))
+    }
+
+    #[inline(always)]
+    fn read(payload: &[u8]) -> Result<Entry, Fault> {
         let Some(attributes) = payload.get(NFGENMSG_LEN..) else { return Err(Fault::Incomplete) };
         let (mut orig, mut reply) = (None, None);
         let (mut status, mut mark, mut zone, mut id) = (0, 0, 0, 0);

@@ -35,7 +35,7 @@ impl CtEvent {
             _ if message.flags & NLM_F_CREATE != 0 => CtEvent::New,
             _ => CtEvent::Updated,
         };
-        Ok(Some(event(Entry::parse_payload(message.payload)?)))
+        Ok(Entry::parse_payload(message.payload)?.map(event))
     }
 
     /// The entry that it is about.

@@ -200,6 +200,42 @@ impl Tuple {
     /// A length is wrong, or a part without which there is no tuple is missing.
     #[inline]
     pub(super) fn parse(nest: &[u8]) -> Result<(Tuple, Option<u16>), Fault> {
+        match Tuple::parse_usual(nest) {
+            Some(tuple) => Ok((tuple, None)),
+            None => Tuple::parse_any(nest),
+        }
+    }
+
+    /// With ports and without a zone, written as the kernel does: nearly all flows are that, and
+    /// this takes a quarter of the time. The array's length makes all but one check of bounds void.
+    #[inline(always)]
+    fn parse_usual(nest: &[u8]) -> Option<Tuple> {
+        if let Ok(nest) = <&[u8; 48]>::try_from(nest) {
+            let mut walk = Walk::new(nest);
+            walk.enter(CTA_TUPLE_IP, 16)?;
+            let source = walk.exactly::<4>(CTA_IP_V4_SRC)?.into();
+            let destination = walk.exactly::<4>(CTA_IP_V4_DST)?.into();
+            return Tuple::parse_ports(walk, Addresses::V4 { source, destination });
+        }
+        let nest: &[u8; 72] = nest.try_into().ok()?;
+        let mut walk = Walk::new(nest);
+        walk.enter(CTA_TUPLE_IP, 40)?;
+        let source = walk.exactly::<16>(CTA_IP_V6_SRC)?.into();
+        let destination = walk.exactly::<16>(CTA_IP_V6_DST)?.into();
+        Tuple::parse_ports(walk, Addresses::V6 { source, destination })
+    }
+
+    #[inline(always)]
+    fn parse_ports(mut walk: Walk<'_>, addresses: Addresses) -> Option<Tuple> {
+        walk.enter(CTA_TUPLE_PROTO, 24)?;
+        let [protocol] = walk.exactly(CTA_PROTO_NUM)?;
+        let source_port = u16::from_be_bytes(walk.exactly(CTA_PROTO_SRC_PORT)?);
+        let destination_port = u16::from_be_bytes(walk.exactly(CTA_PROTO_DST_PORT)?);
+        Some(Tuple { addresses, protocol, source_port, destination_port })
+    }
+
+    #[inline(never)]
+    fn parse_any(nest: &[u8]) -> Result<(Tuple, Option<u16>), Fault> {
         let (mut addresses, mut ports, mut zone) = (None, None, None);
         let mut walk = Walk::new(nest);
         while let Some((kind, value)) = walk.attribute() {
@@ -450,6 +486,24 @@ pub(crate) mod tests {
         #[test]
         fn survives_being_sent(tuple in any_tuple()) {
             prop_assert_eq!(Tuple::parse(&emitted(&tuple)).unwrap(), (tuple, None));
+        }
+
+        /// What is read the short way is what the walk reads, whatever one byte becomes.
+        #[test]
+        fn the_short_way_leads_to_the_same(
+            tuple in any_tuple(),
+            place in 0usize..72,
+            byte in prop_oneof![0u8..12, any::<u8>()],
+        ) {
+            let mut bytes = emitted(&tuple);
+            let ports = matches!(tuple.protocol, IPPROTO_TCP | IPPROTO_UDP);
+            prop_assert!(Tuple::parse_usual(&bytes).is_some() || !ports);
+            if let Some(changed) = bytes.get_mut(place) {
+                *changed = byte;
+            }
+            if let Some(usual) = Tuple::parse_usual(&bytes) {
+                prop_assert_eq!(Tuple::parse_any(&bytes).unwrap(), (usual, None));
+            }
         }
 
         #[test]

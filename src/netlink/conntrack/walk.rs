@@ -7,7 +7,7 @@
 //! iterator in its place, even without the pointer, parsing took four times as long
 //! (`cargo xtask bench flows` measures lists).
 
-use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NLA_TYPE_MASK};
+use netlink_packet_core::{DecodeError, NLA_F_NESTED, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
 /// What can be wrong with an entry. One byte, and no destructor, unlike the error of the public
 /// functions: there are some forty places that may fail.
@@ -52,6 +52,33 @@ impl<'a> Walk<'a> {
         // The last attribute may lack its padding.
         self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((u16::from_ne_bytes([k0, k1]) & NLA_TYPE_MASK, value))
+    }
+
+    /// The value of the next attribute, provided that it has this kind and length, and its padding.
+    #[inline(always)]
+    pub(super) fn exactly<const N: usize>(&mut self, kind: u16) -> Option<[u8; N]> {
+        self.header(kind, N)?;
+        let value = *self.rest.first_chunk()?;
+        self.rest = self.rest.get(N.next_multiple_of(4)..)?;
+        Some(value)
+    }
+
+    /// Goes into the next attribute, provided that it is a nest of this kind and length.
+    #[inline(always)]
+    pub(super) fn enter(&mut self, kind: u16, length: usize) -> Option<()> {
+        self.header(kind | NLA_F_NESTED, length)
+    }
+
+    #[inline(always)]
+    fn header(&mut self, kind: u16, length: usize) -> Option<()> {
+        let ([l0, l1, k0, k1], rest) = self.rest.split_first_chunk()?;
+        let length = ((NLA_HEADER_SIZE + length) as u16).to_ne_bytes();
+        self.rest = rest;
+        // Whole words: opt-level "z" compares arrays by a call.
+        let found = u32::from_ne_bytes([*l0, *l1, *k0, *k1]);
+        let [l0, l1] = length;
+        let [k0, k1] = kind.to_ne_bytes();
+        (found == u32::from_ne_bytes([l0, l1, k0, k1])).then_some(())
     }
 
     /// To be called when the walk has ended.
