@@ -45,6 +45,8 @@ const DATAGRAMS_PER_TURN: u32 = 4;
 /// Ends read in one turn, and before one part of a list; each comes in a small datagram of its own.
 /// Of short connections there can be thousands a second, and they must not keep the loop.
 const ENDS_PER_TURN: u32 = 64;
+/// Turns of ends read before a list: more than the socket's buffer holds.
+const TURNS_BEFORE_LIST: u32 = 64;
 
 /// What a turn of reading led to.
 #[derive(Debug)]
@@ -179,9 +181,13 @@ impl FlowPoll {
         }
         self.follow(now)?;
         self.around.refresh(control, self.table.topology_mut());
-        // Ends told before the list are none of connections that it names. What was lost is seen by
-        // the next reading of them.
-        let _ = self.on_ends(now);
+        // Ends told before the list are none of connections that it names, and not to be held
+        // against later ones with the same ids. What was lost is seen by the next reading of them.
+        for _ in 0..TURNS_BEFORE_LIST {
+            if !self.on_ends(now).unwrap_or(false) {
+                break;
+            }
+        }
         // The rest of a list that was given up: while it lasts the kernel starts no other.
         self.lists.discard_stale();
         self.held = false;
