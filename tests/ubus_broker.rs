@@ -132,7 +132,7 @@ fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
         Request::Devices(query) => devices::encode(&some_devices(), None, query),
         Request::Flows(query) => Ok(some_flows(query)),
         Request::Hosts(_) | Request::Explain(_) => Err(StatusCode::NoData),
-        Request::History => Ok(history::of(&FlowTable::new(1).ledger().account)),
+        Request::History => Ok(history::of(&FlowTable::new(1).ledger().account, [true; 3])),
         Request::Flush => flush::encode(Some(3)),
         Request::Evict(_) => evict::encode(Err(OrderError::TooMany)),
         Request::Release(_) => release::encode(Ok(3)),

@@ -95,7 +95,8 @@ AT  CLASSIC  SOFTWARE   HARDWARE
     #[test]
     fn the_unknown_is_a_dash() {
         let samples = [Sample { at_ms: 0, span_ms: 0, carried: Default::default() }];
-        let text = history(method::encode(samples.iter(), Default::default()).contents());
+        let text =
+            history(method::encode(samples.iter(), Default::default(), [true; 3]).contents());
         assert!(text.contains("\n0s        -         -         -\n"), "{text}");
         assert!(history(&[]).contains("\nclassic         -      -\n"));
     }

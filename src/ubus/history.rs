@@ -6,7 +6,7 @@
 //! `classic`, `software` and `hardware`, and the array `samples`, the oldest first. A sample has
 //! the int32 `at_s`, when its poll ended, in seconds since the daemon started (from 0 again after
 //! 49 days), the int32 `span_ms`, the time since the poll before, and for each state an array of
-//! packets and bytes. When they do not fit the oldest are left out and the reply says `truncated`.
+//! packets and bytes. A state whose bytes nobody counts is absent. When they do not fit the oldest are left out and the reply says `truncated`.
 
 use ubus::BlobMsgTable;
 
@@ -14,22 +14,29 @@ use super::policy::{Method, Policy};
 use super::reply::Reply;
 use crate::core::flows::account::{Account, ByState, Sample};
 use crate::core::flows::FlowState;
+use crate::netlink::conntrack::entry::Counters;
 
 /// The method takes no arguments.
 pub const POLICY: Policy = Policy { method: Method::History, name: "history", arguments: &[] };
 
-/// The reply about an account.
-pub fn of(account: &Account) -> BlobMsgTable {
-    encode(account.history(), account.totals())
+/// The reply about an account; `counted` tells for each state whether what it carries is known.
+pub fn of(account: &Account, counted: [bool; 3]) -> BlobMsgTable {
+    encode(account.history(), account.totals(), counted)
 }
 
 /// The reply; `samples` are those of an account, the oldest first.
-pub fn encode<'s>(samples: impl Iterator<Item = &'s Sample>, totals: ByState) -> BlobMsgTable {
+pub fn encode<'s>(
+    samples: impl Iterator<Item = &'s Sample>,
+    totals: ByState,
+    counted: [bool; 3],
+) -> BlobMsgTable {
+    let sample = |r: &mut Reply, s: &Sample| sample(r, s, counted);
     let samples: Vec<&Sample> = samples.collect();
     // All samples have the same size, so as many fit at the end of the list as at its beginning.
-    let fitting = begin(&totals).records_that_fit("samples", samples.iter().copied(), 0, sample);
+    let all = samples.iter().copied();
+    let fitting = begin(&totals, counted).records_that_fit("samples", all, 0, sample);
     let newest = samples.get(samples.len() - fitting..).unwrap_or_default();
-    let mut reply = begin(&totals);
+    let mut reply = begin(&totals, counted);
     reply.records("samples", newest, |r, s| sample(r, s));
     if fitting < samples.len() {
         reply.set_truncated();
@@ -37,10 +44,10 @@ pub fn encode<'s>(samples: impl Iterator<Item = &'s Sample>, totals: ByState) ->
     reply.finish(None)
 }
 
-fn begin(totals: &ByState) -> Reply {
+fn begin(totals: &ByState, counted: [bool; 3]) -> Reply {
     let mut reply = Reply::new();
     reply.table("totals", |r| {
-        for (state, carried) in FlowState::ALL.iter().zip(totals) {
+        for (state, carried) in known(totals, counted) {
             r.table(state.name(), |r| {
                 r.long_count("packets", carried.packets);
                 r.long_count("bytes", carried.bytes);
@@ -50,18 +57,22 @@ fn begin(totals: &ByState) -> Reply {
     reply
 }
 
-fn sample(reply: &mut Reply, sample: &Sample) {
+fn sample(reply: &mut Reply, sample: &Sample, counted: [bool; 3]) {
     reply.count("at_s", sample.at_ms / 1000);
     reply.count("span_ms", sample.span_ms);
-    for (state, carried) in FlowState::ALL.iter().zip(&sample.carried) {
+    for (state, carried) in known(&sample.carried, counted) {
         reply.long_counts(state.name(), &[carried.packets, carried.bytes]);
     }
+}
+
+fn known(carried: &ByState, counted: [bool; 3]) -> impl Iterator<Item = (FlowState, &Counters)> {
+    let all = FlowState::ALL.into_iter().zip(carried).zip(counted);
+    all.filter_map(|(state, counted)| counted.then_some(state))
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::netlink::conntrack::entry::Counters;
     use crate::ubus::json;
 
     fn carried(n: u64) -> ByState {
@@ -75,7 +86,7 @@ pub(crate) mod tests {
 
     /// A history of two samples.
     pub(crate) fn two() -> BlobMsgTable {
-        encode(samples(2).iter(), carried(7))
+        encode(samples(2).iter(), carried(7), [true; 3])
     }
 
     #[test]
@@ -95,17 +106,29 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_nobody_counts_is_absent() {
+        let reply = encode(samples(1).iter(), carried(7), [true, false, false]);
+        assert_eq!(
+            json::render(reply.contents()).unwrap(),
+            concat!(
+                r#"{"totals":{"classic":{"packets":7,"bytes":7000}},"samples":["#,
+                r#"{"at_s":2,"span_ms":2000,"classic":[1,1000]}]}"#
+            )
+        );
+    }
+
+    #[test]
     fn a_full_ring_fits() {
         let mut account = Account::default();
         (0..=1000).for_each(|tick| account.sample(tick * 2000));
-        let reply = of(&account);
+        let reply = of(&account, [true; 3]);
         assert!(reply.lookup("truncated").is_none());
         assert_eq!(json::render(reply.contents()).unwrap().matches("at_s").count(), 300);
     }
 
     #[test]
     fn the_oldest_are_left_out() {
-        let reply = encode(samples(1000).iter(), carried(u64::MAX / 100_000));
+        let reply = encode(samples(1000).iter(), carried(u64::MAX / 100_000), [true; 3]);
         assert!(reply.contents().len() < 64 * 1024);
         assert_eq!(reply.lookup("truncated").and_then(|a| a.as_bool()), Some(true));
         let text = json::render(reply.contents()).unwrap();

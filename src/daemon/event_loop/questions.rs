@@ -150,7 +150,8 @@ impl Daemon {
             Question::Explain(wanted) => self.explain(wanted, listed, now),
             Question::History => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
-                flows.map(|flows| history::of(&flows.table().ledger().account))
+                let counted = self.control.counted();
+                flows.map(|flows| history::of(&flows.table().ledger().account, counted))
             }
             Question::Order(wish) => return self.order(wish, reply_to, listed),
         };
