@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::core::links::tests::link;
+use crate::core::plan::TABLE_HARDWARE;
 use crate::core::settings::{Interface, Mode, Zone};
 use crate::core::status::{DeviceState, FlowCounts};
 use crate::netlink::nftables::{Set, Table};

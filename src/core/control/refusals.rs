@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What the control loop does when the kernel refuses: find out which device it is about, step down
+//! the ladder, and try again in its own time.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use log::Level;
+
+use super::{plan, Answer, Control, Coverage, Device, Effect};
+use super::{BACKOFF, DEBOUNCE, PAUSE, VANISHED_MAX};
+use crate::core::fault::Fault;
+use crate::core::plan::TABLE_HARDWARE;
+use crate::core::reason::Reason;
+use crate::netlink::{Error, Refusal};
+
+impl Control {
+    pub(super) fn not_committed(&mut self, error: Error, now: Instant) -> Vec<Effect> {
+        let refusal = match error {
+            // Somebody was faster: look again when they may be done.
+            Error::Refused(refusal) if refusal.errno == libc::ERESTART => {
+                if self.repairing {
+                    self.repairs.pop_back();
+                }
+                self.survey_by(now + DEBOUNCE);
+                return self.give_up_old_orders(now);
+            }
+            Error::Refused(refusal) => refusal,
+            other => return self.failed(&other, now),
+        };
+        if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
+            return self.failed(&Error::Refused(refusal), now);
+        }
+        // An order may name an element that has just expired, which says nothing about hardware.
+        if refusal.table == TABLE_HARDWARE && !self.names_what_may_be_gone(&refusal) {
+            return self.step_down(&refusal);
+        }
+        if refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX {
+            self.vanished += 1;
+            return vec![Effect::ListLinks, Effect::Survey];
+        }
+        let names = self.askable();
+        if names.is_empty() {
+            return self.failed(&Error::Refused(refusal), now);
+        }
+        self.unexplained = Some(refusal);
+        vec![Effect::ProbeDevices(names)]
+    }
+
+    fn names_what_may_be_gone(&self, refusal: &Refusal) -> bool {
+        let ordered = !self.orders.is_empty();
+        ordered && refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX
+    }
+
+    /// Devices that may be behind a refusal: those to be hooked that are not hooked yet.
+    fn askable(&self) -> Vec<String> {
+        let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
+        let ours = flowtables.filter(|entry| plan::our_tables().contains(&entry.table));
+        let hooked: BTreeSet<&String> = ours.flat_map(|entry| &entry.devices).collect();
+        let askable = |device: &&Device| {
+            matches!(device.coverage, Coverage::Covered { .. })
+                && self.refused.get(&device.name).is_none()
+                && !hooked.contains(&device.name)
+        };
+        self.devices.iter().filter(askable).map(|device| device.name.clone()).collect()
+    }
+
+    /// The hardware class was refused although its devices were taken one by one: the device that
+    /// the kernel points at, or all of them, go on in software.
+    fn step_down(&mut self, refusal: &Refusal) -> Vec<Effect> {
+        let words = refusal.to_string();
+        let classes = self.wanted.iter().filter(|class| class.flowtable.hardware);
+        let mut names: Vec<String> =
+            classes.flat_map(|class| class.flowtable.devices.iter().cloned()).collect();
+        if let Some(culprit) = refusal.culprit.as_ref().filter(|name| names.contains(name)) {
+            names = vec![culprit.clone()];
+        }
+        for name in names {
+            self.hardware.keep(&name, Some(words.clone()), &self.links);
+        }
+        self.stepped_down = true;
+        vec![Effect::Log(Level::Warn, words), Effect::Survey]
+    }
+
+    /// Each device was asked after a refusal: those that refuse are left out, so that they do not
+    /// take the others down with them; when none does, the refusal is about something else.
+    pub(super) fn explain(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut culprits = false;
+        for (name, answer) in answers {
+            let Answer::Refuses(words) = answer else { continue };
+            culprits = true;
+            if self.told_left_out.get(&name) != Some(&words) {
+                let line = format!("device {name} is left out: {words}");
+                effects.push(Effect::Log(Level::Warn, line));
+                self.told_left_out.insert(name.clone(), words.clone());
+            }
+            self.refused.keep(&name, Some(words), &self.links);
+        }
+        match self.unexplained.take() {
+            Some(refusal) if !culprits => self.failed(&Error::Refused(refusal), now),
+            _ => {
+                // If a device has just vanished, the list will tell.
+                effects.extend([Effect::ListLinks, Effect::Survey]);
+                effects
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, error: &Error, now: Instant) -> Vec<Effect> {
+        let reason = match error {
+            // Other writers never paused; that is no fault of the kernel.
+            Error::Interrupted { .. } => {
+                self.survey_by(now + PAUSE);
+                return self.give_up_old_orders(now);
+            }
+            error if matches!(error.errno(), Some(libc::EPERM | libc::EACCES)) => {
+                Reason::NoPermission
+            }
+            Error::Io { source, .. } if source.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
+                Reason::NoKernelSupport
+            }
+            _ => Reason::Refused,
+        };
+        self.fail(reason, error.to_string(), now)
+    }
+
+    pub(super) fn fail(&mut self, reason: Reason, detail: String, now: Instant) -> Vec<Effect> {
+        self.try_again_later(now);
+        let mut effects = self.give_up_orders();
+        let fault = Fault { reason, detail };
+        if self.fault.as_ref() != Some(&fault) {
+            effects.push(Effect::Log(Level::Error, fault.line()));
+            self.fault = Some(fault);
+        }
+        effects
+    }
+
+    /// Something was refused, and is tried again in its own time.
+    pub(in crate::core) fn backs_off(&self, now: Instant) -> bool {
+        self.fault.is_some() && self.retry_at.is_some_and(|instant| instant > now)
+    }
+
+    pub(super) fn try_again_later(&mut self, now: Instant) {
+        if self.retry_at.is_none() {
+            self.retry_at = Some(now + self.backoff);
+            self.backoff = (self.backoff * 2).min(BACKOFF.1);
+        }
+    }
+}
