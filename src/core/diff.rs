@@ -177,6 +177,7 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
         chains: wanted.iter().map(|class| class.chain.clone()).collect(),
         sets: wanted.iter().flat_map(|class| class.sets.clone()).collect(),
         rules: wanted.iter().flat_map(|class| class.rules.clone()).collect(),
+        beside: None,
     }
 }
 
