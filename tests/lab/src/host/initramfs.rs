@@ -55,6 +55,7 @@ pub fn pack(
     archive.link("usr/bin/ubus-client", "ubus")?;
     archive.link("usr/bin/flowtable", "../sbin/flowtabled")?;
     archive.copy("init", &paths::lab("guest/init"))?;
+    add_tree(&mut archive, "lab/openwrt", &paths::lab("guest/openwrt"))?;
     archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
     add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
