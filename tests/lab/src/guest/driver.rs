@@ -105,9 +105,10 @@ impl Driver {
 
     fn step(&mut self, line: &Line) -> Result<()> {
         match &line.step {
-            Step::Host { name, device, vlan, addresses, via } => {
+            Step::Host { name, device, hardware, vlan, addresses, via } => {
                 self.addresses.insert(name.clone(), addresses.clone());
-                topology::host(name, device, *vlan, addresses, via)
+                topology::cable(name, device, *hardware)?;
+                topology::host(name, *vlan, addresses, via)
             }
             Step::Bridge { name, ports } => topology::bridge(name, ports),
             Step::Vlan { lower, id } => topology::vlan(lower, *id),
@@ -237,6 +238,8 @@ impl Driver {
             Value::Generation => generation::current().map(Json::from),
             Value::Path(flow) => self.flow(flow)?.path(),
             Value::Forwarded(flow, rounds) => self.flow(flow)?.forwarded(*rounds),
+            Value::EngineForwarded(flow, rounds) => self.flow(flow)?.engine_forwarded(*rounds),
+            Value::Punted(flow, rounds) => self.flow(flow)?.punted(*rounds),
             Value::Sent(flow) => self.flow(flow)?.sent(),
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),

@@ -2,7 +2,7 @@
 //! One connection through the router: its server and client processes and what the router's
 //! conntrack and firewall say about it.
 
-use super::look;
+use super::{engine, look};
 use super::peer::MESSAGE_LEN;
 use crate::command::run;
 use crate::error::{Context, Error, Result};
@@ -151,6 +151,20 @@ impl Flow {
         let before = self.counted()?;
         self.exchange(rounds)?;
         Ok(self.counted()?.saturating_sub(before).into())
+    }
+
+    /// Packets that simulated hardware forwarded during so many round trips.
+    pub fn engine_forwarded(&mut self, rounds: u32) -> Result<Json> {
+        let before = engine::counts()?.forwarded;
+        self.exchange(rounds)?;
+        Ok(engine::counts()?.forwarded.saturating_sub(before).into())
+    }
+
+    /// Packets that simulated hardware left to the router's stack during so many round trips.
+    pub fn punted(&mut self, rounds: u32) -> Result<Json> {
+        let before = engine::counts()?.punted;
+        self.exchange(rounds)?;
+        Ok(engine::counts()?.punted.saturating_sub(before).into())
     }
 
     /// Bytes of the IP packets that the round trips were, each way. One datagram is one packet, so

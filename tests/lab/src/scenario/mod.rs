@@ -42,6 +42,8 @@ pub enum Step {
         name: String,
         /// The router's end of the cable.
         device: String,
+        /// The router's end is a port that can offload to (simulated) hardware.
+        hardware: bool,
         /// The host talks on this VLAN.
         vlan: Option<u16>,
         /// Its addresses with prefix lengths.
@@ -220,6 +222,10 @@ pub enum Value {
     Path(String),
     /// Packets that crossed the firewall's forward chain during so many round trips of a flow.
     Forwarded(String, u32),
+    /// Packets that simulated hardware forwarded during so many round trips of a flow.
+    EngineForwarded(String, u32),
+    /// Packets that simulated hardware left to the router's stack during so many round trips.
+    Punted(String, u32),
     /// Bytes of IP packets that a UDP flow's round trips were, each way.
     Sent(String),
     /// A key of a flow as `flowtable flows` lists it; null when it is not listed.

@@ -156,6 +156,10 @@ fn vlan_id(text: &str) -> Result<u16> {
 }
 
 fn host(name: &str, device: &str, rest: &[&str]) -> Result<Step> {
+    let (hardware, rest) = match rest {
+        ["hardware", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
     let (vlan, rest) = match rest {
         ["vlan", id, rest @ ..] => (Some(vlan_id(id)?), rest),
         rest => (None, rest),
@@ -163,7 +167,7 @@ fn host(name: &str, device: &str, rest: &[&str]) -> Result<Step> {
     let mut halves = rest.splitn(2, |word| *word == "via");
     let addresses = list(halves.next().unwrap_or_default());
     let via = list(halves.next().unwrap_or_default());
-    Ok(Step::Host { name: owned(name), device: owned(device), vlan, addresses, via })
+    Ok(Step::Host { name: owned(name), device: owned(device), hardware, vlan, addresses, via })
 }
 
 fn action(text: &str) -> Result<Action> {
@@ -240,10 +244,9 @@ fn value(words: &[&str]) -> Result<Value> {
         ["tables"] => Value::Tables,
         ["generation"] => Value::Generation,
         ["path", flow] => Value::Path(owned(flow)),
-        ["forwarded", flow, rounds] => {
-            let rounds = rounds.parse().context(format!("not a number: {rounds}"))?;
-            Value::Forwarded(owned(flow), rounds)
-        }
+        ["forwarded", flow, number] => Value::Forwarded(owned(flow), rounds(number)?),
+        ["engine_forwarded", flow, number] => Value::EngineForwarded(owned(flow), rounds(number)?),
+        ["punted", flow, number] => Value::Punted(owned(flow), rounds(number)?),
         ["sent", flow] => Value::Sent(owned(flow)),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
@@ -254,6 +257,10 @@ fn value(words: &[&str]) -> Result<Value> {
         ["exit", command] => Value::Exit(owned(command)),
         _ => return Err(Error::new(format!("nothing to look at: {}", words.join(" ")))),
     })
+}
+
+fn rounds(text: &str) -> Result<u32> {
+    text.parse().context(format!("not a number: {text}"))
 }
 
 /// `.tables.0.name` as the JSON pointer `/tables/0/name`; a single dot is the whole reply.
@@ -294,11 +301,14 @@ mod tests {
             [Step::Host {
                 name: "wan".into(),
                 device: "wan0".into(),
+                hardware: false,
                 vlan: Some(7),
                 addresses: strings(&["10.0.0.2/24", "fd00::2/64"]),
                 via: strings(&["10.0.0.1", "fd00::1"]),
             }]
         );
+        let got = steps("host wan wan0 hardware 10.0.0.2/24\n");
+        assert!(matches!(&got[..], [Step::Host { hardware: true, vlan: None, .. }]), "{got:?}");
         assert_eq!(steps("vlan wan0 7"), [Step::Vlan { lower: "wan0".into(), id: 7 }]);
     }
 
