@@ -144,7 +144,8 @@ fn commands(snapshot: &Snapshot) -> Vec<Command> {
     let Some(found) = &snapshot.beside else { return Vec::new() };
     let (theirs, others): (Vec<&Rule>, Vec<&Rule>) =
         found.rules.iter().partition(|rule| is_offload_rule(rule));
-    let mut commands: Vec<Command> = theirs.iter().copied().cloned().map(Command::DeleteRule).collect();
+    let mut commands: Vec<Command> =
+        theirs.iter().copied().cloned().map(Command::DeleteRule).collect();
     // A user's rule may send flows there, from whichever chain; then it needs the devices.
     let users = usize::try_from(found.users).unwrap_or(usize::MAX);
     let used = others.iter().any(|rule| offloads(rule)) || users > theirs.len();
@@ -158,9 +159,7 @@ fn commands(snapshot: &Snapshot) -> Vec<Command> {
 }
 
 fn offloads(rule: &Rule) -> bool {
-    let named = |entry: &Expression| {
-        matches!(entry, Expression::FlowOffload { flowtable } if flowtable == FLOWTABLE)
-    };
+    let named = |entry: &Expression| matches!(entry, Expression::FlowOffload { flowtable } if flowtable == FLOWTABLE);
     rule.expressions.iter().any(named)
 }
 

@@ -224,9 +224,9 @@ fn an_observer_changes_nothing_and_tells_what_is_there() {
     assert_eq!(world.control.table_between("lan0", "wan0"), Some(TABLE));
     assert_eq!(world.control.nothing_offloaded(), None);
     let devices = world.control.device_list();
-    let hooked = devices.iter().all(|device| {
-        (device.state, device.reason) == (DeviceState::Software, Reason::Observing)
-    });
+    let hooked = devices
+        .iter()
+        .all(|device| (device.state, device.reason) == (DeviceState::Software, Reason::Observing));
     assert!(hooked, "{devices:?}");
 
     world.kernel.beside.as_mut().unwrap().flowtable.hardware = true;

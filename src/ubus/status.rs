@@ -136,8 +136,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::core::reason::Reason;
     use crate::core::settings::Mode;
-    use crate::core::status::{FlowCounts, KernelAbilities, Leaked, ListCost, TableStatus};
     use crate::core::status::TakeoverStatus;
+    use crate::core::status::{FlowCounts, KernelAbilities, Leaked, ListCost, TableStatus};
     use crate::core::takeover::State;
     use crate::ubus::json;
 

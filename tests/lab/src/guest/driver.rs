@@ -119,9 +119,13 @@ impl Driver {
             Step::Nft { ruleset } => nft(ruleset),
             Step::Ubusd(action) => self.ubusd.act(*action),
             Step::Daemon(action) => self.daemon.act(*action),
-            Step::Flow { name, kind, from, to } => {
-                let address = self.address_of(to, kind.v6)?;
-                let flow = Flow::open(*kind, self.next_port, from, to, &address)?;
+            Step::Flow { name, kind, from, to, target } => {
+                let served = self.next_port;
+                let (address, port) = match target {
+                    Some(target) => (target.address.clone(), target.port.unwrap_or(served)),
+                    None => (self.address_of(to, kind.v6)?, served),
+                };
+                let flow = Flow::open(*kind, (from, to), served, (&address, port))?;
                 self.next_port = self.next_port.saturating_add(1);
                 self.flows.insert(name.clone(), flow);
                 Ok(())

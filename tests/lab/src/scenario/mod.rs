@@ -112,6 +112,9 @@ pub enum Step {
         from: String,
         /// The host that answers.
         to: String,
+        /// Where to connect instead of that host's address: what the router translates, or another
+        /// of its addresses.
+        target: Option<Target>,
     },
     /// Starts or stops traffic on a flow that runs beside the following steps.
     Stream {
@@ -191,6 +194,15 @@ pub struct FlowKind {
     pub tcp: bool,
     /// IPv6, else IPv4.
     pub v6: bool,
+}
+
+/// Where a flow connects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub address: String,
+    /// The port, if not the one that the server has.
+    pub port: Option<u16>,
 }
 
 impl FlowKind {
