@@ -104,7 +104,8 @@ fn snapshot(all: &[Captured]) -> Snapshot {
         tables: each(all, "table", Table::parse),
         flowtables: each(all, "flowtable", Flowtable::parse),
         chains: each(all, "chain", Chain::parse),
-        sets,
+        rules: each(all, "rule", Rule::parse),
+        ..Snapshot::default()
         rules: each(all, "rule", Rule::parse),
         beside: None,
     }
