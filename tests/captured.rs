@@ -105,9 +105,8 @@ fn snapshot(all: &[Captured]) -> Snapshot {
         flowtables: each(all, "flowtable", Flowtable::parse),
         chains: each(all, "chain", Chain::parse),
         rules: each(all, "rule", Rule::parse),
+        sets,
         ..Snapshot::default()
-        rules: each(all, "rule", Rule::parse),
-        beside: None,
     }
 }
 
