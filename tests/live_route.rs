@@ -239,10 +239,10 @@ fn one_socket_hears_of_everything() {
                 "bridge fdb del 02:00:00:00:00:09 dev lan0 master",
                 on_neighbour(NeighbourEvent::FdbGone(entry)),
             ),
-            ("ip route add 192.0.2.0/24 via 203.0.113.3", Event::Routes),
-            ("ip rule add fwmark 9 table 100", Event::Routes),
-            ("ip -6 rule add fwmark 9 table 100", Event::Routes),
-            ("ip nexthop add id 5 via 203.0.113.4 dev wan0", Event::Routes),
+            ("ip route add 192.0.2.0/24 via 203.0.113.3", to_prefix),
+            ("ip rule add fwmark 9 table 100", Event::Routes(RouteChange::Any)),
+            ("ip -6 rule add fwmark 9 table 100", Event::Routes(RouteChange::Any)),
+            ("ip nexthop add id 5 via 203.0.113.4 dev wan0", Event::Routes(RouteChange::Any)),
         ] {
             socket.discard_stale();
             run(line);

@@ -28,6 +28,7 @@ pub fn status(reply: &[u8]) -> String {
     line(&mut out, "leaked", &leaked.map_or_else(unknown, |n| format!("{n} packets")));
     let bypassed = integer(reply, "bypassed");
     line(&mut out, "bypassed", &bypassed.map_or_else(unknown, |n| format!("{n} flows")));
+    line(&mut out, "evictions", &table(reply, "evictions").map_or_else(unknown, evictions));
     lines(&mut out, "tables", tables(reply));
     lines(&mut out, "foreign", strings(reply, "foreign_flowtables"));
     line(&mut out, "kernel", &kernel(reply));
@@ -152,6 +153,17 @@ fn flows(reply: &[u8]) -> String {
 }
 
 /// The lists in one line, the ends in another, with what went wrong if anything did.
+fn evictions(evictions: &[u8]) -> String {
+    let count = integer(evictions, "count").map_or_else(unknown, |n| n.to_string());
+    match integer(evictions, "age_s") {
+        Some(seconds) => {
+            let why = text(evictions, "cause_text");
+            format!("{count}, the last {} ago: {why}", duration(seconds))
+        }
+        None => count,
+    }
+}
+
 fn polling(polling: &[u8]) -> Vec<String> {
     let count = |key| integer(polling, key).map_or_else(unknown, |n| n.to_string());
     let interval = match integer(polling, "interval_s") {

@@ -50,6 +50,7 @@ impl Control {
             polling: None,
             leaked: self.leaked(),
             bypassed: self.bypassed_count(now),
+            evicted: self.evicted(now),
             kernel: self.kernel.clone(),
             last_error: last_error.or(fault).or_else(|| self.left_out()),
             warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
