@@ -349,6 +349,7 @@ polling:    every 30s, 1200 lists, the last of 440 flows in 9 ms, 7 ms of them b
 4 ended unseen
 leaked:     17 packets
 bypassed:   2 flows
+evictions:  7, the last 57870d 8h 53m 20s ago: the firewall's rules have changed
 tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
             flowtabled_sw ft (software, not counting, priority 0): none
 foreign:    inet fw4 ft
@@ -377,6 +378,7 @@ flows:      -
 polling:    -
 leaked:     -
 bypassed:   -
+evictions:  0
 tables:     none
 foreign:    none
 kernel:     - (flowtable -, named hooks -, conntrack -, accounting -)

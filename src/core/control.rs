@@ -247,7 +247,7 @@ impl Control {
             Event::Rerouted(tables) => self.evict(Cause::Routes, tables, now),
             Event::EventsLost => {
                 self.survey_by(now);
-                self.evict(Cause::Firewall, Tables::All, now);
+                self.others_unknown(now);
                 return vec![Effect::ListLinks];
             }
             Event::Kernel(kernel) => {

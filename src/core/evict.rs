@@ -200,7 +200,7 @@ impl Control {
     /// Another program has changed something of nf_tables. Which tables have a chain in the way is
     /// known from the last survey; one that gets its first is looked at by the next.
     pub(super) fn others_changed(&mut self, event: NftEvent, now: Instant) {
-        if self.settings.as_ref().is_some_and(|settings| !settings.evict_on_reload) {
+        if !self.heeds_firewall() {
             return;
         }
         let chains = matches!(event, NftEvent::Chains(_));
@@ -215,6 +215,17 @@ impl Control {
             self.evictions.suspects.push(table);
             self.survey_by(now + DEBOUNCE);
         }
+    }
+
+    /// What other programs have changed was lost.
+    pub(super) fn others_unknown(&mut self, now: Instant) {
+        if self.heeds_firewall() {
+            self.evict(Cause::Firewall, Tables::All, now);
+        }
+    }
+
+    fn heeds_firewall(&self) -> bool {
+        self.settings.as_ref().is_none_or(|settings| settings.evict_on_reload)
     }
 
     /// Looks whether a chain that is new stands in the way: the survey has waited for it already.
