@@ -178,7 +178,8 @@ impl Control {
             if commands.iter().any(made_anew) {
                 continue;
             }
-            if changes.replaced.contains(&table.name.as_str()) {
+            let stale = self.evictions.are_due(&table.name, now);
+            if stale || changes.replaced.contains(&table.name.as_str()) {
                 commands.retain(|command| command.table() != table);
                 commands.extend(replacement(class));
             } else {
