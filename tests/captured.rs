@@ -106,7 +106,6 @@ fn snapshot(all: &[Captured]) -> Snapshot {
         chains: each(all, "chain", Chain::parse),
         sets,
         rules: each(all, "rule", Rule::parse),
-        sets,
         ..Snapshot::default()
     }
 }

@@ -27,6 +27,8 @@ pub struct Flowtable {
     pub accounting: bool,
     /// `takeover`.
     pub takeover: bool,
+    /// `qos_bypass`.
+    pub qos_bypass: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
     /// `evict_on_reload`.
@@ -78,6 +80,7 @@ impl Flowtable {
             "counter",
             "accounting",
             "takeover",
+            "qos_bypass",
             "priority",
             "evict_on_reload",
             "lease_file",
@@ -87,6 +90,7 @@ impl Flowtable {
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
         self.takeover = view.boolean("takeover", self.takeover)?;
+        self.qos_bypass = view.boolean("qos_bypass", self.qos_bypass)?;
         self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
@@ -184,6 +188,7 @@ mod tests {
             counter: true,
             accounting: false,
             takeover: true,
+            qos_bypass: true,
             priority: 0,
             evict_on_reload: true,
             device_rules: Vec::new(),
@@ -209,7 +214,7 @@ mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption takeover 0\noption priority -10\n\
+             option accounting on\noption takeover 0\noption qos_bypass off\noption priority -10\n\
              option evict_on_reload no\n",
         )
         .unwrap();
@@ -218,6 +223,7 @@ mod tests {
             counter: false,
             accounting: true,
             takeover: false,
+            qos_bypass: false,
             priority: -10,
             evict_on_reload: false,
             ..defaults()
