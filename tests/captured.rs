@@ -104,6 +104,7 @@ fn snapshot(all: &[Captured]) -> Snapshot {
         tables: each(all, "table", Table::parse),
         flowtables: each(all, "flowtable", Flowtable::parse),
         chains: each(all, "chain", Chain::parse),
+        filtering: Vec::new(),
         sets,
         rules: each(all, "rule", Rule::parse),
     }
@@ -351,7 +352,9 @@ fn lookups_follow_marks_and_rules() {
         assert_eq!(events(&all, "lookup-default"), []);
         for name in ["route", "fib-rule"] {
             let changes = events(&all, name);
-            assert!(changes.len() > 3 && changes.iter().all(|event| matches!(event, Event::Routes(_))));
+            assert!(
+                changes.len() > 3 && changes.iter().all(|event| matches!(event, Event::Routes(_)))
+            );
         }
     }
 }

@@ -165,8 +165,7 @@ impl Control {
 
 /// The flowtable has the device, or one below it.
 fn holds(class: &Class, name: &str, devices: &[Device]) -> bool {
-    class.flowtable.devices.iter().any(|device| device == name)
-        || stands_on(name, class, devices)
+    class.flowtable.devices.iter().any(|device| device == name) || stands_on(name, class, devices)
 }
 
 /// The device stands on one that the flowtable has.

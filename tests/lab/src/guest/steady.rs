@@ -44,9 +44,7 @@ impl Seen {
         let quiet = now.saturating_duration_since(self.last).as_millis();
         let gap = self.gap_at(now).as_millis();
         let received = self.received;
-        format!(
-            r#"{{"received":{received},"last_ms":{last},"quiet_ms":{quiet},"gap_ms":{gap}}}"#
-        )
+        format!(r#"{{"received":{received},"last_ms":{last},"quiet_ms":{quiet},"gap_ms":{gap}}}"#)
     }
 }
 
@@ -99,16 +97,10 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut seen = Seen::new(at(100), at(90));
-        assert_eq!(
-            seen.line(at(110)),
-            r#"{"received":0,"last_ms":0,"quiet_ms":20,"gap_ms":10}"#
-        );
+        assert_eq!(seen.line(at(110)), r#"{"received":0,"last_ms":0,"quiet_ms":20,"gap_ms":10}"#);
         seen.reply(at(130));
         seen.reply(at(135));
-        assert_eq!(
-            seen.line(at(140)),
-            r#"{"received":2,"last_ms":35,"quiet_ms":5,"gap_ms":30}"#
-        );
+        assert_eq!(seen.line(at(140)), r#"{"received":2,"last_ms":35,"quiet_ms":5,"gap_ms":30}"#);
         assert_eq!(
             seen.line(at(1135)),
             r#"{"received":2,"last_ms":35,"quiet_ms":1000,"gap_ms":1000}"#
