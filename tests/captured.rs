@@ -104,9 +104,9 @@ fn snapshot(all: &[Captured]) -> Snapshot {
         tables: each(all, "table", Table::parse),
         flowtables: each(all, "flowtable", Flowtable::parse),
         chains: each(all, "chain", Chain::parse),
-        filtering: Vec::new(),
         sets,
         rules: each(all, "rule", Rule::parse),
+        ..Snapshot::default()
     }
 }
 

@@ -26,6 +26,7 @@ use super::plan::{self, Class};
 use super::reason::Reason;
 use super::settings::Settings;
 use super::status::KernelAbilities;
+use super::takeover::{self, Takeover};
 use super::topology::moves::Moves;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
@@ -145,6 +146,8 @@ pub struct Control {
     outcomes: Vec<Outcome>,
     /// The transaction under way is one of the repairs.
     repairing: bool,
+    /// How taking over from firewall4 went.
+    pub(super) takeover: Takeover,
     /// Why conntrack could not be made to count.
     pub(super) accounting_fault: Option<String>,
     /// Recent commits for the same wanted state.
@@ -190,6 +193,7 @@ impl Control {
             orders: Vec::new(),
             outcomes: Vec::new(),
             repairing: false,
+            takeover: Takeover::default(),
             accounting_fault: None,
             repairs: VecDeque::new(),
             links_known: false,
@@ -282,6 +286,7 @@ impl Control {
                 let outcomes = std::mem::take(&mut self.outcomes);
                 let mut effects = self.evictions.finish(now);
                 effects.push(Effect::Survey);
+                effects.extend(self.takeover.committed(now));
                 effects.extend(self.finish_orders(outcomes));
                 return effects;
             }
@@ -335,6 +340,7 @@ impl Control {
         self.hardware.clear();
         self.refused.clear();
         self.repairs.clear();
+        self.takeover.try_again();
         self.stepped_down = false;
         self.vanished = 0;
     }
@@ -348,6 +354,7 @@ impl Control {
         if self.retry_at.is_some_and(|instant| instant <= now) {
             self.retry_at = None;
             self.refused.clear();
+            self.takeover.try_again();
             self.vanished = 0;
             if std::mem::take(&mut self.stepped_down) {
                 self.hardware.clear();
@@ -367,17 +374,22 @@ impl Control {
 
     /// Compares what exists with what should.
     fn decide(&mut self, now: Instant) -> Vec<Effect> {
-        let (Some(settings), Some(_), true) = (&self.settings, &self.snapshot, self.links_known)
+        let (Some(settings), Some(snapshot), true) =
+            (&self.settings, &self.snapshot, self.links_known)
         else {
             return self.give_up_orders();
         };
         self.devices = devices::resolve(settings, &self.links);
-        let unknown = self.unprobed(settings);
-        if !unknown.is_empty() {
-            return vec![Effect::ProbeHardware(unknown)];
-        }
-        let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
-        let wanted = plan::wanted(settings, &self.devices, &self.capable(), &refused);
+        let wanted = if takeover::observes(settings, snapshot) {
+            Vec::new()
+        } else {
+            let unknown = self.unprobed(settings);
+            if !unknown.is_empty() {
+                return vec![Effect::ProbeHardware(unknown)];
+            }
+            let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
+            plan::wanted(settings, &self.devices, &self.capable(), &refused)
+        };
         self.rules_change(&wanted, now);
         if wanted != self.wanted {
             self.repairs.clear();
@@ -385,7 +397,7 @@ impl Control {
         }
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let transaction = self.transaction(snapshot, now);
-        let Transaction { commands, repairs, outcomes, marks } = transaction;
+        let Transaction { commands, repairs, takes, outcomes, marks } = transaction;
         let generation = snapshot.generation;
         if commands.is_empty() {
             self.evictions.forget_due(now);
@@ -398,6 +410,13 @@ impl Control {
             let detail = "on OpenWrt install kmod-nft-offload";
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
+        if takes {
+            if let Some(mut effects) = self.takeover_is_held(now) {
+                effects.extend(self.decide(now));
+                return effects;
+            }
+        }
+        self.takeover.under_way = takes;
         self.evictions.begin(now);
         self.outcomes = outcomes;
         self.repairing = repairs;
@@ -440,7 +459,8 @@ impl Control {
         if self.fault.take().is_some() {
             effects.push(Effect::Log(Level::Info, "the fault before is gone".into()));
         }
-        if self.refused.refusals().next().is_some() || self.stepped_down {
+        let left = self.takeover.left_because().is_some();
+        if self.refused.refusals().next().is_some() || self.stepped_down || left {
             self.try_again_later(now);
         } else {
             self.retry_at = None;

@@ -178,6 +178,7 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
         filtering: Vec::new(),
         sets: wanted.iter().flat_map(|class| class.sets.clone()).collect(),
         rules: wanted.iter().flat_map(|class| class.rules.clone()).collect(),
+        beside: None,
     }
 }
 

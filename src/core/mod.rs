@@ -25,4 +25,5 @@ pub mod reason;
 pub mod report;
 pub mod settings;
 pub mod status;
+pub mod takeover;
 pub mod topology;

@@ -25,6 +25,8 @@ pub struct Flowtable {
     pub counter: bool,
     /// `accounting`.
     pub accounting: bool,
+    /// `takeover`.
+    pub takeover: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
     /// `evict_on_reload`.
@@ -71,12 +73,20 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        let known =
-            ["enabled", "counter", "accounting", "priority", "evict_on_reload", "lease_file"];
+        let known = [
+            "enabled",
+            "counter",
+            "accounting",
+            "takeover",
+            "priority",
+            "evict_on_reload",
+            "lease_file",
+        ];
         self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
+        self.takeover = view.boolean("takeover", self.takeover)?;
         self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
@@ -173,6 +183,7 @@ mod tests {
             enabled: true,
             counter: true,
             accounting: false,
+            takeover: true,
             priority: 0,
             evict_on_reload: true,
             device_rules: Vec::new(),
@@ -198,7 +209,7 @@ mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption priority -10\n\
+             option accounting on\noption takeover 0\noption priority -10\n\
              option evict_on_reload no\n",
         )
         .unwrap();
@@ -206,6 +217,7 @@ mod tests {
             enabled: false,
             counter: false,
             accounting: true,
+            takeover: false,
             priority: -10,
             evict_on_reload: false,
             ..defaults()
