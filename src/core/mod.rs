@@ -9,6 +9,7 @@ pub mod answers;
 pub mod control;
 pub mod devices;
 pub mod diff;
+mod evidence;
 pub mod explain;
 mod fault;
 pub mod flow_reason;

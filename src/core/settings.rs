@@ -3,6 +3,8 @@
 //!
 //! The `uci` room fills these in; everything in `core` reads only these.
 
+use std::time::Duration;
+
 /// How far forwarding may be accelerated. The order is the ladder: a later mode includes more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub enum Mode {
@@ -90,6 +92,9 @@ pub struct Settings {
     pub accounting: bool,
     /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
     pub priority: i32,
+    /// `flowtable.global.hardware_patience`: so long a device may have nothing in hardware before
+    /// it goes on in software; `None`: for ever.
+    pub hardware_patience: Option<Duration>,
     /// Zones of the firewall in file order.
     pub zones: Vec<Zone>,
     /// Interfaces of the network in file order.
@@ -99,6 +104,10 @@ pub struct Settings {
     /// Paths of the files that hold the names of LAN clients; any of them may be missing.
     pub lease_files: Vec<String>,
 }
+
+/// Some minutes: long enough for a firewall's restart or a full table to pass, and each flow that
+/// is refused costs the processor a call a second meanwhile.
+const HARDWARE_PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where the DHCP servers of OpenWrt keep their leases: dnsmasq, and odhcpd of releases before and
 /// since November 2025.
@@ -113,6 +122,7 @@ impl Default for Settings {
             counter: true,
             accounting: false,
             priority: 0,
+            hardware_patience: Some(HARDWARE_PATIENCE),
             zones: Vec::new(),
             interfaces: Vec::new(),
             device_rules: Vec::new(),

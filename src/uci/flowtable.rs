@@ -4,6 +4,9 @@
 //! The file belongs to us, so what it holds beyond the known options is pointed out, with a
 //! bounded number of warnings. A missing file means the defaults.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::error::Error;
 use super::files::Source;
 use super::view::{View, Word};
@@ -27,6 +30,8 @@ pub struct Flowtable {
     pub accounting: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
+    /// `hardware_patience`.
+    pub hardware_patience: Option<Duration>,
     /// `config device` sections, one rule for each of their names.
     pub device_rules: Vec<DeviceRule>,
     /// `lease_file`.
@@ -36,6 +41,9 @@ pub struct Flowtable {
 }
 
 const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
+const PATIENCE: &str = "0 or a number of seconds from 10 to 86400";
+/// Evidence of live flows takes ten seconds; who waits longer than a day wants no end.
+const PATIENCE_S: RangeInclusive<u64> = 10..=86_400;
 const GLOB: &str = "a device name or a pattern of *, ? and [a-z]";
 const FEWER: &str = "no more than 256 device names in all";
 const LEASE_FILE: &str = "the path of a file, beginning with '/'";
@@ -69,7 +77,7 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        let known = ["enabled", "counter", "accounting", "priority", "lease_file"];
+        let known = ["enabled", "counter", "accounting", "priority", "hardware_patience", "lease_file"];
         self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
@@ -77,6 +85,11 @@ impl Flowtable {
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
+        }
+        if let Some(word) = view.single("hardware_patience", PATIENCE)? {
+            let seconds = word.text.parse().ok().filter(|s| *s == 0 || PATIENCE_S.contains(s));
+            let seconds = seconds.ok_or_else(|| view.refuse("hardware_patience", &word, PATIENCE))?;
+            self.hardware_patience = Some(Duration::from_secs(seconds)).filter(|p| !p.is_zero());
         }
         let files = view.words("lease_file");
         if let Some(word) = files.get(MAX_LEASE_FILES) {
@@ -170,6 +183,7 @@ mod tests {
             counter: true,
             accounting: false,
             priority: 0,
+            hardware_patience: Some(Duration::from_secs(180)),
             device_rules: Vec::new(),
             lease_files: vec!["/tmp/dhcp.leases".into()],
             warnings: Warnings::default(),
