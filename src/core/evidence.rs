@@ -117,9 +117,10 @@ impl Evidence {
         patience: Option<Duration>,
         now: Instant,
     ) -> Vec<Effect> {
-        let passed = self.judged.replace(now).map_or(Duration::ZERO, |judged| {
-            now.saturating_duration_since(judged).min(GAP_MAX)
-        });
+        let passed = self
+            .judged
+            .replace(now)
+            .map_or(Duration::ZERO, |judged| now.saturating_duration_since(judged).min(GAP_MAX));
         for name in bound {
             if !self.witnesses.iter().any(|witness| witness.name == *name) {
                 self.witnesses.push(Witness::new(name, links));

@@ -28,7 +28,7 @@ pub enum Reason {
     NoHardware,
     /// Only some devices accept hardware offload.
     SomeHardware,
-    /// The hardware flag was accepted, yet no live flow is in hardware.
+    /// The hardware flag was accepted, yet live flows show that nothing is in hardware.
     NoHardwareSeen,
     /// A good part of the packets of offloaded flows still crosses the forward hook.
     OffloadedInName,
@@ -107,7 +107,7 @@ impl Reason {
             Reason::NoHardware => "no device accepts hardware offload",
             Reason::SomeHardware => "only some devices accept hardware offload",
             Reason::NoHardwareSeen => {
-                "hardware offload was accepted but no live flow is in hardware"
+                "hardware offload was accepted but live flows are not in hardware"
             }
             Reason::OffloadedInName => "offloaded flows still take the classic path",
             Reason::DeviceNoHardware => "the device does not accept hardware offload",

@@ -77,7 +77,8 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        let known = ["enabled", "counter", "accounting", "priority", "hardware_patience", "lease_file"];
+        let known =
+            ["enabled", "counter", "accounting", "priority", "hardware_patience", "lease_file"];
         self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
@@ -88,7 +89,8 @@ impl Flowtable {
         }
         if let Some(word) = view.single("hardware_patience", PATIENCE)? {
             let seconds = word.text.parse().ok().filter(|s| *s == 0 || PATIENCE_S.contains(s));
-            let seconds = seconds.ok_or_else(|| view.refuse("hardware_patience", &word, PATIENCE))?;
+            let seconds =
+                seconds.ok_or_else(|| view.refuse("hardware_patience", &word, PATIENCE))?;
             self.hardware_patience = Some(Duration::from_secs(seconds)).filter(|p| !p.is_zero());
         }
         let files = view.words("lease_file");
@@ -221,6 +223,21 @@ mod tests {
     }
 
     #[test]
+    fn patience_is_a_time_or_for_ever() {
+        let patience = |value: &str| {
+            let text = format!("config flowtable 'global'\noption hardware_patience {value}\n");
+            read(&text).map(|read| read.hardware_patience)
+        };
+        assert_eq!(patience("0").unwrap(), None);
+        assert_eq!(patience("10").unwrap(), Some(Duration::from_secs(10)));
+        for bad in ["9", "86401", "-1", "1h"] {
+            let message = patience(bad).unwrap_err().to_string();
+            let option = format!("'{bad}' of option 'hardware_patience', expected {PATIENCE}");
+            assert_eq!(message, format!("/c/flowtable:2: bad value {option}"));
+        }
+    }
+
+    #[test]
     fn lease_files_replace_the_default() {
         let files = |options: &str| {
             read(&format!("config flowtable 'global'\n{options}")).map(|read| read.lease_files)
@@ -321,7 +338,7 @@ mod tests {
         #[test]
         fn any_value_is_read_or_refused(
             command in "option|list",
-            option in "name|offload|enabled|counter|accounting|priority|lease_file",
+            option in "name|offload|enabled|counter|accounting|priority|hardware_patience|lease_file",
             value in "[^'\\x00]*",
         ) {
             let line = format!("{command} {option} '{value}'\n");

@@ -2,8 +2,8 @@
 //! One connection through the router: its server and client processes and what the router's
 //! conntrack and firewall say about it.
 
-use super::{engine, look};
 use super::peer::MESSAGE_LEN;
+use super::{engine, look};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::scenario::FlowKind;

@@ -23,7 +23,8 @@ const NAME: &str = "labhw.ko";
 /// What the tools in the headers of a newer Debian are linked with.
 const LIBRARIES: [&str; 4] = ["libc6", "libelf1t64", "zlib1g", "libzstd1"];
 /// Those of the tools that are, below the folder of kbuild.
-const NEWER_TOOLS: [&str; 2] = ["scripts/mod/modpost.real-lsb-64", "tools/objtool/objtool.real-x86"];
+const NEWER_TOOLS: [&str; 2] =
+    ["scripts/mod/modpost.real-lsb-64", "tools/objtool/objtool.real-x86"];
 const LIBRARY_DIR: &str = "usr/lib/x86_64-linux-gnu";
 const LOADER: &str = "ld-linux-x86-64.so.2";
 
