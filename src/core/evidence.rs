@@ -18,11 +18,11 @@ use log::Level;
 use super::control::{Control, Effect};
 use super::flows::pairs::Pair;
 use super::links::Links;
-use super::settings::Mode;
+use crate::netlink::nftables::Flowtable;
 
 /// So long flows must have gone on in software before a device is said to have no hardware: a few
 /// lists while somebody looks, one otherwise. Hardware takes milliseconds for a flow.
-const UNSEEN_AFTER: Duration = Duration::from_secs(10);
+const UNSEEN_AFTER: Duration = Duration::from_secs(5);
 /// Between two lists; after a longer gap nobody knows what was meanwhile.
 const GAP_MAX: Duration = Duration::from_secs(30);
 /// The first pause before a device is tried again, as a multiple of what it took to find out.
@@ -235,16 +235,25 @@ impl Control {
         let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
         let ours = super::plan::our_tables();
         let mut foreign = flowtables.filter(|flowtable| !ours.contains(&flowtable.table));
-        !self.bound_to_hardware().is_empty() && foreign.all(|flowtable| flowtable.hardware)
+        let harmless = |other: &Flowtable| other.hardware || other.devices.is_empty();
+        !self.in_hardware_class().is_empty() && foreign.all(harmless)
+    }
+
+    /// Devices whose flows are to be in hardware: by our own flowtable, or by firewall4's while
+    /// that is observed.
+    fn in_hardware_class(&self) -> BTreeSet<String> {
+        let mut names = self.bound_to_hardware();
+        let observed = self.observed().filter(|flowtable| flowtable.hardware);
+        names.extend(observed.into_iter().flat_map(|flowtable| flowtable.devices.iter().cloned()));
+        names
     }
 
     /// Takes what a list of flows says about hardware.
     pub(super) fn judge_hardware(&mut self, pairs: &[Pair], now: Instant) -> Vec<Effect> {
         let Some(settings) = &self.settings else { return Vec::new() };
-        if settings.requested < Mode::Hardware {
-            return Vec::new();
-        }
-        let (bound, patience) = (self.bound_to_hardware(), settings.hardware_patience);
+        // Nothing can be moved where nothing is ours.
+        let patience = settings.hardware_patience.filter(|_| !self.observes());
+        let bound = self.in_hardware_class();
         let effects = self.evidence.judge(pairs, &bound, &self.links, patience, now);
         if bound.iter().any(|name| self.evidence.bars(name)) {
             self.survey_by(now);

@@ -7,7 +7,7 @@ use crate::core::control::Event;
 use crate::core::links::tests::link;
 use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::reason::Reason;
-use crate::core::settings::Settings;
+use crate::core::settings::{Mode, Settings};
 use crate::core::status::DeviceState;
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -50,7 +50,7 @@ impl Lists {
 fn only_the_device_that_takes_no_flow_is_blamed() {
     let mut lists = Lists::new();
     let flows = [pair("a", "b", 2, 1), pair("a", "c", 0, 3), pair("b", "c", 0, 1)];
-    lists.pass(10, &flows);
+    lists.pass(6, &flows);
     assert!(lists.evidence.names().is_empty(), "that may be chance");
     lists.pass(2, &flows);
     assert_eq!(lists.evidence.names(), ["c"]);

@@ -28,10 +28,14 @@ pub struct Flowtable {
     pub counter: bool,
     /// `accounting`.
     pub accounting: bool,
+    /// `takeover`.
+    pub takeover: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
     /// `hardware_patience`.
     pub hardware_patience: Option<Duration>,
+    /// `evict_on_reload`.
+    pub evict_on_reload: bool,
     /// `config device` sections, one rule for each of their names.
     pub device_rules: Vec<DeviceRule>,
     /// `lease_file`.
@@ -42,7 +46,7 @@ pub struct Flowtable {
 
 const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
 const PATIENCE: &str = "0 or a number of seconds from 10 to 86400";
-/// Evidence of live flows takes ten seconds; who waits longer than a day wants no end.
+/// Evidence of live flows takes some seconds; who waits longer than a day wants no end.
 const PATIENCE_S: RangeInclusive<u64> = 10..=86_400;
 const GLOB: &str = "a device name or a pattern of *, ? and [a-z]";
 const FEWER: &str = "no more than 256 device names in all";
@@ -77,12 +81,22 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        let known =
-            ["enabled", "counter", "accounting", "priority", "hardware_patience", "lease_file"];
+        let known = [
+            "enabled",
+            "counter",
+            "accounting",
+            "takeover",
+            "priority",
+            "hardware_patience",
+            "evict_on_reload",
+            "lease_file",
+        ];
         self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
+        self.takeover = view.boolean("takeover", self.takeover)?;
+        self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
@@ -184,8 +198,10 @@ mod tests {
             enabled: true,
             counter: true,
             accounting: false,
+            takeover: true,
             priority: 0,
             hardware_patience: Some(Duration::from_secs(180)),
+            evict_on_reload: true,
             device_rules: Vec::new(),
             lease_files: vec!["/tmp/dhcp.leases".into()],
             warnings: Warnings::default(),
@@ -209,14 +225,17 @@ mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption priority -10\n",
+             option accounting on\noption takeover 0\noption priority -10\n\
+             option evict_on_reload no\n",
         )
         .unwrap();
         let expected = Flowtable {
             enabled: false,
             counter: false,
             accounting: true,
+            takeover: false,
             priority: -10,
+            evict_on_reload: false,
             ..defaults()
         };
         assert_eq!(flowtable, expected);

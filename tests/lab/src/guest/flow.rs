@@ -23,6 +23,7 @@ const IPV6_HEADER: u64 = 40;
 pub struct Flow {
     /// Protocol and family.
     pub kind: FlowKind,
+    /// The port that the client connects to.
     port: u16,
     server: Child,
     client: Child,
@@ -55,11 +56,16 @@ fn spawn_peer(host: &str, args: &[&str]) -> Result<Child> {
 }
 
 impl Flow {
-    /// Starts the server on `to` and connects from `from` to its `address`.
-    pub fn open(kind: FlowKind, port: u16, from: &str, to: &str, address: &str) -> Result<Flow> {
+    /// Starts the server at the second host's port `served` and connects from the first host to
+    /// `address` and `port`.
+    pub fn open(
+        kind: FlowKind,
+        (from, to): (&str, &str),
+        served: u16,
+        (address, port): (&str, u16),
+    ) -> Result<Flow> {
         let protocol = if kind.tcp { "tcp" } else { "udp" };
-        let port_text = port.to_string();
-        let mut server = spawn_peer(to, &["echo", protocol, &port_text])?;
+        let mut server = spawn_peer(to, &["echo", protocol, &served.to_string()])?;
         let stdout = server.stdout.take().context("the server has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).context("the server")?;
@@ -118,6 +124,35 @@ impl Flow {
             0 => Err(Error::new("the stream made no round trip at all")),
             rounds => Ok(rounds),
         }
+    }
+
+    /// Starts datagrams at a steady rate, which go on whether or not they are answered.
+    pub fn start_steady(&mut self) -> Result<()> {
+        self.streaming = true;
+        self.order("steady")
+    }
+
+    /// What is seen of the replies counts from now.
+    pub fn mark_steady(&mut self) -> Result<()> {
+        self.order("mark")?;
+        self.answer().map(drop)
+    }
+
+    /// Ends them.
+    pub fn stop_steady(&mut self) -> Result<()> {
+        self.order("stop")?;
+        self.streaming = false;
+        self.answer().map(drop)
+    }
+
+    /// A key of what was seen of the replies.
+    pub fn steady(&mut self, pointer: &str) -> Result<Json> {
+        self.order("look")?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line).context("the client is gone")?;
+        let seen = line.trim().strip_prefix("seen ").context(format!("the client: {line}"))?;
+        let seen: Json = serde_json::from_str(seen).context("what the client has seen")?;
+        Ok(seen.pointer(pointer).cloned().unwrap_or(Json::Null))
     }
 
     /// The path that conntrack shows: `none`, `new`, `assured`, `offload` or `hw_offload`. A

@@ -112,6 +112,9 @@ pub enum Step {
         from: String,
         /// The host that answers.
         to: String,
+        /// Where to connect instead of that host's address: what the router translates, or another
+        /// of its addresses.
+        target: Option<Target>,
     },
     /// Starts or stops traffic on a flow that runs beside the following steps.
     Stream {
@@ -119,6 +122,13 @@ pub enum Step {
         flow: String,
         /// Start, or stop and require that every byte came back.
         start: bool,
+    },
+    /// Datagrams at a steady rate that run beside the following steps, answered or not.
+    Steady {
+        /// The flow.
+        flow: String,
+        /// What to do.
+        pace: Pace,
     },
     /// A shell command on the router that must succeed.
     Run {
@@ -171,6 +181,17 @@ pub enum Step {
     },
 }
 
+/// What can be done to a steady flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Start it.
+    Start,
+    /// What is seen of its replies counts from now.
+    Mark,
+    /// Stop it.
+    Stop,
+}
+
 /// What can be done to a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -191,6 +212,15 @@ pub struct FlowKind {
     pub tcp: bool,
     /// IPv6, else IPv4.
     pub v6: bool,
+}
+
+/// Where a flow connects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub address: String,
+    /// The port, if not the one that the server has.
+    pub port: Option<u16>,
 }
 
 impl FlowKind {
@@ -228,6 +258,8 @@ pub enum Value {
     Punted(String, u32),
     /// Bytes of IP packets that a UDP flow's round trips were, each way.
     Sent(String),
+    /// A key of what was seen of the replies of a steady flow since the mark.
+    Steady(String, String),
     /// A key of a flow as `flowtable flows` lists it; null when it is not listed.
     Listed(String, String),
     /// A key of what `explain` answers about a flow.

@@ -2,8 +2,9 @@
 //! Reading a scenario: one step a line, indented lines belong to the step above them.
 
 use super::words::{split, Word};
-use super::{Action, FlowKind, Line, Operand, Relation, Scenario, Step, Value};
+use super::{Action, FlowKind, Line, Operand, Pace, Relation, Scenario, Step, Target, Value};
 use crate::error::{Context, Error, Result};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// `use` inside a used file is allowed this deep; a deeper one is a circle.
@@ -106,13 +107,23 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         ["nft"] => Step::Nft { ruleset: owned(block) },
         ["ubusd", what] => Step::Ubusd(action(what)?),
         ["daemon", what] => Step::Daemon(action(what)?),
-        ["flow", name, kind, from, "->", to] => Step::Flow {
+        ["flow", name, kind, from, "->", to, rest @ ..] => Step::Flow {
             name: owned(name),
             kind: flow_kind(kind)?,
             from: owned(from),
             to: owned(to),
+            target: target(rest)?,
         },
         ["stream", flow, "start"] => Step::Stream { flow: owned(flow), start: true },
+        ["steady", flow, pace] => {
+            let pace = match *pace {
+                "start" => Pace::Start,
+                "mark" => Pace::Mark,
+                "stop" => Pace::Stop,
+                _ => return Err(Error::new(format!("not start, mark or stop: {pace}"))),
+            };
+            Step::Steady { flow: owned(flow), pace }
+        }
         ["stream", flow, "stop"] => Step::Stream { flow: owned(flow), start: false },
         ["run"] => Step::Run { command: owned(block) },
         ["run", ..] => Step::Run { command: format!("{}\n{block}", rest_of(line, words, 1)) },
@@ -189,6 +200,21 @@ fn flow_kind(text: &str) -> Result<FlowKind> {
         .context(format!("not tcp4, tcp6, udp4 or udp6: {text}"))
 }
 
+/// What follows the hosts of a flow: nothing, `as ADDRESS` or `as ADDRESS:PORT`, where an address of
+/// IPv6 with a port stands in brackets.
+fn target(words: &[&str]) -> Result<Option<Target>> {
+    let text = match words {
+        [] => return Ok(None),
+        ["as", text] => *text,
+        _ => return Err(Error::new(format!("not as ADDRESS[:PORT]: {}", words.join(" ")))),
+    };
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Some(Target { address: address.to_string(), port: None }));
+    }
+    let whole: SocketAddr = text.parse().context(format!("not an address: {text}"))?;
+    Ok(Some(Target { address: whole.ip().to_string(), port: Some(whole.port()) }))
+}
+
 fn seconds(text: &str) -> Result<Duration> {
     text.strip_suffix('s')
         .and_then(|number| number.parse().ok())
@@ -248,6 +274,7 @@ fn value(words: &[&str]) -> Result<Value> {
         ["engine_forwarded", flow, number] => Value::EngineForwarded(owned(flow), rounds(number)?),
         ["punted", flow, number] => Value::Punted(owned(flow), rounds(number)?),
         ["sent", flow] => Value::Sent(owned(flow)),
+        ["steady", flow, path] => Value::Steady(owned(flow), pointer(path)?),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
         ["client", address, path] => Value::Client(owned(address), pointer(path)?),
@@ -310,6 +337,21 @@ mod tests {
         let got = steps("host wan wan0 hardware 10.0.0.2/24\n");
         assert!(matches!(&got[..], [Step::Host { hardware: true, vlan: None, .. }]), "{got:?}");
         assert_eq!(steps("vlan wan0 7"), [Step::Vlan { lower: "wan0".into(), id: 7 }]);
+    }
+
+    #[test]
+    fn flows_connect_where_they_are_told() {
+        let target = |text: &str| match steps(&format!("flow x tcp4 a -> b{text}\n")).remove(0) {
+            Step::Flow { target, .. } => target.map(|target| (target.address, target.port)),
+            _ => panic!("not a flow"),
+        };
+        assert_eq!(target(""), None);
+        assert_eq!(target(" as 192.0.2.1"), Some(("192.0.2.1".into(), None)));
+        assert_eq!(target(" as 192.0.2.1:80"), Some(("192.0.2.1".into(), Some(80))));
+        assert_eq!(target(" as fd00::1"), Some(("fd00::1".into(), None)));
+        assert_eq!(target(" as [fd00::1]:80"), Some(("fd00::1".into(), Some(80))));
+        assert!(fails("flow x tcp4 a -> b as wan\n").contains("not an address: wan"));
+        assert!(fails("flow x tcp4 a -> b via wan\n").contains("not as ADDRESS"));
     }
 
     #[test]
@@ -376,6 +418,21 @@ mod tests {
                 Step::Check { patience: None, value, relation: Relation::Equal, operand },
             ]
         );
+    }
+
+    #[test]
+    fn a_steady_flow() {
+        let got = steps("steady dns mark\nexpect steady dns .quiet_ms <= 100\n");
+        let value = Value::Steady("dns".into(), "/quiet_ms".into());
+        let (relation, operand) = (Relation::AtMost, Operand::Literal(json!(100)));
+        assert_eq!(
+            got,
+            [
+                Step::Steady { flow: "dns".into(), pace: Pace::Mark },
+                Step::Check { patience: None, value, relation, operand },
+            ]
+        );
+        assert!(fails("steady dns faster\n").contains("not start, mark or stop"));
     }
 
     #[test]
