@@ -58,7 +58,7 @@ const TAKEOVER = {
 const FLOW_REASONS = {
 	offload_off: _('nothing is offloaded at present'),
 	local: _('one end is this router, and only forwarded packets are offloaded'),
-	protocol: _('only TCP and UDP are offloaded'),
+	protocol: _('only TCP, UDP and untranslated GRE are offloaded'),
 	not_established: _('the connection is not established yet'),
 	closing: _('the connection is being closed'),
 	not_assured: _('it has not carried packets both ways for long enough'),
