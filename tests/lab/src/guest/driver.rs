@@ -118,9 +118,13 @@ impl Driver {
             Step::Nft { ruleset } => nft(ruleset),
             Step::Ubusd(action) => self.ubusd.act(*action),
             Step::Daemon(action) => self.daemon.act(*action),
-            Step::Flow { name, kind, from, to } => {
-                let address = self.address_of(to, kind.v6)?;
-                let flow = Flow::open(*kind, self.next_port, from, to, &address)?;
+            Step::Flow { name, kind, from, to, target } => {
+                let served = self.next_port;
+                let (address, port) = match target {
+                    Some(target) => (target.address.clone(), target.port.unwrap_or(served)),
+                    None => (self.address_of(to, kind.v6)?, served),
+                };
+                let flow = Flow::open(*kind, (from, to), served, (&address, port))?;
                 self.next_port = self.next_port.saturating_add(1);
                 self.flows.insert(name.clone(), flow);
                 Ok(())
@@ -131,6 +135,7 @@ impl Driver {
                 Report::Held(format!("{}: {rounds} round trips, none lost", line.text)).send();
                 Ok(())
             }
+            Step::Close { flow, reset } => self.flow(flow)?.close(*reset),
             Step::Run { command } => run(Command::new("sh").args(["-ec", command])).map(drop),
             Step::Remember { name, value } => {
                 let seen = self.value(value)?;
@@ -237,6 +242,8 @@ impl Driver {
             Value::Generation => generation::current().map(Json::from),
             Value::Path(flow) => self.flow(flow)?.path(),
             Value::Forwarded(flow, rounds) => self.flow(flow)?.forwarded(*rounds),
+            Value::Received(flow, rounds, pointer) => self.flow(flow)?.received(*rounds, pointer),
+            Value::Probe(flow, shape, pointer) => self.flow(flow)?.probe(shape, pointer),
             Value::Sent(flow) => self.flow(flow)?.sent(),
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),

@@ -4,9 +4,10 @@
 
 use super::look;
 use super::peer::MESSAGE_LEN;
+use super::probe::{Ends, Watch};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
-use crate::scenario::FlowKind;
+use crate::scenario::{FlowKind, Shape};
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -23,7 +24,10 @@ const IPV6_HEADER: u64 = 40;
 pub struct Flow {
     /// Protocol and family.
     pub kind: FlowKind,
+    /// The port that the client connects to.
     port: u16,
+    from: String,
+    to: String,
     server: Child,
     client: Child,
     orders: ChildStdin,
@@ -55,11 +59,16 @@ fn spawn_peer(host: &str, args: &[&str]) -> Result<Child> {
 }
 
 impl Flow {
-    /// Starts the server on `to` and connects from `from` to its `address`.
-    pub fn open(kind: FlowKind, port: u16, from: &str, to: &str, address: &str) -> Result<Flow> {
+    /// Starts the server at the second host's port `served` and connects from the first host to
+    /// `address` and `port`.
+    pub fn open(
+        kind: FlowKind,
+        (from, to): (&str, &str),
+        served: u16,
+        (address, port): (&str, u16),
+    ) -> Result<Flow> {
         let protocol = if kind.tcp { "tcp" } else { "udp" };
-        let port_text = port.to_string();
-        let mut server = spawn_peer(to, &["echo", protocol, &port_text])?;
+        let mut server = spawn_peer(to, &["echo", protocol, &served.to_string()])?;
         let stdout = server.stdout.take().context("the server has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).context("the server")?;
@@ -72,7 +81,9 @@ impl Flow {
         let orders = client.stdin.take().context("the client has no input")?;
         let answers = BufReader::new(client.stdout.take().context("the client has no output")?);
         let (streaming, rounds) = (false, 0);
-        let mut flow = Flow { kind, port, server, client, orders, answers, streaming, rounds };
+        let (from, to) = (from.to_string(), to.to_string());
+        let mut flow =
+            Flow { kind, port, from, to, server, client, orders, answers, streaming, rounds };
         flow.answer()?;
         // UDP is assured by packets more than two seconds apart: the sooner the first, the better.
         flow.exchange(1)?;
@@ -120,6 +131,13 @@ impl Flow {
         }
     }
 
+    /// Ends the connection, by a reset or in good order; an error if what the server had to say
+    /// after our end was lost.
+    pub fn close(&mut self, reset: bool) -> Result<()> {
+        self.order(if reset { "reset" } else { "close" })?;
+        self.answer().map(drop)
+    }
+
     /// The path that conntrack shows: `none`, `new`, `assured`, `offload` or `hw_offload`. A
     /// packet passes first, unless the flow streams anyway, because only packets move a flow.
     pub fn path(&mut self) -> Result<Json> {
@@ -151,6 +169,35 @@ impl Flow {
         let before = self.counted()?;
         self.exchange(rounds)?;
         Ok(self.counted()?.saturating_sub(before).into())
+    }
+
+    /// A key of what arrived at either host during so many round trips.
+    pub fn received(&mut self, rounds: u32, pointer: &str) -> Result<Json> {
+        let watch = self.watch()?;
+        self.exchange(rounds)?;
+        Ok(look::at(&watch.arrived()?, pointer))
+    }
+
+    /// A key of what became of one packet that was sent into the flow; `forwarded` is how many
+    /// packets of this kind of flow the firewall's forward chain saw meanwhile, and the echo.
+    pub fn probe(&mut self, shape: &Shape, pointer: &str) -> Result<Json> {
+        if self.kind.tcp || self.streaming {
+            return Err(Error::new(
+                "only a UDP flow that does not stream takes a packet from aside",
+            ));
+        }
+        let watch = self.watch()?;
+        let before = self.counted()?;
+        let mut report = watch.probe(shape)?;
+        if let Some(keys) = report.as_object_mut() {
+            let seen = self.counted()?.saturating_sub(before);
+            keys.insert("forwarded".into(), seen.into());
+        }
+        Ok(look::at(&report, pointer))
+    }
+
+    fn watch(&self) -> Result<Watch> {
+        Watch::start(Ends::parse(&self.listing()?)?, &self.from, &self.to)
     }
 
     /// Bytes of the IP packets that the round trips were, each way. One datagram is one packet, so

@@ -4,19 +4,24 @@
 //! Traffic is counted in round trips, because each is at least one packet each way whatever
 //! segmentation offload does; so the number of packets that must have crossed the router is known
 //! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`,
-//! `stop`) on standard input and answers each with `ok ROUNDS` or `error WHY`.
+//! `stop`, `close`, `reset`) on standard input and answers each with `ok ROUNDS` or `error WHY`.
 
 use crate::error::{Context, Error, Result};
+use rustix::net::sockopt::set_socket_linger;
 use std::io::{BufRead, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{channel, Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
 /// Bytes of a request and of its reply.
 pub const MESSAGE_LEN: usize = 512;
+/// What a packet starts with that is no round trip's, so that its echo is not taken for a reply.
+pub const PROBE_MARK: [u8; 4] = [0xff; 4];
 /// A reply that takes longer is lost. Generous: the machine may be busy with another guest.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(8);
+/// Messages that a TCP server sends after the client has closed its direction.
+const FAREWELL: usize = 20;
 /// Pause between the round trips of a stream, so that it does not starve the guest.
 const STREAM_PAUSE: Duration = Duration::from_millis(5);
 
@@ -43,7 +48,8 @@ pub fn echo(protocol: &str, port: u16) -> Result<()> {
             loop {
                 let len = stream.read(&mut buffer)?;
                 if len == 0 {
-                    return Ok(());
+                    // The other direction is still open, and what goes there must arrive.
+                    return (0..FAREWELL).try_for_each(|_| stream.write_all(&[0x2b; MESSAGE_LEN]));
                 }
                 stream.write_all(buffer.get(..len).unwrap_or_default())?;
             }
@@ -73,6 +79,24 @@ impl Wire {
         Ok(Wire::Tcp(stream))
     }
 
+    /// Closes our direction and reads the other to its end.
+    fn close(&mut self) -> Result<()> {
+        let Wire::Tcp(stream) = self else { return Err(Error::new("only TCP is closed")) };
+        stream.shutdown(Shutdown::Write).context("closing one direction")?;
+        let mut farewell = Vec::new();
+        stream.read_to_end(&mut farewell).context("reading the other direction")?;
+        if farewell != [0x2b; MESSAGE_LEN * FAREWELL] {
+            return Err(Error::new(format!("only {} bytes came after our end", farewell.len())));
+        }
+        Ok(())
+    }
+
+    /// Closing a socket that may not linger sends a reset. The client goes on without it.
+    fn reset(&self) -> Result<()> {
+        let Wire::Tcp(stream) = self else { return Err(Error::new("only TCP is reset")) };
+        set_socket_linger(stream, Some(Duration::ZERO)).context("socket")
+    }
+
     fn round_trip(&mut self, number: u32) -> Result<()> {
         let mut message = [0x2a; MESSAGE_LEN];
         for (to, from) in message.iter_mut().zip(number.to_be_bytes()) {
@@ -87,6 +111,9 @@ impl Wire {
             Wire::Udp(socket) => {
                 socket.send(&message).context("sending")?;
                 socket.recv(&mut reply).context("no reply")?;
+                while reply.starts_with(&PROBE_MARK) {
+                    socket.recv(&mut reply).context("no reply")?;
+                }
             }
         }
         if reply != message {
@@ -100,6 +127,8 @@ enum Order {
     Exchange(u32),
     Stream,
     Stop,
+    Close,
+    Reset,
 }
 
 fn orders() -> Receiver<Order> {
@@ -109,6 +138,8 @@ fn orders() -> Receiver<Order> {
             let order = match line.split_once(' ') {
                 Some(("exchange", rounds)) => Order::Exchange(rounds.parse().unwrap_or(0)),
                 _ if line == "stream" => Order::Stream,
+                _ if line == "close" => Order::Close,
+                _ if line == "reset" => Order::Reset,
                 _ => Order::Stop,
             };
             if sender.send(order).is_err() {
@@ -119,7 +150,7 @@ fn orders() -> Receiver<Order> {
     receiver
 }
 
-/// Connects, prints `ok 0`, then obeys until standard input ends.
+/// Connects, prints `ok 0`, then obeys until standard input ends or the connection is reset.
 pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
     let mut wire = match Wire::open(protocol, to) {
         Ok(wire) => wire,
@@ -136,6 +167,17 @@ pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
             Order::Exchange(rounds) => exchange(&mut wire, rounds, &mut number),
             Order::Stream => stream(&mut wire, &orders, &mut number),
             Order::Stop => (0, Ok(())),
+            Order::Close => (0, wire.close()),
+            Order::Reset => {
+                let result = wire.reset();
+                drop(wire);
+                match result {
+                    Ok(()) => println!("ok 0"),
+                    Err(e) => println!("error {e}"),
+                }
+                // Nothing can be ordered any more.
+                return Ok(());
+            }
         };
         match result {
             Ok(()) => println!("ok {rounds}"),

@@ -4,9 +4,11 @@
 //! The text format is described in `docs/lab.md`; `parse` reads it.
 
 mod parse;
+mod shape;
 mod words;
 
 pub use parse::{parse, release, Load};
+pub use shape::Shape;
 
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -110,6 +112,9 @@ pub enum Step {
         from: String,
         /// The host that answers.
         to: String,
+        /// Where to connect instead of that host's address: what the router translates, or another
+        /// of its addresses.
+        target: Option<Target>,
     },
     /// Starts or stops traffic on a flow that runs beside the following steps.
     Stream {
@@ -117,6 +122,13 @@ pub enum Step {
         flow: String,
         /// Start, or stop and require that every byte came back.
         start: bool,
+    },
+    /// Ends a TCP connection from the side that opened it.
+    Close {
+        /// The flow.
+        flow: String,
+        /// By a reset; else by closing one direction and reading the other to its end.
+        reset: bool,
     },
     /// A shell command on the router that must succeed.
     Run {
@@ -191,6 +203,15 @@ pub struct FlowKind {
     pub v6: bool,
 }
 
+/// Where a flow connects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub address: String,
+    /// The port, if not the one that the server has.
+    pub port: Option<u16>,
+}
+
 impl FlowKind {
     /// `tcp4` and the like.
     pub fn name(self) -> &'static str {
@@ -220,6 +241,10 @@ pub enum Value {
     Path(String),
     /// Packets that crossed the firewall's forward chain during so many round trips of a flow.
     Forwarded(String, u32),
+    /// A key of what arrived at either end during so many round trips of a flow.
+    Received(String, u32, String),
+    /// A key of what became of one packet of this shape, sent into a UDP flow.
+    Probe(String, Shape, String),
     /// Bytes of IP packets that a UDP flow's round trips were, each way.
     Sent(String),
     /// A key of a flow as `flowtable flows` lists it; null when it is not listed.

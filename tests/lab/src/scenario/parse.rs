@@ -2,8 +2,9 @@
 //! Reading a scenario: one step a line, indented lines belong to the step above them.
 
 use super::words::{split, Word};
-use super::{Action, FlowKind, Line, Operand, Relation, Scenario, Step, Value};
+use super::{Action, FlowKind, Line, Operand, Relation, Scenario, Shape, Step, Target, Value};
 use crate::error::{Context, Error, Result};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// `use` inside a used file is allowed this deep; a deeper one is a circle.
@@ -106,14 +107,17 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         ["nft"] => Step::Nft { ruleset: owned(block) },
         ["ubusd", what] => Step::Ubusd(action(what)?),
         ["daemon", what] => Step::Daemon(action(what)?),
-        ["flow", name, kind, from, "->", to] => Step::Flow {
+        ["flow", name, kind, from, "->", to, rest @ ..] => Step::Flow {
             name: owned(name),
             kind: flow_kind(kind)?,
             from: owned(from),
             to: owned(to),
+            target: target(rest)?,
         },
         ["stream", flow, "start"] => Step::Stream { flow: owned(flow), start: true },
         ["stream", flow, "stop"] => Step::Stream { flow: owned(flow), start: false },
+        ["close", flow] => Step::Close { flow: owned(flow), reset: false },
+        ["reset", flow] => Step::Close { flow: owned(flow), reset: true },
         ["run"] => Step::Run { command: owned(block) },
         ["run", ..] => Step::Run { command: format!("{}\n{block}", rest_of(line, words, 1)) },
         ["remember", name, value @ ..] => {
@@ -185,6 +189,21 @@ fn flow_kind(text: &str) -> Result<FlowKind> {
         .context(format!("not tcp4, tcp6, udp4 or udp6: {text}"))
 }
 
+/// What follows the hosts of a flow: nothing, `as ADDRESS` or `as ADDRESS:PORT`, where an address of
+/// IPv6 with a port stands in brackets.
+fn target(words: &[&str]) -> Result<Option<Target>> {
+    let text = match words {
+        [] => return Ok(None),
+        ["as", text] => *text,
+        _ => return Err(Error::new(format!("not as ADDRESS[:PORT]: {}", words.join(" ")))),
+    };
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Some(Target { address: address.to_string(), port: None }));
+    }
+    let whole: SocketAddr = text.parse().context(format!("not an address: {text}"))?;
+    Ok(Some(Target { address: whole.ip().to_string(), port: Some(whole.port()) }))
+}
+
 fn seconds(text: &str) -> Result<Duration> {
     text.strip_suffix('s')
         .and_then(|number| number.parse().ok())
@@ -244,6 +263,13 @@ fn value(words: &[&str]) -> Result<Value> {
             let rounds = rounds.parse().context(format!("not a number: {rounds}"))?;
             Value::Forwarded(owned(flow), rounds)
         }
+        ["received", flow, rounds, path] => {
+            let rounds = rounds.parse().context(format!("not a number: {rounds}"))?;
+            Value::Received(owned(flow), rounds, pointer(path)?)
+        }
+        ["probe", flow, shape @ .., path] => {
+            Value::Probe(owned(flow), Shape::parse(shape)?, pointer(path)?)
+        }
         ["sent", flow] => Value::Sent(owned(flow)),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
@@ -300,6 +326,21 @@ mod tests {
             }]
         );
         assert_eq!(steps("vlan wan0 7"), [Step::Vlan { lower: "wan0".into(), id: 7 }]);
+    }
+
+    #[test]
+    fn flows_connect_where_they_are_told() {
+        let target = |text: &str| match steps(&format!("flow x tcp4 a -> b{text}\n")).remove(0) {
+            Step::Flow { target, .. } => target.map(|target| (target.address, target.port)),
+            _ => panic!("not a flow"),
+        };
+        assert_eq!(target(""), None);
+        assert_eq!(target(" as 192.0.2.1"), Some(("192.0.2.1".into(), None)));
+        assert_eq!(target(" as 192.0.2.1:80"), Some(("192.0.2.1".into(), Some(80))));
+        assert_eq!(target(" as fd00::1"), Some(("fd00::1".into(), None)));
+        assert_eq!(target(" as [fd00::1]:80"), Some(("fd00::1".into(), Some(80))));
+        assert!(fails("flow x tcp4 a -> b as wan\n").contains("not an address: wan"));
+        assert!(fails("flow x tcp4 a -> b via wan\n").contains("not as ADDRESS"));
     }
 
     #[test]
