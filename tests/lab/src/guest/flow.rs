@@ -175,7 +175,7 @@ impl Flow {
     pub fn received(&mut self, rounds: u32, pointer: &str) -> Result<Json> {
         let watch = self.watch()?;
         self.exchange(rounds)?;
-        Ok(look::at(&watch.arrived()?, pointer))
+        Ok(look::at(&watch.arrived(rounds)?, pointer))
     }
 
     /// A key of what became of one packet that was sent into the flow; `forwarded` is how many

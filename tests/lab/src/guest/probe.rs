@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 
 /// A packet that takes longer is lost; also how long a loss takes to be found.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Pause between two looks at either witness.
-const POLL: Duration = Duration::from_millis(20);
 const UDP: u8 = 17;
 
 /// A flow's addresses on the side of the host that opened it, and on the other.
@@ -81,17 +79,16 @@ fn is_between(packet: &Packet, from: SocketAddr, to: SocketAddr) -> bool {
     }
 }
 
-/// What is common to packets of one direction: lists of the values that were seen.
-fn described(packets: &[Packet]) -> Json {
+/// What is common to the packets of one direction: the values that were seen, and whether there
+/// were as many as round trips.
+fn described(packets: &[Packet], rounds: u32) -> Json {
     let all = |value: fn(&Packet) -> u8| packets.iter().map(value).collect::<BTreeSet<u8>>();
     let wrong = packets.iter().filter(|packet| !packet.right()).count();
     json!({
-        "packets": packets.len(),
+        "all": u32::try_from(packets.len()).is_ok_and(|len| len >= rounds),
         "ttl": all(|packet| packet.ttl),
         "tos": all(|packet| packet.tos),
         "wrong_checksums": wrong,
-        "from": packets.first().map(|packet| packet.source.to_string()),
-        "to": packets.first().map(|packet| packet.destination.to_string()),
     })
 }
 
@@ -101,14 +98,20 @@ impl Watch {
         Ok(Watch { ends, client: Witness::start(client)?, server: Witness::start(server)? })
     }
 
-    /// What has arrived at either host since the start, of the flow and with its addresses.
-    pub fn arrived(mut self) -> Result<Json> {
+    /// What has arrived at either host since the start of so many round trips, with the addresses
+    /// that conntrack has for it.
+    pub fn arrived(mut self, rounds: u32) -> Result<Json> {
         let ends = self.ends;
         let mut there = self.server.until_now(&mark(), PATIENCE)?;
         let mut back = self.client.until_now(&mark(), PATIENCE)?;
         there.retain(|packet| is_between(packet, ends.caller, ends.server));
         back.retain(|packet| is_between(packet, ends.called, ends.client));
-        Ok(json!({ "there": described(&there), "back": described(&back) }))
+        let (there, back) = (described(&there, rounds), described(&back, rounds));
+        let text = |end: SocketAddr| end.to_string();
+        Ok(json!({
+            "packets": { "there": there, "back": back },
+            "called": text(ends.called), "caller": text(ends.caller), "server": text(ends.server),
+        }))
     }
 
     /// Sends one packet of the flow from the host that opened it, and says what became of it.
@@ -120,23 +123,17 @@ impl Watch {
         for packet in build(ends.client, ends.called, &payload, shape) {
             self.client.send(&packet)?;
         }
+        // It is over when its echo or an error is back; what gets lost takes until the deadline.
         let deadline = Instant::now() + PATIENCE;
-        let (mut arrived, mut answer, mut echoed) = (Vec::new(), None, false);
-        while answer.is_none() && !echoed && Instant::now() < deadline {
-            let soon = Instant::now() + POLL;
-            while let Some(packet) = self.server.next(soon) {
-                // Beside its own round trips, which are told by what they carry.
-                if is_between(&packet, ends.caller, ends.server) && is_probe(&packet) {
-                    arrived.push(packet);
-                }
-            }
-            let soon = Instant::now() + POLL;
-            while let Some(packet) = self.client.next(soon) {
-                let about = |e: &IcmpError| e.source == ends.client && e.destination == ends.called;
-                answer = answer.or(packet.icmp_error().filter(about).map(|error| error.text));
-                echoed |= is_between(&packet, ends.called, ends.client) && is_probe(&packet);
-            }
+        let (mut answer, mut echoed) = (None, false);
+        while answer.is_none() && !echoed {
+            let Some(packet) = self.client.next(deadline) else { break };
+            let about = |e: &IcmpError| e.source == ends.client && e.destination == ends.called;
+            answer = packet.icmp_error().filter(about).map(|error| error.text);
+            echoed = is_between(&packet, ends.called, ends.client) && is_probe(&packet);
         }
+        let mut arrived = self.server.until_now(&mark(), PATIENCE)?;
+        arrived.retain(|p| is_between(p, ends.caller, ends.server) && is_probe(p));
         Ok(fate(&arrived, &payload, answer))
     }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// To be changed whenever the base is packed differently.
-const LAYOUT: u32 = 6;
+const LAYOUT: u32 = 7;
 
 /// Programs of this machine that the guest gets, with the packages that have them.
 pub const TOOLS: [apt::Tool; 11] = [
