@@ -16,6 +16,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::evict::{Cause, Evictions, Tables};
 use super::fault::Fault;
 use super::leaks::Leaks;
 use super::links::Links;
@@ -25,6 +26,8 @@ use super::plan::{self, Class};
 use super::reason::Reason;
 use super::settings::Settings;
 use super::status::KernelAbilities;
+use super::takeover::{self, Takeover};
+use super::topology::moves::Moves;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
@@ -67,6 +70,10 @@ pub enum Event {
     Surveyed(Result<Snapshot, Error>),
     /// A reading for an answer to somebody; it only leads to a survey when something is wrong.
     Refreshed(Result<Snapshot, Error>),
+    /// Clients or neighbours are elsewhere than before.
+    Moved(Moves),
+    /// Routes have changed, and these tables have flows that they are about.
+    Rerouted(Tables),
     /// Somebody wants something done to flows; the number comes back with [`Effect::Done`].
     Order(u32, Order),
     /// A list of all flows: the packets that they have carried in all, in software and in hardware.
@@ -130,12 +137,17 @@ pub struct Control {
     /// What the sets held at the last survey that found any.
     pub(super) marks: Marks,
     pub(super) leaks: Leaks,
+    pub(super) evictions: Evictions,
+    /// The settings are others than those of the last decision.
+    pub(super) settings_changed: bool,
     /// Orders that no transaction has carried out yet.
     pub(super) orders: Vec<Pending>,
     /// How those of the transaction under way end when it is committed.
     outcomes: Vec<Outcome>,
     /// The transaction under way is one of the repairs.
     repairing: bool,
+    /// How taking over from firewall4 went.
+    pub(super) takeover: Takeover,
     /// Why conntrack could not be made to count.
     pub(super) accounting_fault: Option<String>,
     /// Recent commits for the same wanted state.
@@ -176,9 +188,12 @@ impl Control {
             wanted: Vec::new(),
             marks: Marks::default(),
             leaks: Leaks::default(),
+            evictions: Evictions::default(),
+            settings_changed: false,
             orders: Vec::new(),
             outcomes: Vec::new(),
             repairing: false,
+            takeover: Takeover::default(),
             accounting_fault: None,
             repairs: VecDeque::new(),
             links_known: false,
@@ -209,6 +224,7 @@ impl Control {
             Event::Started => return vec![Effect::ProbeKernel, Effect::ListLinks],
             Event::Settings(result) => return self.take_settings(result, now),
             Event::Links(Ok(links)) => {
+                self.links_change(&links, now);
                 if self.links.replace(links) || !self.links_known {
                     self.links_changed(now);
                 }
@@ -219,6 +235,7 @@ impl Control {
                 return self.failed(&error, now);
             }
             Event::Link(event) => {
+                self.link_changes(&event, now);
                 if self.links.apply(event) {
                     self.links_changed(now + DEBOUNCE);
                 }
@@ -226,10 +243,15 @@ impl Control {
             Event::Nftables(event) => {
                 if concerns_us(&event) {
                     self.survey_by(now + DEBOUNCE);
+                } else {
+                    self.others_changed(event, now);
                 }
             }
+            Event::Moved(moves) => self.moved(&moves, now),
+            Event::Rerouted(tables) => self.evict(Cause::Routes, tables, now),
             Event::EventsLost => {
                 self.survey_by(now);
+                self.others_unknown(now);
                 return vec![Effect::ListLinks];
             }
             Event::Kernel(kernel) => {
@@ -238,8 +260,13 @@ impl Control {
             }
             Event::AccountingSwitched(result) => return self.accounting_switched(result),
             Event::Surveyed(Ok(snapshot)) => {
+                self.judge_suspects(&snapshot, now);
                 self.take_snapshot(snapshot, now);
-                return self.decide(now);
+                let effects = self.decide(now);
+                if let Some(due) = self.evictions.next(now) {
+                    self.survey_by(due);
+                }
+                return effects;
             }
             Event::Surveyed(Err(error)) => return self.failed(&error, now),
             Event::Refreshed(Ok(snapshot)) => {
@@ -257,7 +284,9 @@ impl Control {
             Event::Committed(Ok(())) => {
                 self.commits += 1;
                 let outcomes = std::mem::take(&mut self.outcomes);
-                let mut effects = vec![Effect::Survey];
+                let mut effects = self.evictions.finish(now);
+                effects.push(Effect::Survey);
+                effects.extend(self.takeover.committed(now));
                 effects.extend(self.finish_orders(outcomes));
                 return effects;
             }
@@ -278,6 +307,7 @@ impl Control {
                 for line in warnings.iter().filter(|line| !self.warnings.contains(line)) {
                     effects.push(Effect::Log(Level::Warn, line.clone()));
                 }
+                self.settings_changed |= self.settings.as_ref() != Some(&settings);
                 self.settings = Some(settings);
                 self.warnings = warnings;
                 self.config_error = None;
@@ -310,11 +340,12 @@ impl Control {
         self.hardware.clear();
         self.refused.clear();
         self.repairs.clear();
+        self.takeover.try_again();
         self.stepped_down = false;
         self.vanished = 0;
     }
 
-    fn survey_by(&mut self, instant: Instant) {
+    pub(super) fn survey_by(&mut self, instant: Instant) {
         self.due = Some(self.due.map_or(instant, |due| due.min(instant)));
     }
 
@@ -323,6 +354,7 @@ impl Control {
         if self.retry_at.is_some_and(|instant| instant <= now) {
             self.retry_at = None;
             self.refused.clear();
+            self.takeover.try_again();
             self.vanished = 0;
             if std::mem::take(&mut self.stepped_down) {
                 self.hardware.clear();
@@ -348,19 +380,27 @@ impl Control {
             return self.give_up_orders();
         };
         self.devices = devices::resolve(settings, &self.links);
-        let unknown = self.unprobed(settings);
-        if !unknown.is_empty() {
-            return vec![Effect::ProbeHardware(unknown)];
-        }
-        let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
-        let wanted = plan::wanted(settings, &self.devices, &self.capable(), &refused);
+        let wanted = if takeover::observes(settings, snapshot) {
+            Vec::new()
+        } else {
+            let unknown = self.unprobed(settings);
+            if !unknown.is_empty() {
+                return vec![Effect::ProbeHardware(unknown)];
+            }
+            let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
+            plan::wanted(settings, &self.devices, &self.capable(), &refused)
+        };
+        self.rules_change(&wanted, now);
         if wanted != self.wanted {
             self.repairs.clear();
             self.wanted = wanted;
         }
+        let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let transaction = self.transaction(snapshot, now);
-        let Transaction { commands, repairs, outcomes, marks } = transaction;
+        let Transaction { commands, repairs, takes, outcomes, marks } = transaction;
+        let generation = snapshot.generation;
         if commands.is_empty() {
+            self.evictions.forget_due(now);
             self.marks = marks;
             let mut effects = self.settled(now);
             effects.extend(self.finish_orders(outcomes));
@@ -370,7 +410,14 @@ impl Control {
             let detail = "on OpenWrt install kmod-nft-offload";
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
-        let generation = snapshot.generation;
+        if takes {
+            if let Some(mut effects) = self.takeover_is_held(now) {
+                effects.extend(self.decide(now));
+                return effects;
+            }
+        }
+        self.takeover.under_way = takes;
+        self.evictions.begin(now);
         self.outcomes = outcomes;
         self.repairing = repairs;
         if !repairs {
@@ -412,7 +459,8 @@ impl Control {
         if self.fault.take().is_some() {
             effects.push(Effect::Log(Level::Info, "the fault before is gone".into()));
         }
-        if self.refused.refusals().next().is_some() || self.stepped_down {
+        let left = self.takeover.left_because().is_some();
+        if self.refused.refusals().next().is_some() || self.stepped_down || left {
             self.try_again_later(now);
         } else {
             self.retry_at = None;
@@ -430,10 +478,9 @@ impl Control {
 
 fn concerns_us(event: &NftEvent) -> bool {
     match event {
-        NftEvent::Table(name) => plan::our_tables().iter().any(|table| table.name == *name),
         // Somebody else's flowtable competes with ours; `status` shows it.
         NftEvent::Flowtable(_) => true,
-        NftEvent::Generation(_) => false,
+        event => event.table().is_some_and(|table| plan::our_tables().contains(table)),
     }
 }
 

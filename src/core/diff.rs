@@ -175,8 +175,10 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
         tables,
         flowtables: wanted.iter().map(|class| class.flowtable.clone()).collect(),
         chains: wanted.iter().map(|class| class.chain.clone()).collect(),
+        filtering: Vec::new(),
         sets: wanted.iter().flat_map(|class| class.sets.clone()).collect(),
         rules: wanted.iter().flat_map(|class| class.rules.clone()).collect(),
+        beside: None,
     }
 }
 

@@ -88,8 +88,13 @@ pub struct Settings {
     pub counter: bool,
     /// `flowtable.global.accounting`: conntrack's accounting is switched on where it is off.
     pub accounting: bool,
+    /// `flowtable.global.takeover`: firewall4's own offloading makes way for ours; else it is only
+    /// observed.
+    pub takeover: bool,
     /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
     pub priority: i32,
+    /// `flowtable.global.evict_on_reload`: flows are handed back when another program changes rules.
+    pub evict_on_reload: bool,
     /// Zones of the firewall in file order.
     pub zones: Vec<Zone>,
     /// Interfaces of the network in file order.
@@ -112,7 +117,9 @@ impl Default for Settings {
             requested: Mode::Classic,
             counter: true,
             accounting: false,
+            takeover: true,
             priority: 0,
+            evict_on_reload: true,
             zones: Vec::new(),
             interfaces: Vec::new(),
             device_rules: Vec::new(),

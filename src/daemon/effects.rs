@@ -9,6 +9,7 @@ use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
 use crate::core::plan::our_tables;
+use crate::core::takeover;
 use crate::netlink::nftables::Nftables;
 use crate::netlink::route::{self, Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
@@ -68,7 +69,9 @@ impl World {
             Effect::Survey => {
                 self.surveyed = Some(now);
                 let wanted = our_tables();
-                Event::Surveyed(self.nftables().and_then(|nftables| nftables.snapshot(&wanted)))
+                let beside = takeover::beside();
+                let read = |nftables: &mut Nftables| nftables.snapshot_with(&wanted, Some(&beside));
+                Event::Surveyed(self.nftables().and_then(read))
             }
             Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
             Effect::ProbeDevices(devices) => Event::DevicesProbed(self.probe(devices, false)),

@@ -25,8 +25,12 @@ pub struct Flowtable {
     pub counter: bool,
     /// `accounting`.
     pub accounting: bool,
+    /// `takeover`.
+    pub takeover: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
+    /// `evict_on_reload`.
+    pub evict_on_reload: bool,
     /// `config device` sections, one rule for each of their names.
     pub device_rules: Vec<DeviceRule>,
     /// `lease_file`.
@@ -69,11 +73,21 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        let known = ["enabled", "counter", "accounting", "priority", "lease_file"];
+        let known = [
+            "enabled",
+            "counter",
+            "accounting",
+            "takeover",
+            "priority",
+            "evict_on_reload",
+            "lease_file",
+        ];
         self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
+        self.takeover = view.boolean("takeover", self.takeover)?;
+        self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
@@ -169,7 +183,9 @@ mod tests {
             enabled: true,
             counter: true,
             accounting: false,
+            takeover: true,
             priority: 0,
+            evict_on_reload: true,
             device_rules: Vec::new(),
             lease_files: vec!["/tmp/dhcp.leases".into()],
             warnings: Warnings::default(),
@@ -193,14 +209,17 @@ mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption priority -10\n",
+             option accounting on\noption takeover 0\noption priority -10\n\
+             option evict_on_reload no\n",
         )
         .unwrap();
         let expected = Flowtable {
             enabled: false,
             counter: false,
             accounting: true,
+            takeover: false,
             priority: -10,
+            evict_on_reload: false,
             ..defaults()
         };
         assert_eq!(flowtable, expected);

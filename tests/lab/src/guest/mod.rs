@@ -12,7 +12,8 @@ pub mod capture;
 pub mod capture_route;
 pub mod capture_xfrm;
 pub mod driver;
-pub mod evidence;
+pub mod engine;
+mod evidence;
 pub mod files;
 pub mod flow;
 pub mod generation;
@@ -23,6 +24,7 @@ pub mod peer;
 pub mod plan;
 pub mod probe;
 pub mod service;
+pub mod steady;
 pub mod topology;
 pub mod witness;
 

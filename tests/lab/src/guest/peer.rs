@@ -4,8 +4,10 @@
 //! Traffic is counted in round trips, because each is at least one packet each way whatever
 //! segmentation offload does; so the number of packets that must have crossed the router is known
 //! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`,
-//! `stop`, `close`, `reset`) on standard input and answers each with `ok ROUNDS` or `error WHY`.
+//! `steady`, `mark`, `look`, `stop`, `close`, `reset`) on standard input and answers each with
+//! `ok ROUNDS`, `seen JSON` or `error WHY`.
 
+use super::steady;
 use crate::error::{Context, Error, Result};
 use rustix::net::sockopt::set_socket_linger;
 use std::io::{BufRead, Read, Write};
@@ -91,10 +93,24 @@ impl Wire {
         Ok(())
     }
 
-    /// Closing a socket that may not linger sends a reset. The client goes on without it.
-    fn reset(&self) -> Result<()> {
+    /// Closing a socket that may not linger sends a reset.
+    fn reset(self) -> Result<()> {
         let Wire::Tcp(stream) = self else { return Err(Error::new("only TCP is reset")) };
-        set_socket_linger(stream, Some(Duration::ZERO)).context("socket")
+        set_socket_linger(&stream, Some(Duration::ZERO)).context("socket")?;
+        drop(stream);
+        println!("ok 0");
+        Ok(())
+    }
+
+    fn steady(&self, orders: &Receiver<Order>, number: &mut u32) -> Result<u32> {
+        let Wire::Udp(socket) = self else {
+            return Err(Error::new("TCP sends what is not answered at its own pace"));
+        };
+        let replies = steady::run(socket, orders, number)?;
+        // Replies that are late are no replies to what comes next.
+        while socket.recv(&mut [0; MESSAGE_LEN]).is_ok() {}
+        socket.set_read_timeout(Some(REPLY_TIMEOUT)).context("socket")?;
+        Ok(replies)
     }
 
     fn round_trip(&mut self, number: u32) -> Result<()> {
@@ -123,11 +139,23 @@ impl Wire {
     }
 }
 
-enum Order {
+/// What a client is told to do.
+pub enum Order {
+    /// So many round trips.
     Exchange(u32),
+    /// Round trips until the next order.
     Stream,
+    /// Datagrams at a steady rate until [`Order::Stop`].
+    Steady,
+    /// What is seen counts from now.
+    Mark,
+    /// Tells what was seen.
+    Look,
+    /// The end of either.
     Stop,
+    /// Our direction is closed, the other read to its end.
     Close,
+    /// The connection is reset, and the client ends.
     Reset,
 }
 
@@ -137,10 +165,15 @@ fn orders() -> Receiver<Order> {
         for line in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
             let order = match line.split_once(' ') {
                 Some(("exchange", rounds)) => Order::Exchange(rounds.parse().unwrap_or(0)),
-                _ if line == "stream" => Order::Stream,
-                _ if line == "close" => Order::Close,
-                _ if line == "reset" => Order::Reset,
-                _ => Order::Stop,
+                _ => match line.as_str() {
+                    "stream" => Order::Stream,
+                    "steady" => Order::Steady,
+                    "mark" => Order::Mark,
+                    "look" => Order::Look,
+                    "close" => Order::Close,
+                    "reset" => Order::Reset,
+                    _ => Order::Stop,
+                },
             };
             if sender.send(order).is_err() {
                 return;
@@ -166,18 +199,14 @@ pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
         let (rounds, result) = match order {
             Order::Exchange(rounds) => exchange(&mut wire, rounds, &mut number),
             Order::Stream => stream(&mut wire, &orders, &mut number),
-            Order::Stop => (0, Ok(())),
             Order::Close => (0, wire.close()),
-            Order::Reset => {
-                let result = wire.reset();
-                drop(wire);
-                match result {
-                    Ok(()) => println!("ok 0"),
-                    Err(e) => println!("error {e}"),
-                }
-                // Nothing can be ordered any more.
-                return Ok(());
-            }
+            // Nothing can be ordered any more.
+            Order::Reset => return wire.reset(),
+            Order::Steady => match wire.steady(&orders, &mut number) {
+                Ok(replies) => (replies, Ok(())),
+                Err(e) => (0, Err(e)),
+            },
+            Order::Mark | Order::Look | Order::Stop => (0, Ok(())),
         };
         match result {
             Ok(()) => println!("ok {rounds}"),
