@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::kernel;
+use super::{kernel, radios};
 use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
 use crate::core::plan::our_tables;
 use crate::netlink::nftables::Nftables;
-use crate::netlink::route::{self, Link, NETLINK_ROUTE};
+use crate::netlink::route::{Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::uci;
@@ -103,7 +103,7 @@ impl World {
             Some(socket) => socket,
             empty => empty.insert(Socket::open(NETLINK_ROUTE, &[], "open the rtnetlink socket")?),
         };
-        route::links(socket)
+        radios::links(socket)
     }
 
     /// Asks for each device whether a flowtable, with the hardware flag or without, takes it.

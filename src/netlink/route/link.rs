@@ -50,6 +50,8 @@ pub struct Link {
     pub lower_elsewhere: bool,
     /// VLAN id of a device of kind `vlan`.
     pub vlan_id: Option<u16>,
+    /// A radio's device. The kernel's messages do not say so: whoever can look it up fills it in.
+    pub wireless: bool,
 }
 
 /// A message about one device.
@@ -93,6 +95,7 @@ impl LinkEvent {
             lower: None,
             lower_elsewhere: false,
             vlan_id: None,
+            wireless: false,
         };
         let mut partial = false;
         attribute::for_each(attributes, |kind, value| {
