@@ -16,7 +16,10 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::evict::{Cause, Evictions, Tables};
+use super::evidence::Evidence;
 use super::fault::Fault;
+use super::flows::pairs::Pair;
 use super::leaks::Leaks;
 use super::links::Links;
 use super::marks::Marks;
@@ -24,11 +27,14 @@ use super::orders::{Done, Order, OrderError, Outcome, Pending, Transaction};
 use super::plan::{self, Class};
 use super::reason::Reason;
 use super::settings::Settings;
+use super::shaper::{self, Queues, Shapers};
 use super::status::KernelAbilities;
+use super::takeover::{self, Takeover};
+use super::topology::moves::Moves;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
-use crate::netlink::route::{Link, LinkEvent};
+use crate::netlink::route::{Link, LinkEvent, QueueEvent};
 use crate::netlink::{Error, Refusal};
 
 /// Changes come in bursts (a bridge with its ports, a firewall reload); this long after the first
@@ -57,6 +63,10 @@ pub enum Event {
     Links(Result<Vec<Link>, Error>),
     /// One device changed.
     Link(LinkEvent),
+    /// How packets wait at devices.
+    Queues(Result<Queues, Error>),
+    /// That has changed at one device.
+    Queue(QueueEvent),
     /// Somebody else changed nf_tables.
     Nftables(NftEvent),
     /// Events were lost; everything must be read again.
@@ -67,10 +77,16 @@ pub enum Event {
     Surveyed(Result<Snapshot, Error>),
     /// A reading for an answer to somebody; it only leads to a survey when something is wrong.
     Refreshed(Result<Snapshot, Error>),
+    /// Clients or neighbours are elsewhere than before.
+    Moved(Moves),
+    /// Routes have changed, and these tables have flows that they are about.
+    Rerouted(Tables),
     /// Somebody wants something done to flows; the number comes back with [`Effect::Done`].
     Order(u32, Order),
     /// A list of all flows: the packets that they have carried in all, in software and in hardware.
     Carried([u64; 2]),
+    /// The same list: its offloaded flows by the devices that they are between.
+    Offloaded(Vec<Pair>),
     /// Answer to [`Effect::ProbeHardware`], for each device.
     HardwareProbed(Vec<(String, Answer)>),
     /// Answer to [`Effect::ProbeDevices`], for each device.
@@ -90,6 +106,8 @@ pub enum Effect {
     ProbeKernel,
     /// List all devices.
     ListLinks,
+    /// Read how packets wait at devices.
+    ListQueues,
     /// Read nf_tables.
     Survey,
     /// Ask the kernel for each device, without changing anything, whether it offloads to hardware.
@@ -120,6 +138,8 @@ pub struct Control {
     pub(super) devices: Vec<Device>,
     /// Whether each device offloads to hardware.
     pub(super) hardware: Answers,
+    /// Whether those that do have flows there.
+    pub(super) evidence: Evidence,
     /// Devices that the kernel lets into no flowtable at present.
     pub(super) refused: Answers,
     pub(super) snapshot: Option<Snapshot>,
@@ -130,12 +150,19 @@ pub struct Control {
     /// What the sets held at the last survey that found any.
     pub(super) marks: Marks,
     pub(super) leaks: Leaks,
+    pub(super) evictions: Evictions,
+    /// The settings are others than those of the last decision.
+    pub(super) settings_changed: bool,
     /// Orders that no transaction has carried out yet.
     pub(super) orders: Vec<Pending>,
     /// How those of the transaction under way end when it is committed.
     outcomes: Vec<Outcome>,
     /// The transaction under way is one of the repairs.
     repairing: bool,
+    /// What shapes which devices.
+    pub(super) shapers: Shapers,
+    /// How taking over from firewall4 went.
+    pub(super) takeover: Takeover,
     /// Why conntrack could not be made to count.
     pub(super) accounting_fault: Option<String>,
     /// Recent commits for the same wanted state.
@@ -169,6 +196,7 @@ impl Control {
             links: Links::default(),
             devices: Vec::new(),
             hardware: Answers::default(),
+            evidence: Evidence::default(),
             refused: Answers::default(),
             snapshot: None,
             fault: None,
@@ -176,9 +204,13 @@ impl Control {
             wanted: Vec::new(),
             marks: Marks::default(),
             leaks: Leaks::default(),
+            evictions: Evictions::default(),
+            settings_changed: false,
             orders: Vec::new(),
             outcomes: Vec::new(),
             repairing: false,
+            shapers: Shapers::default(),
+            takeover: Takeover::default(),
             accounting_fault: None,
             repairs: VecDeque::new(),
             links_known: false,
@@ -195,7 +227,7 @@ impl Control {
 
     /// When [`Event::Timer`] is wanted; `None` while nothing can expire.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.due, self.retry_at].into_iter().flatten().min()
+        [self.due, self.retry_at, self.evidence.deadline()].into_iter().flatten().min()
     }
 
     /// Transactions committed so far.
@@ -206,9 +238,12 @@ impl Control {
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
-            Event::Started => return vec![Effect::ProbeKernel, Effect::ListLinks],
+            Event::Started => {
+                return vec![Effect::ProbeKernel, Effect::ListLinks, Effect::ListQueues];
+            }
             Event::Settings(result) => return self.take_settings(result, now),
             Event::Links(Ok(links)) => {
+                self.links_change(&links, now);
                 if self.links.replace(links) || !self.links_known {
                     self.links_changed(now);
                 }
@@ -219,18 +254,30 @@ impl Control {
                 return self.failed(&error, now);
             }
             Event::Link(event) => {
+                self.link_changes(&event, now);
                 if self.links.apply(event) {
                     self.links_changed(now + DEBOUNCE);
+                }
+            }
+            Event::Queues(result) => return self.take_queues(result),
+            Event::Queue(event) => {
+                if self.queue_changed(&event) {
+                    self.survey_by(now + DEBOUNCE);
                 }
             }
             Event::Nftables(event) => {
                 if concerns_us(&event) {
                     self.survey_by(now + DEBOUNCE);
+                } else {
+                    self.others_changed(event, now);
                 }
             }
+            Event::Moved(moves) => self.moved(&moves, now),
+            Event::Rerouted(tables) => self.evict(Cause::Routes, tables, now),
             Event::EventsLost => {
                 self.survey_by(now);
-                return vec![Effect::ListLinks];
+                self.others_unknown(now);
+                return vec![Effect::ListLinks, Effect::ListQueues];
             }
             Event::Kernel(kernel) => {
                 self.kernel = kernel;
@@ -238,8 +285,13 @@ impl Control {
             }
             Event::AccountingSwitched(result) => return self.accounting_switched(result),
             Event::Surveyed(Ok(snapshot)) => {
+                self.judge_suspects(&snapshot, now);
                 self.take_snapshot(snapshot, now);
-                return self.decide(now);
+                let effects = self.decide(now);
+                if let Some(due) = self.evictions.next(now) {
+                    self.survey_by(due);
+                }
+                return effects;
             }
             Event::Surveyed(Err(error)) => return self.failed(&error, now),
             Event::Refreshed(Ok(snapshot)) => {
@@ -252,12 +304,15 @@ impl Control {
             Event::Refreshed(Err(_)) => self.survey_by(now),
             Event::Order(ticket, order) => return self.take_order(ticket, order, now),
             Event::Carried(packets) => return self.judge_leaks(packets, now),
+            Event::Offloaded(pairs) => return self.judge_hardware(&pairs, now),
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
             Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {
                 self.commits += 1;
                 let outcomes = std::mem::take(&mut self.outcomes);
-                let mut effects = vec![Effect::Survey];
+                let mut effects = self.evictions.finish(now);
+                effects.push(Effect::Survey);
+                effects.extend(self.takeover.committed(now));
                 effects.extend(self.finish_orders(outcomes));
                 return effects;
             }
@@ -278,6 +333,7 @@ impl Control {
                 for line in warnings.iter().filter(|line| !self.warnings.contains(line)) {
                     effects.push(Effect::Log(Level::Warn, line.clone()));
                 }
+                self.settings_changed |= self.settings.as_ref() != Some(&settings);
                 self.settings = Some(settings);
                 self.warnings = warnings;
                 self.config_error = None;
@@ -302,19 +358,22 @@ impl Control {
 
     fn links_changed(&mut self, survey_by: Instant) {
         self.hardware.prune(&self.links);
+        self.evidence.prune(&self.links);
         self.refused.prune(&self.links);
         self.survey_by(survey_by);
     }
 
     fn forget_answers(&mut self) {
         self.hardware.clear();
+        self.evidence.clear();
         self.refused.clear();
         self.repairs.clear();
+        self.takeover.try_again();
         self.stepped_down = false;
         self.vanished = 0;
     }
 
-    fn survey_by(&mut self, instant: Instant) {
+    pub(super) fn survey_by(&mut self, instant: Instant) {
         self.due = Some(self.due.map_or(instant, |due| due.min(instant)));
     }
 
@@ -323,6 +382,7 @@ impl Control {
         if self.retry_at.is_some_and(|instant| instant <= now) {
             self.retry_at = None;
             self.refused.clear();
+            self.takeover.try_again();
             self.vanished = 0;
             if std::mem::take(&mut self.stepped_down) {
                 self.hardware.clear();
@@ -333,8 +393,14 @@ impl Control {
             }
             self.survey_by(now);
         }
+        if self.evidence.release(now) {
+            self.survey_by(now);
+        }
         if self.due.is_some_and(|instant| instant <= now) {
             self.due = None;
+            if self.queues_are_stale() {
+                effects.push(Effect::ListQueues);
+            }
             effects.push(Effect::Survey);
         }
         effects
@@ -348,19 +414,30 @@ impl Control {
             return self.give_up_orders();
         };
         self.devices = devices::resolve(settings, &self.links);
-        let unknown = self.unprobed(settings);
-        if !unknown.is_empty() {
-            return vec![Effect::ProbeHardware(unknown)];
+        if settings.qos_bypass {
+            shaper::bypass(&mut self.devices, &self.shapers, &self.links);
         }
-        let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
-        let wanted = plan::wanted(settings, &self.devices, &self.capable(), &refused);
+        let wanted = if takeover::observes(settings, snapshot) {
+            Vec::new()
+        } else {
+            let unknown = self.unprobed(settings);
+            if !unknown.is_empty() {
+                return vec![Effect::ProbeHardware(unknown)];
+            }
+            let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
+            plan::wanted(settings, &self.devices, &self.capable(), &refused)
+        };
+        self.rules_change(&wanted, now);
         if wanted != self.wanted {
             self.repairs.clear();
             self.wanted = wanted;
         }
+        let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let transaction = self.transaction(snapshot, now);
-        let Transaction { commands, repairs, outcomes, marks } = transaction;
+        let Transaction { commands, repairs, takes, outcomes, marks } = transaction;
+        let generation = snapshot.generation;
         if commands.is_empty() {
+            self.evictions.forget_due(now);
             self.marks = marks;
             let mut effects = self.settled(now);
             effects.extend(self.finish_orders(outcomes));
@@ -370,7 +447,14 @@ impl Control {
             let detail = "on OpenWrt install kmod-nft-offload";
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
-        let generation = snapshot.generation;
+        if takes {
+            if let Some(mut effects) = self.takeover_is_held(now) {
+                effects.extend(self.decide(now));
+                return effects;
+            }
+        }
+        self.takeover.under_way = takes;
+        self.evictions.begin(now);
         self.outcomes = outcomes;
         self.repairing = repairs;
         if !repairs {
@@ -412,7 +496,8 @@ impl Control {
         if self.fault.take().is_some() {
             effects.push(Effect::Log(Level::Info, "the fault before is gone".into()));
         }
-        if self.refused.refusals().next().is_some() || self.stepped_down {
+        let left = self.takeover.left_because().is_some();
+        if self.refused.refusals().next().is_some() || self.stepped_down || left {
             self.try_again_later(now);
         } else {
             self.retry_at = None;
@@ -430,10 +515,9 @@ impl Control {
 
 fn concerns_us(event: &NftEvent) -> bool {
     match event {
-        NftEvent::Table(name) => plan::our_tables().iter().any(|table| table.name == *name),
         // Somebody else's flowtable competes with ours; `status` shows it.
         NftEvent::Flowtable(_) => true,
-        NftEvent::Generation(_) => false,
+        event => event.table().is_some_and(|table| plan::our_tables().contains(table)),
     }
 }
 

@@ -82,6 +82,8 @@ pub(crate) mod tests {
             lower_elsewhere: false,
             vlan_id: None,
             wireless: false,
+            mtu: 1500,
+            up: true,
         }
     }
 

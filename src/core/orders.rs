@@ -123,6 +123,8 @@ pub(super) struct Transaction {
     pub commands: Vec<Command>,
     /// Something was not as wanted, besides what orders ask for.
     pub repairs: bool,
+    /// firewall4's own offloading is taken out of the way.
+    pub takes: bool,
     /// How the orders end once it is committed.
     pub outcomes: Vec<Outcome>,
     /// What the sets hold then.
@@ -170,20 +172,25 @@ impl Control {
         let exists = |name: &str| self.links.named(name).is_some();
         let mut commands = difference(snapshot, &classes, &exists);
         let repairs = !commands.is_empty();
+        changes.replaced.extend(self.newly_shaped(&commands));
         for class in classes.iter().filter(|class| made(&class.flowtable.table.name)) {
             let table = &class.flowtable.table;
             let made_anew = |c: &Command| matches!(c, Command::DeleteTable(gone) if gone == table);
             if commands.iter().any(made_anew) {
                 continue;
             }
-            if changes.replaced.contains(&table.name.as_str()) {
+            let stale = self.evictions.are_due(&table.name, now);
+            if stale || changes.replaced.contains(&table.name.as_str()) {
                 commands.retain(|command| command.table() != table);
                 commands.extend(replacement(class));
             } else {
                 changes.elements(snapshot, class, &mut commands);
             }
         }
-        Transaction { commands, repairs, outcomes, marks: changes.marks }
+        let taking = self.takeover_commands(snapshot);
+        let takes = !taking.is_empty();
+        commands.extend(taking);
+        Transaction { commands, repairs, takes, outcomes, marks: changes.marks }
     }
 
     /// No order waits any more.
@@ -210,21 +217,21 @@ impl Control {
 
     /// How long a connection is still kept on the classic path; `None` when it is not.
     pub fn bypassed(&self, id: u32, now: Instant) -> Option<Duration> {
-        let mark = self.marks.bypassed.get(&id).filter(|_| self.offloads())?;
+        let mark = self.marks.bypassed.get(&id).filter(|_| self.has_tables())?;
         mark.until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// How many connections are kept on the classic path; `None` before the first survey.
     pub fn bypassed_count(&self, now: Instant) -> Option<usize> {
         self.snapshot.as_ref()?;
-        let ends = self.marks.bypassed.values().filter(|_| self.offloads());
+        let ends = self.marks.bypassed.values().filter(|_| self.has_tables());
         Some(ends.filter(|mark| mark.until > now).count())
     }
 
     /// Packets of a connection that were offloaded, yet on the classic path, since it is watched;
     /// `None` when it is not. As of the last survey.
     pub fn watched(&self, id: u32, now: Instant) -> Option<u64> {
-        let watched = self.marks.watched.get(&id).filter(|_| self.offloads())?;
+        let watched = self.marks.watched.get(&id).filter(|_| self.has_tables())?;
         watched.counted.filter(|_| watched.until > now).map(|counted| counted.packets)
     }
 }

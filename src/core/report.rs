@@ -28,7 +28,7 @@ const LEAKS_MATTER: [Reason; 4] =
 impl Control {
     /// The answer of `status`; `flows` are counted by the caller, who also knows of polling.
     pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
-        let ModeNotice { requested, effective, reason, detail } = self.shown_mode(flows);
+        let ModeNotice { requested, effective, reason, detail } = self.shown_mode();
         let last_error = self.config_error.clone();
         let fault = self.fault.as_ref().map(Fault::line);
         Status {
@@ -40,40 +40,46 @@ impl Control {
             tables: self.flowtables(true).map(table_status).collect(),
             foreign_flowtables: self
                 .flowtables(false)
+                .filter(|flowtable| !self.is_emptied(flowtable))
                 .map(|flowtable| {
                     let table = &flowtable.table;
                     format!("{} {} {}", table.family, table.name, flowtable.name)
                 })
                 .collect(),
+            takeover: self.takeover_status(),
             flows,
             closing: None,
             polling: None,
             leaked: self.leaked(),
             bypassed: self.bypassed_count(now),
+            evicted: self.evicted(now),
             kernel: self.kernel.clone(),
-            last_error: last_error.or(fault).or_else(|| self.left_out()),
+            last_error: last_error
+                .or(fault)
+                .or_else(|| self.left_out())
+                .or_else(|| self.takeover.left_because().map(str::to_owned)),
             warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
             commits: self.commits,
             left_out: LeftOut { links: self.links.left_out, ..LeftOut::default() },
         }
     }
 
-    /// What subscribers are told about, who were `told` a mode before; `flows` are counted by the
-    /// caller.
-    pub fn present(&self, flows: Option<FlowCounts>, told: Option<&ModeNotice>) -> Present {
-        let mode = self.shown_mode(flows);
-        // That hardware takes none was seen of flows, and holds until they have been counted again.
-        let unseen = FlowCounts { software: 1, ..FlowCounts::default() };
-        let kept = told.filter(|told| flows.is_none() && **told == self.shown_mode(Some(unseen)));
+    /// What subscribers are told about.
+    pub fn present(&self) -> Present {
         Present {
-            mode: kept.cloned().unwrap_or(mode),
+            mode: self.shown_mode(),
             devices: self.device_list().into_iter().map(DeviceNotice::from).collect(),
             config_error: self.config_error.clone(),
         }
     }
 
-    /// True while a flowtable of ours exists.
+    /// True while a flowtable of ours exists, or firewall4's in place of it.
     pub fn offloads(&self) -> bool {
+        self.in_force().next().is_some()
+    }
+
+    /// True while a flowtable of ours exists.
+    pub(super) fn has_tables(&self) -> bool {
         self.flowtables(true).next().is_some()
     }
 
@@ -84,9 +90,9 @@ impl Control {
         [accounting, offloaded, offloaded]
     }
 
-    /// False when a flowtable of ours leaves out counting.
+    /// False when a flowtable in force leaves out counting.
     pub fn counts(&self) -> bool {
-        self.flowtables(true).all(|flowtable| flowtable.counter)
+        self.in_force().all(|flowtable| flowtable.counter)
     }
 
     /// The answer of `devices`, by name.
@@ -106,12 +112,12 @@ impl Control {
         self.settings.as_ref().map_or(&[], |settings| &settings.lease_files)
     }
 
-    /// Why nothing is offloaded, in words; `None` while a flowtable of ours exists.
+    /// Why nothing is offloaded, in words; `None` while a flowtable is in force.
     pub fn nothing_offloaded(&self) -> Option<String> {
         if self.offloads() {
             return None;
         }
-        let (_, reason, detail) = self.mode(None);
+        let (_, reason, detail) = self.mode();
         Some(with_detail(reason.text(), &detail))
     }
 
@@ -121,10 +127,16 @@ impl Control {
         let lowest = chain.last()?;
         let Some(device) = self.devices.iter().find(|device| device.name == *lowest) else {
             // Somebody else's device below one of ours.
-            let hooked = |name: &String| self.flowtables(true).any(|f| f.devices.contains(name));
-            let covered = chain.iter().any(hooked);
+            let covered = chain.iter().any(|name| self.is_hooked(name));
             return (!covered).then(|| format!("{lowest}: no firewall zone leads to it"));
         };
+        if let Some((name, why)) = self.shaped(chain) {
+            return Some(format!("{name}: {}", with_detail(Reason::DeviceShaped.text(), why)));
+        }
+        // firewall4 lists the bridge, not its ports.
+        if self.observes() && chain.iter().any(|name| self.is_hooked(name)) {
+            return None;
+        }
         let status = self.device(device);
         // The port of a bridge may be unknown: then any of them stands for it.
         if status.state != DeviceState::Off || status.reason == Reason::LowerCovered {
@@ -157,6 +169,9 @@ impl Control {
 
     /// Our table whose flowtable has the flows between two devices, as routing sees them.
     pub fn table_between(&self, input: &str, output: &str) -> Option<&str> {
+        if let Some(observed) = self.observed() {
+            return Some(observed.table.name.as_str());
+        }
         let class = self.wanted.iter().find(|class| class.takes(input, output))?;
         let table = &class.flowtable.table;
         let exists = self.flowtables(true).any(|flowtable| flowtable.table == *table);
@@ -165,9 +180,9 @@ impl Control {
 
     /// One line for the log about what is in force.
     pub(super) fn summary(&self) -> String {
-        let (effective, reason, detail) = self.mode(None);
+        let (effective, reason, detail) = self.mode();
         let mut names: Vec<&str> = self
-            .flowtables(true)
+            .in_force()
             .flat_map(|flowtable| flowtable.devices.iter().map(String::as_str))
             .collect();
         names.sort_unstable();
@@ -198,9 +213,18 @@ impl Control {
         list.filter(move |flowtable| our_tables().contains(&flowtable.table) == ours)
     }
 
+    /// The flowtables that take flows: ours, or firewall4's for an observer.
+    fn in_force(&self) -> impl Iterator<Item = &Flowtable> {
+        self.flowtables(true).chain(self.observed())
+    }
+
+    fn is_hooked(&self, name: &str) -> bool {
+        self.in_force().any(|flowtable| flowtable.devices.iter().any(|device| device == name))
+    }
+
     /// The mode, as `status` and subscribers are told.
-    fn shown_mode(&self, flows: Option<FlowCounts>) -> ModeNotice {
-        let (effective, mut reason, mut detail) = self.mode(flows);
+    fn shown_mode(&self) -> ModeNotice {
+        let (effective, mut reason, mut detail) = self.mode();
         if let (true, Some(finding)) = (LEAKS_MATTER.contains(&reason), self.leaks.finding()) {
             (reason, detail) = (Reason::OffloadedInName, finding);
         }
@@ -208,9 +232,11 @@ impl Control {
     }
 
     /// Mode in force, why, and what belongs to the reason, whatever leaks.
-    fn mode(&self, flows: Option<FlowCounts>) -> (Mode, Reason, String) {
-        let hardware = self.flowtables(true).any(|flowtable| flowtable.hardware);
-        let software = self.flowtables(true).any(|flowtable| !flowtable.hardware);
+    fn mode(&self) -> (Mode, Reason, String) {
+        let bound = self.bound_to_hardware();
+        let hardware = bound.iter().any(|name| !self.evidence.unseen(name));
+        let software = bound.iter().any(|name| self.evidence.unseen(name))
+            || self.flowtables(true).any(|flowtable| !flowtable.hardware);
         let built = match (hardware, software) {
             (true, true) => Mode::Mixed,
             (true, false) => Mode::Hardware,
@@ -230,11 +256,13 @@ impl Control {
         if settings.requested == Mode::Classic {
             return (built, Reason::OffloadOff, nothing);
         }
+        if self.observes() {
+            return self.observed_mode();
+        }
         // Some drivers and all of OpenWrt's kernels accept the flag without offloading anything.
-        if built == Mode::Hardware
-            && flows.is_some_and(|flows| flows.software > 0 && flows.hardware == 0)
-        {
-            return (Mode::Software, Reason::NoHardwareSeen, nothing);
+        let unseen = self.evidence.names();
+        if built != Mode::Classic && settings.requested == Mode::Hardware && !unseen.is_empty() {
+            return (built, Reason::NoHardwareSeen, unseen.join(", "));
         }
         match built {
             Mode::Classic => self.why_classic(),
@@ -251,6 +279,8 @@ impl Control {
     fn why_classic(&self) -> (Mode, Reason, String) {
         let (reason, detail) = if let Some(line) = self.left_out() {
             (Reason::Refused, line)
+        } else if let Some(why) = self.devices.iter().find_map(shaped) {
+            (Reason::DeviceShaped, why)
         } else if self.devices.iter().any(switched_off) {
             (Reason::DeviceOverride, String::new())
         } else {
@@ -271,11 +301,14 @@ impl Control {
 
     fn device(&self, device: &Device) -> DeviceStatus {
         let holder = |hardware: bool| {
-            self.flowtables(true).find(|flowtable| {
+            self.in_force().find(|flowtable| {
                 flowtable.hardware == hardware && flowtable.devices.contains(&device.name)
             })
         };
         let (state, table) = match (holder(true), holder(false)) {
+            (Some(flowtable), _) if self.evidence.unseen(&device.name) => {
+                (DeviceState::Software, Some(flowtable.table.name.clone()))
+            }
             (Some(flowtable), _) => (DeviceState::Hardware, Some(flowtable.table.name.clone())),
             (None, Some(flowtable)) => (DeviceState::Software, Some(flowtable.table.name.clone())),
             (None, None) => (DeviceState::Off, None),
@@ -295,6 +328,9 @@ impl Control {
     }
 
     fn device_reason(&self, device: &Device, state: DeviceState) -> (Reason, String) {
+        if self.observes() && device.ifindex.is_some() {
+            return (Reason::Observing, String::new());
+        }
         let hardware_allowed = match &device.coverage {
             Coverage::Off(reason, detail) => return (*reason, detail.clone()),
             Coverage::Covered { hardware } => *hardware,
@@ -303,13 +339,14 @@ impl Control {
             return (Reason::Refused, words.to_owned());
         }
         if state == DeviceState::Off {
-            let (_, reason, detail) = self.mode(None);
+            let (_, reason, detail) = self.mode();
             return (reason, detail);
         }
         if state == DeviceState::Software && self.requested() == Mode::Hardware {
             return match self.hardware.get(&device.name) {
                 _ if !hardware_allowed => (Reason::DeviceOverride, String::new()),
                 Some(Some(words)) => (Reason::DeviceNoHardware, words.to_owned()),
+                _ if self.evidence.unseen(&device.name) => (Reason::NoHardwareSeen, String::new()),
                 _ => (Reason::AsConfigured, String::new()),
             };
         }
@@ -321,6 +358,13 @@ fn with_detail(text: &str, detail: &str) -> String {
     match detail {
         "" => text.to_owned(),
         detail => format!("{text} ({detail})"),
+    }
+}
+
+fn shaped(device: &Device) -> Option<String> {
+    match &device.coverage {
+        Coverage::Off(Reason::DeviceShaped, why) => Some(why.clone()),
+        _ => None,
     }
 }
 

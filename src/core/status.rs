@@ -2,8 +2,10 @@
 //! What the daemon tells about itself, as plain values: the answers of `status` and `devices`
 //! before they become bytes on the bus.
 
+use super::evict::Evicted;
 use super::reason::Reason;
 use super::settings::Mode;
+use super::takeover;
 
 /// The answer of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +24,8 @@ pub struct Status {
     pub tables: Vec<TableStatus>,
     /// Flowtables that other programs made, as `family table name`.
     pub foreign_flowtables: Vec<String>,
+    /// What has become of firewall4's own offloading; `None` before the first look.
+    pub takeover: Option<TakeoverStatus>,
     /// Live flows by state; `None` while conntrack cannot be read.
     pub flows: Option<FlowCounts>,
     /// How many of them are being closed.
@@ -32,6 +36,8 @@ pub struct Status {
     pub leaked: Option<Leaked>,
     /// Connections that are kept on the classic path; `None` when unknown.
     pub bypassed: Option<usize>,
+    /// Flows handed back because of a change.
+    pub evicted: Evicted,
     /// What the kernel can do.
     pub kernel: KernelAbilities,
     /// The last error, until the condition behind it is gone.
@@ -59,6 +65,15 @@ pub struct LeftOut {
     pub chains: u64,
     /// Names of clients at the last reading.
     pub names: u64,
+}
+
+/// firewall4's own offloading beside ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TakeoverStatus {
+    /// What has become of it.
+    pub state: takeover::State,
+    /// How often it was taken out of the way since the daemon started.
+    pub count: u64,
 }
 
 /// One of our tables.

@@ -25,10 +25,11 @@ use super::radios;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::notices::Notices;
+use crate::core::takeover::State;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
-use crate::netlink::route::{self, NETLINK_ROUTE, RTNLGRP_LINK};
+use crate::netlink::route::{self, NETLINK_ROUTE, RTNLGRP_LINK, RTNLGRP_TC};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
@@ -106,8 +107,6 @@ pub struct Daemon {
     notices: Notices,
     /// Something happened since what they know was compared with what is.
     changed: bool,
-    /// Commits before the last list of flows; what it counted says nothing about later ones.
-    listed_commits: u64,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
     /// Names of clients.
@@ -127,7 +126,8 @@ impl Daemon {
         let instance = only_instance()?;
         let poll = Poll::new().map_err(system("open the event queue"))?;
         let signals = SignalFd::new().map_err(system("watch signals"))?;
-        let links = Socket::open(NETLINK_ROUTE, &[RTNLGRP_LINK], "watch network devices")
+        let groups = [RTNLGRP_LINK, RTNLGRP_TC];
+        let links = Socket::open(NETLINK_ROUTE, &groups, "watch network devices")
             .map_err(RunError::Netlink)?;
         let nftables = open_nftables();
         let flows = FlowPoll::open(now).map_err(told).ok();
@@ -148,7 +148,6 @@ impl Daemon {
             orders: Orders::default(),
             notices: Notices::default(),
             changed: false,
-            listed_commits: 0,
             unread: VecDeque::new(),
             names: LeaseFiles::default(),
             watches: Watches::default(),
@@ -292,7 +291,8 @@ impl Daemon {
     fn on_links(&mut self) {
         let parse = |message: &Message<'_>| {
             Ok(match route::parse(message)? {
-                Some(route::Event::Link(event)) => Some(radios::marked(event)),
+                Some(route::Event::Link(event)) => Some(Event::Link(radios::marked(event))),
+                Some(route::Event::Queue(event)) => Some(Event::Queue(event)),
                 _ => None,
             })
         };
@@ -300,7 +300,7 @@ impl Daemon {
             let events = read_events(&mut self.links, "read device events", parse);
             match events {
                 Ok(Some(events)) => {
-                    events.into_iter().for_each(|event| self.feed(Event::Link(event)))
+                    events.into_iter().for_each(|event| self.feed(event));
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -321,7 +321,9 @@ impl Daemon {
         for _ in 0..DATAGRAMS_PER_TURN {
             let Some(socket) = &mut self.nftables else { return };
             match read_events(socket, "read nf_tables events", parse) {
-                Ok(Some(events)) => {
+                Ok(Some(mut events)) => {
+                    // Most of a reload's hundreds are alike here.
+                    events.dedup();
                     events.into_iter().for_each(|event| self.feed(Event::Nftables(event)));
                 }
                 Ok(None) => return,
@@ -362,7 +364,8 @@ impl Daemon {
     }
 
     fn on_changes_around(&mut self) {
-        if self.flows.as_mut().is_some_and(FlowPoll::on_changes) {
+        let now = Instant::now();
+        if self.flows.as_mut().is_some_and(|flows| flows.on_changes(now)) {
             self.unread.push_back(AROUND);
         }
     }
@@ -375,10 +378,9 @@ impl Daemon {
         }
         self.flow_error = line;
         if result.is_ok() {
-            self.judge_leaks();
+            self.judge_flows();
         }
         self.changed = true;
-        self.listed_commits = self.control.commits();
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }
@@ -398,6 +400,19 @@ impl Daemon {
         }
         if let Progress::Done(result) = flows.on_timer(&self.control, now) {
             self.listed(result);
+        }
+        self.on_moves();
+    }
+
+    /// What has moved around the router may leave flows behind.
+    fn on_moves(&mut self) {
+        let Some(flows) = &mut self.flows else { return };
+        let (moves, rerouted) = (flows.take_moves(), flows.take_rerouted());
+        if !moves.is_empty() {
+            self.feed(Event::Moved(moves));
+        }
+        if !rerouted.is_none() {
+            self.feed(Event::Rerouted(rerouted));
         }
     }
 
@@ -438,12 +453,16 @@ impl Daemon {
     }
 
     fn stop(mut self) -> Result<(), RunError> {
+        let taken = self.control.takeover_state() == State::Taken;
         match self.world.remove_all() {
             Ok(()) => info!("stopped, our tables are removed"),
             Err(error) => {
                 error!("stopped, but our tables may remain: {error}");
                 return Err(RunError::Netlink(error));
             }
+        }
+        if taken {
+            info!("firewall4's own offloading comes back when it loads again (fw4 reload)");
         }
         Ok(())
     }

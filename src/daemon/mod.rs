@@ -13,6 +13,7 @@ pub mod logging;
 pub mod options;
 mod orders;
 mod radios;
+mod rerouting;
 pub mod surroundings;
 mod watches;
 

@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The control loop against a kernel that keeps exactly what it is told, in a time of its own.
 
+mod kernel;
+
 use std::collections::BTreeSet;
+
+pub use kernel::apply;
 
 use super::*;
 use crate::core::links::tests::link;
 use crate::core::plan::TABLE_HARDWARE;
 use crate::core::settings::{Interface, Mode, Zone};
-use crate::core::status::{DeviceState, FlowCounts};
-use crate::netlink::nftables::{Set, Table};
+use crate::core::status::DeviceState;
+use crate::netlink::nftables::Table;
 use crate::netlink::Refusal;
 
 /// A kernel in memory.
 pub struct World {
     pub control: Control,
     pub now: Instant,
-    links: Vec<Link>,
+    pub links: Vec<Link>,
+    pub queues: Queues,
     pub kernel: Snapshot,
     /// Devices that offload to hardware.
     pub capable: BTreeSet<&'static str>,
@@ -29,6 +34,8 @@ pub struct World {
     asked: Vec<String>,
     /// The hardware table is refused as a whole.
     refuse_hardware: bool,
+    /// Error number of what concerns firewall4 while set.
+    pub refuse_firewall: Option<i32>,
     /// Error number of every commit while set.
     pub refuse_all: Option<i32>,
     pub abilities: KernelAbilities,
@@ -64,6 +71,7 @@ impl World {
             control: Control::new(now),
             now,
             links: vec![link(2, "lan0"), link(3, "wan0")],
+            queues: Queues::default(),
             kernel: Snapshot { generation: 1, ..Snapshot::default() },
             capable: BTreeSet::new(),
             unhookable: BTreeSet::new(),
@@ -71,6 +79,7 @@ impl World {
             out_of_memory: false,
             asked: Vec::new(),
             refuse_hardware: false,
+            refuse_firewall: None,
             refuse_all: None,
             abilities: KernelAbilities { flowtable: Some(true), ..KernelAbilities::default() },
             no_accounting: None,
@@ -113,6 +122,7 @@ impl World {
                 }
                 Effect::ProbeKernel => Event::Kernel(self.abilities.clone()),
                 Effect::ListLinks => Event::Links(self.list()),
+                Effect::ListQueues => Event::Queues(Ok(self.queues.clone())),
                 Effect::Survey => {
                     self.surveys += 1;
                     Event::Surveyed(Ok(self.kernel.clone()))
@@ -179,6 +189,10 @@ impl World {
         if self.out_of_memory {
             return refusal(&commands[0], None, libc::ENOMEM);
         }
+        let theirs = |command: &&Command| command.table().name == takeover::TABLE;
+        if let Some((errno, command)) = self.refuse_firewall.zip(commands.iter().find(theirs)) {
+            return refusal(command, None, errno);
+        }
         let hardware = |command: &&Command| command.table().name == TABLE_HARDWARE;
         if let Some(command) = commands.iter().find(hardware).filter(|_| self.refuse_hardware) {
             return refusal(command, None, libc::EOPNOTSUPP);
@@ -211,72 +225,24 @@ impl World {
         exists && !self.unhookable.contains(device)
     }
 
-    fn hooked(&self, table: &str) -> Vec<String> {
+    pub fn hooked(&self, table: &str) -> Vec<String> {
         let table = Table::inet(table);
         let of_table = self.kernel.flowtables.iter().filter(|entry| entry.table == table);
         of_table.flat_map(|flowtable| flowtable.devices.clone()).collect()
+    }
+
+    pub fn links(&self) -> Vec<Link> {
+        self.links.clone()
+    }
+
+    pub fn set_links(&mut self, links: Vec<Link>) {
+        self.links = links;
     }
 
     pub fn mode(&self) -> (Mode, Reason) {
         let status = self.control.status(None, self.now);
         (status.effective, status.reason.unwrap())
     }
-}
-
-pub fn apply(kernel: &mut Snapshot, command: &Command) {
-    match command {
-        Command::AddTable(table) => kernel.tables.push(table.clone()),
-        Command::DeleteTable(table) => {
-            kernel.tables.retain(|entry| entry != table);
-            kernel.flowtables.retain(|entry| entry.table != *table);
-            kernel.chains.retain(|entry| entry.table != *table);
-            kernel.sets.retain(|entry| entry.table != *table);
-            kernel.rules.retain(|entry| entry.table != *table);
-        }
-        Command::AddFlowtable(new) => {
-            let same = |entry: &&mut crate::netlink::nftables::Flowtable| {
-                entry.table == new.table && entry.name == new.name
-            };
-            match kernel.flowtables.iter_mut().find(same) {
-                Some(old) => {
-                    old.counter = new.counter;
-                    old.devices.extend(new.devices.clone());
-                    old.devices.sort();
-                }
-                None => kernel.flowtables.push(new.clone()),
-            }
-        }
-        Command::RemoveDevices(gone) => {
-            for entry in kernel.flowtables.iter_mut().filter(|entry| entry.table == gone.table) {
-                entry.devices.retain(|name| !gone.devices.contains(name));
-            }
-        }
-        Command::AddChain(chain) => kernel.chains.push(chain.clone()),
-        Command::FlushChain(chain) => kernel.rules.retain(|rule| rule.table != chain.table),
-        Command::AddSet(set) => kernel.sets.push(set.clone()),
-        Command::DeleteSet(set) => {
-            kernel.sets.retain(|entry| entry.table != set.table || entry.name != set.name);
-        }
-        Command::AddElements(new) => {
-            for (key, element) in &new.elements {
-                // Kernels before 6.12 leave an element that is there as it is.
-                set_of(kernel, new).elements.entry(key.clone()).or_insert(*element);
-            }
-        }
-        Command::RemoveElements(gone) => {
-            let set = set_of(kernel, gone);
-            for key in gone.elements.keys() {
-                assert!(set.elements.remove(key).is_some(), "there is no such element");
-            }
-        }
-        Command::AddRule(rule) => kernel.rules.push(rule.clone()),
-        other => panic!("not expected here: {other}"),
-    }
-}
-
-fn set_of<'a>(kernel: &'a mut Snapshot, set: &Set) -> &'a mut Set {
-    let same = |entry: &&mut Set| entry.table == set.table && entry.name == set.name;
-    kernel.sets.iter_mut().find(same).unwrap()
 }
 
 #[test]
@@ -323,7 +289,7 @@ fn hardware_falls_back_with_its_reason() {
 }
 
 #[test]
-fn mixed_when_one_device_can_and_hardware_only_when_flows_are_there() {
+fn mixed_when_one_device_can_and_hardware_when_all_can() {
     let mut world = World::new();
     world.capable = ["lan0"].into();
     world.start(Mode::Hardware);
@@ -336,9 +302,6 @@ fn mixed_when_one_device_can_and_hardware_only_when_flows_are_there() {
     world.event(Event::Settings(Ok((settings(Mode::Hardware), Vec::new()))));
     world.rest();
     assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
-    let none_in_hardware = FlowCounts { classic: 0, software: 5, hardware: 0 };
-    let status = world.control.status(Some(none_in_hardware), world.now);
-    assert_eq!((status.effective, status.reason), (Mode::Software, Some(Reason::NoHardwareSeen)));
 }
 
 #[test]
@@ -347,8 +310,8 @@ fn a_deleted_table_comes_back_within_one_debounce() {
     let table = Table::inet(plan::TABLE_SOFTWARE);
     apply(&mut world.kernel, &Command::DeleteTable(table.clone()));
     world.kernel.generation += 1;
-    world.event(Event::Nftables(NftEvent::Table(table.name)));
-    world.event(Event::Nftables(NftEvent::Table("fw4".into())));
+    world.event(Event::Nftables(NftEvent::Chains(table)));
+    world.event(Event::Nftables(NftEvent::Rules(Table::inet("fw4"))));
     world.rest();
     assert_eq!(world.commits.len(), 2);
     assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
@@ -358,7 +321,7 @@ fn a_deleted_table_comes_back_within_one_debounce() {
 fn changes_elsewhere_cost_nothing() {
     let mut world = World::started(Mode::Software);
     let surveys = world.surveys;
-    world.event(Event::Nftables(NftEvent::Table("fw4".into())));
+    world.event(Event::Nftables(NftEvent::Rules(Table::inet("fw4"))));
     world.event(Event::Link(LinkEvent::New(link(3, "wan0"))));
     assert_eq!(world.control.deadline(), None);
     world.rest();
@@ -402,7 +365,7 @@ fn a_device_that_vanishes_during_the_commit_is_dropped() {
     world.links.pop();
     world.kernel.flowtables[0].devices.pop();
     let table = Table::inet(plan::TABLE_SOFTWARE);
-    world.event(Event::Nftables(NftEvent::Table(table.name)));
+    world.event(Event::Nftables(NftEvent::Chains(table)));
     world.rest();
     assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
     let wan = world.control.device_list().into_iter().find(|d| d.name == "wan0").unwrap();
@@ -485,7 +448,7 @@ fn a_quarrel_ends_in_a_fault_and_growing_pauses() {
         if world.kernel.tables.contains(&table) {
             apply(&mut world.kernel, &Command::DeleteTable(table.clone()));
             world.kernel.generation += 1;
-            world.event(Event::Nftables(NftEvent::Table(table.name.clone())));
+            world.event(Event::Nftables(NftEvent::Chains(table.clone())));
         }
         world.pass(DEBOUNCE);
     }

@@ -22,9 +22,35 @@ pub struct Snapshot {
     pub flowtables: Vec<Flowtable>,
     /// Chains of the tables asked for.
     pub chains: Vec<Chain>,
+    /// Other tables with a chain that forwarded packets pass.
+    pub filtering: Vec<Table>,
     /// Sets of the tables asked for, with their elements.
     pub sets: Vec<Set>,
     /// Rules of the tables asked for, in order.
+    pub rules: Vec<Rule>,
+    /// What was asked for of another program; `None` when its flowtable does not exist.
+    pub beside: Option<Found>,
+}
+
+/// A flowtable of another program, and the chain whose rules send flows into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The table of both.
+    pub table: Table,
+    /// The flowtable's name.
+    pub flowtable: String,
+    /// The chain's name.
+    pub chain: String,
+}
+
+/// What exists of a [`Beside`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The flowtable.
+    pub flowtable: Flowtable,
+    /// How many rules refer to it, in all chains.
+    pub users: u32,
+    /// The rules of the chain, in order; not read while no rule refers to the flowtable.
     pub rules: Vec<Rule>,
 }
 
@@ -68,9 +94,21 @@ impl Nftables {
     /// # Errors
     /// A refusal, a time-out, a malformed answer, or other writers that never pause.
     pub fn snapshot(&mut self, wanted: &[Table]) -> Result<Snapshot, Error> {
+        self.snapshot_with(wanted, None)
+    }
+
+    /// Likewise, with something of another program.
+    ///
+    /// # Errors
+    /// As [`Nftables::snapshot`].
+    pub fn snapshot_with(
+        &mut self,
+        wanted: &[Table],
+        beside: Option<&Beside>,
+    ) -> Result<Snapshot, Error> {
         for _ in 0..SNAPSHOT_TRIES {
             let generation = self.generation()?;
-            let snapshot = match self.read(generation, wanted) {
+            let snapshot = match self.read(generation, wanted, beside) {
                 // An object that vanished between two lists; the generation has moved on.
                 Err(error) if error.errno() == Some(libc::ENOENT) => continue,
                 other => other?,
@@ -82,15 +120,39 @@ impl Nftables {
         Err(Error::Interrupted { doing: "reading nf_tables" })
     }
 
-    fn read(&mut self, generation: u32, wanted: &[Table]) -> Result<Snapshot, Error> {
+    fn read(
+        &mut self,
+        generation: u32,
+        wanted: &[Table],
+        beside: Option<&Beside>,
+    ) -> Result<Snapshot, Error> {
         let tables = self.tables()?.into_iter().filter(|table| wanted.contains(table));
         let mut snapshot = Snapshot { generation, tables: tables.collect(), ..Snapshot::default() };
-        snapshot.flowtables = self.flowtables()?;
+        let flowtables = self.flowtables()?;
+        if let Some(beside) = beside {
+            let is = |(flowtable, _): &&(Flowtable, u32)| {
+                flowtable.table == beside.table && flowtable.name == beside.flowtable
+            };
+            if let Some((flowtable, users)) = flowtables.iter().find(is) {
+                let rules = match users {
+                    0 => Vec::new(),
+                    _ => self.rules(&beside.table, &beside.chain)?,
+                };
+                snapshot.beside =
+                    Some(Found { flowtable: flowtable.clone(), users: *users, rules });
+            }
+        }
+        snapshot.flowtables = flowtables.into_iter().map(|(flowtable, _)| flowtable).collect();
         if snapshot.tables.is_empty() {
             return Ok(snapshot);
         }
-        let chains = self.chains()?.into_iter();
-        snapshot.chains = chains.filter(|chain| snapshot.tables.contains(&chain.table)).collect();
+        for chain in self.chains()? {
+            if snapshot.tables.contains(&chain.table) {
+                snapshot.chains.push(chain);
+            } else if chain.sees_forwarded() && !snapshot.filtering.contains(&chain.table) {
+                snapshot.filtering.push(chain.table);
+            }
+        }
         for chain in &snapshot.chains {
             snapshot.rules.extend(self.rules(&chain.table, &chain.name)?);
         }
@@ -108,18 +170,20 @@ impl Nftables {
         })
     }
 
-    /// All flowtables of all families.
-    fn flowtables(&mut self) -> Result<Vec<Flowtable>, Error> {
+    /// All flowtables of all families, and how many rules refer to each.
+    fn flowtables(&mut self) -> Result<Vec<(Flowtable, u32)>, Error> {
         let header = |writer: &mut _| write_header(writer, NFPROTO_UNSPEC, 0);
         let number = kind(flowtable::NFT_MSG_GETFLOWTABLE);
         self.socket.dump("list flowtables", number, header, |list, message| {
-            list.push(parsed("flowtable", Flowtable::parse(message))?);
+            let users = parsed("flowtable", Flowtable::parse_users(message))?;
+            list.push((parsed("flowtable", Flowtable::parse(message))?, users));
             Ok(())
         })
     }
 
+    /// All chains of all families.
     fn chains(&mut self) -> Result<Vec<Chain>, Error> {
-        let header = |writer: &mut _| write_header(writer, Family::Inet.number(), 0);
+        let header = |writer: &mut _| write_header(writer, NFPROTO_UNSPEC, 0);
         self.socket.dump("list chains", kind(chain::NFT_MSG_GETCHAIN), header, |list, message| {
             list.push(parsed("chain", Chain::parse(message))?);
             Ok(())

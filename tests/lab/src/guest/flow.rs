@@ -2,8 +2,8 @@
 //! One connection through the router: its server and client processes and what the router's
 //! conntrack and firewall say about it.
 
-use super::look;
 use super::peer::MESSAGE_LEN;
+use super::{engine, look};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::scenario::FlowKind;
@@ -126,6 +126,35 @@ impl Flow {
         }
     }
 
+    /// Starts datagrams at a steady rate, which go on whether or not they are answered.
+    pub fn start_steady(&mut self) -> Result<()> {
+        self.streaming = true;
+        self.order("steady")
+    }
+
+    /// What is seen of the replies counts from now.
+    pub fn mark_steady(&mut self) -> Result<()> {
+        self.order("mark")?;
+        self.answer().map(drop)
+    }
+
+    /// Ends them.
+    pub fn stop_steady(&mut self) -> Result<()> {
+        self.order("stop")?;
+        self.streaming = false;
+        self.answer().map(drop)
+    }
+
+    /// A key of what was seen of the replies.
+    pub fn steady(&mut self, pointer: &str) -> Result<Json> {
+        self.order("look")?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line).context("the client is gone")?;
+        let seen = line.trim().strip_prefix("seen ").context(format!("the client: {line}"))?;
+        let seen: Json = serde_json::from_str(seen).context("what the client has seen")?;
+        Ok(seen.pointer(pointer).cloned().unwrap_or(Json::Null))
+    }
+
     /// The path that conntrack shows: `none`, `new`, `assured`, `offload` or `hw_offload`. A
     /// packet passes first, unless the flow streams anyway, because only packets move a flow.
     pub fn path(&mut self) -> Result<Json> {
@@ -157,6 +186,20 @@ impl Flow {
         let before = self.counted()?;
         self.exchange(rounds)?;
         Ok(self.counted()?.saturating_sub(before).into())
+    }
+
+    /// Packets that simulated hardware forwarded during so many round trips.
+    pub fn engine_forwarded(&mut self, rounds: u32) -> Result<Json> {
+        let before = engine::counts()?.forwarded;
+        self.exchange(rounds)?;
+        Ok(engine::counts()?.forwarded.saturating_sub(before).into())
+    }
+
+    /// Packets that simulated hardware left to the router's stack during so many round trips.
+    pub fn punted(&mut self, rounds: u32) -> Result<Json> {
+        let before = engine::counts()?.punted;
+        self.exchange(rounds)?;
+        Ok(engine::counts()?.punted.saturating_sub(before).into())
     }
 
     /// Bytes of the IP packets that the round trips were, each way. One datagram is one packet, so

@@ -11,7 +11,8 @@ pub mod capture;
 pub mod capture_route;
 pub mod capture_xfrm;
 pub mod driver;
-pub mod evidence;
+pub mod engine;
+mod evidence;
 pub mod files;
 pub mod flow;
 pub mod generation;
@@ -20,6 +21,7 @@ pub mod look;
 pub mod peer;
 pub mod plan;
 pub mod service;
+pub mod steady;
 pub mod topology;
 
 /// Where scenarios and other files of the lab are in the guest.

@@ -5,7 +5,7 @@
 use super::artifacts::Artifacts;
 use super::cpio::Archive;
 use super::kernel::Kernel;
-use super::{apt, paths, progress};
+use super::{apt, kernel_module, paths, progress};
 use crate::command::run;
 use crate::error::{Context, Result};
 use std::collections::BTreeSet;
@@ -50,6 +50,7 @@ pub fn pack(
     label: &str,
 ) -> Result<PathBuf> {
     let base = base(kernel)?;
+    let module = kernel_module::build(kernel)?;
     let path = paths::cache("boot")?.join(format!("{}-{label}.cpio", kernel.name));
     fs::copy(&base, &path).context("copying the base initramfs")?;
     let file = File::options().append(true).open(&path).context("the initramfs")?;
@@ -62,7 +63,9 @@ pub fn pack(
     archive.link("usr/bin/ubus-client", "ubus")?;
     archive.link("usr/bin/flowtable", "../sbin/flowtabled")?;
     archive.copy("init", &paths::lab("guest/init"))?;
+    add_tree(&mut archive, "lab/openwrt", &paths::lab("guest/openwrt"))?;
     archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
+    archive.copy("lab/labhw.ko", &module)?;
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
     add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();

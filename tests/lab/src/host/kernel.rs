@@ -18,15 +18,21 @@ pub struct Source {
     pub name: &'static str,
     suite: &'static str,
     package: &'static str,
+    newer: bool,
 }
 
 /// All kernels of the lab; the first is the base. Not the cloud flavours, which are smaller, but
 /// lack PPPoE and Wi-Fi.
 pub const SOURCES: [Source; 3] = [
-    Source { name: "6.1", suite: "bookworm", package: "linux-image-amd64" },
-    Source { name: "6.12", suite: "bookworm-backports", package: "linux-image-amd64" },
+    Source { name: "6.1", suite: "bookworm", package: "linux-image-amd64", newer: false },
+    Source {
+        name: "6.12",
+        suite: "bookworm-backports",
+        package: "linux-image-amd64",
+        newer: false,
+    },
     // The first with the strict path of 6.19: a flow needs the lowest device of both directions.
-    Source { name: "newest", suite: "testing", package: "linux-image-amd64" },
+    Source { name: "newest", suite: "testing", package: "linux-image-amd64", newer: true },
 ];
 
 /// Programs that fetching and unpacking needs.
@@ -40,6 +46,10 @@ const LEFT_OUT: [&str; 6] = ["gpu", "media", "sound", "infiniband", "scsi", "usb
 pub struct Kernel {
     /// What `--kernel` calls it.
     pub name: &'static str,
+    /// The suite that it and its headers are from.
+    pub suite: &'static str,
+    /// Its suite has a newer compiler and C library than Debian 12.
+    pub newer: bool,
     /// Its release.
     pub release: String,
     /// The image.
@@ -94,6 +104,8 @@ impl Source {
     fn at(&self, dir: &Path, release: &str) -> Kernel {
         Kernel {
             name: self.name,
+            suite: self.suite,
+            newer: self.newer,
             release: release.to_string(),
             image: dir.join("vmlinuz"),
             modules: dir.join("modules"),

@@ -2,7 +2,7 @@
 //! Reading a scenario: one step a line, indented lines belong to the step above them.
 
 use super::words::{split, Word};
-use super::{Action, FlowKind, Line, Operand, Relation, Scenario, Step, Target, Value};
+use super::{Action, FlowKind, Line, Operand, Pace, Relation, Scenario, Step, Target, Value};
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -115,6 +115,15 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             target: target(rest)?,
         },
         ["stream", flow, "start"] => Step::Stream { flow: owned(flow), start: true },
+        ["steady", flow, pace] => {
+            let pace = match *pace {
+                "start" => Pace::Start,
+                "mark" => Pace::Mark,
+                "stop" => Pace::Stop,
+                _ => return Err(Error::new(format!("not start, mark or stop: {pace}"))),
+            };
+            Step::Steady { flow: owned(flow), pace }
+        }
         ["stream", flow, "stop"] => Step::Stream { flow: owned(flow), start: false },
         ["run"] => Step::Run { command: owned(block) },
         ["run", ..] => Step::Run { command: format!("{}\n{block}", rest_of(line, words, 1)) },
@@ -158,6 +167,10 @@ fn vlan_id(text: &str) -> Result<u16> {
 }
 
 fn host(name: &str, device: &str, rest: &[&str]) -> Result<Step> {
+    let (hardware, rest) = match rest {
+        ["hardware", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
     let (vlan, rest) = match rest {
         ["vlan", id, rest @ ..] => (Some(vlan_id(id)?), rest),
         rest => (None, rest),
@@ -165,7 +178,7 @@ fn host(name: &str, device: &str, rest: &[&str]) -> Result<Step> {
     let mut halves = rest.splitn(2, |word| *word == "via");
     let addresses = list(halves.next().unwrap_or_default());
     let via = list(halves.next().unwrap_or_default());
-    Ok(Step::Host { name: owned(name), device: owned(device), vlan, addresses, via })
+    Ok(Step::Host { name: owned(name), device: owned(device), hardware, vlan, addresses, via })
 }
 
 fn action(text: &str) -> Result<Action> {
@@ -257,11 +270,11 @@ fn value(words: &[&str]) -> Result<Value> {
         ["tables"] => Value::Tables,
         ["generation"] => Value::Generation,
         ["path", flow] => Value::Path(owned(flow)),
-        ["forwarded", flow, rounds] => {
-            let rounds = rounds.parse().context(format!("not a number: {rounds}"))?;
-            Value::Forwarded(owned(flow), rounds)
-        }
+        ["forwarded", flow, number] => Value::Forwarded(owned(flow), rounds(number)?),
+        ["engine_forwarded", flow, number] => Value::EngineForwarded(owned(flow), rounds(number)?),
+        ["punted", flow, number] => Value::Punted(owned(flow), rounds(number)?),
         ["sent", flow] => Value::Sent(owned(flow)),
+        ["steady", flow, path] => Value::Steady(owned(flow), pointer(path)?),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
         ["client", address, path] => Value::Client(owned(address), pointer(path)?),
@@ -271,6 +284,10 @@ fn value(words: &[&str]) -> Result<Value> {
         ["exit", command] => Value::Exit(owned(command)),
         _ => return Err(Error::new(format!("nothing to look at: {}", words.join(" ")))),
     })
+}
+
+fn rounds(text: &str) -> Result<u32> {
+    text.parse().context(format!("not a number: {text}"))
 }
 
 /// `.tables.0.name` as the JSON pointer `/tables/0/name`; a single dot is the whole reply.
@@ -311,11 +328,14 @@ mod tests {
             [Step::Host {
                 name: "wan".into(),
                 device: "wan0".into(),
+                hardware: false,
                 vlan: Some(7),
                 addresses: strings(&["10.0.0.2/24", "fd00::2/64"]),
                 via: strings(&["10.0.0.1", "fd00::1"]),
             }]
         );
+        let got = steps("host wan wan0 hardware 10.0.0.2/24\n");
+        assert!(matches!(&got[..], [Step::Host { hardware: true, vlan: None, .. }]), "{got:?}");
         assert_eq!(steps("vlan wan0 7"), [Step::Vlan { lower: "wan0".into(), id: 7 }]);
     }
 
@@ -398,6 +418,21 @@ mod tests {
                 Step::Check { patience: None, value, relation: Relation::Equal, operand },
             ]
         );
+    }
+
+    #[test]
+    fn a_steady_flow() {
+        let got = steps("steady dns mark\nexpect steady dns .quiet_ms <= 100\n");
+        let value = Value::Steady("dns".into(), "/quiet_ms".into());
+        let (relation, operand) = (Relation::AtMost, Operand::Literal(json!(100)));
+        assert_eq!(
+            got,
+            [
+                Step::Steady { flow: "dns".into(), pace: Pace::Mark },
+                Step::Check { patience: None, value, relation, operand },
+            ]
+        );
+        assert!(fails("steady dns faster\n").contains("not start, mark or stop"));
     }
 
     #[test]
