@@ -28,12 +28,13 @@ use super::plan::{self, Class};
 use super::reason::Reason;
 use super::settings::Settings;
 use super::status::KernelAbilities;
+use super::shaper::{self, Queues, Shapers};
 use super::takeover::{self, Takeover};
 use super::topology::moves::Moves;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
-use crate::netlink::route::{Link, LinkEvent};
+use crate::netlink::route::{Link, LinkEvent, QueueEvent};
 use crate::netlink::{Error, Refusal};
 
 /// Changes come in bursts (a bridge with its ports, a firewall reload); this long after the first
@@ -62,6 +63,10 @@ pub enum Event {
     Links(Result<Vec<Link>, Error>),
     /// One device changed.
     Link(LinkEvent),
+    /// How packets wait at devices.
+    Queues(Result<Queues, Error>),
+    /// That has changed at one device.
+    Queue(QueueEvent),
     /// Somebody else changed nf_tables.
     Nftables(NftEvent),
     /// Events were lost; everything must be read again.
@@ -101,6 +106,8 @@ pub enum Effect {
     ProbeKernel,
     /// List all devices.
     ListLinks,
+    /// Read how packets wait at devices.
+    ListQueues,
     /// Read nf_tables.
     Survey,
     /// Ask the kernel for each device, without changing anything, whether it offloads to hardware.
@@ -152,6 +159,8 @@ pub struct Control {
     outcomes: Vec<Outcome>,
     /// The transaction under way is one of the repairs.
     repairing: bool,
+    /// What shapes which devices.
+    pub(super) shapers: Shapers,
     /// How taking over from firewall4 went.
     pub(super) takeover: Takeover,
     /// Why conntrack could not be made to count.
@@ -200,6 +209,7 @@ impl Control {
             orders: Vec::new(),
             outcomes: Vec::new(),
             repairing: false,
+            shapers: Shapers::default(),
             takeover: Takeover::default(),
             accounting_fault: None,
             repairs: VecDeque::new(),
@@ -228,7 +238,9 @@ impl Control {
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
-            Event::Started => return vec![Effect::ProbeKernel, Effect::ListLinks],
+            Event::Started => {
+                return vec![Effect::ProbeKernel, Effect::ListLinks, Effect::ListQueues];
+            }
             Event::Settings(result) => return self.take_settings(result, now),
             Event::Links(Ok(links)) => {
                 self.links_change(&links, now);
@@ -247,6 +259,12 @@ impl Control {
                     self.links_changed(now + DEBOUNCE);
                 }
             }
+            Event::Queues(result) => return self.take_queues(result),
+            Event::Queue(event) => {
+                if self.queue_changed(&event) {
+                    self.survey_by(now + DEBOUNCE);
+                }
+            }
             Event::Nftables(event) => {
                 if concerns_us(&event) {
                     self.survey_by(now + DEBOUNCE);
@@ -259,7 +277,7 @@ impl Control {
             Event::EventsLost => {
                 self.survey_by(now);
                 self.others_unknown(now);
-                return vec![Effect::ListLinks];
+                return vec![Effect::ListLinks, Effect::ListQueues];
             }
             Event::Kernel(kernel) => {
                 self.kernel = kernel;
@@ -380,6 +398,9 @@ impl Control {
         }
         if self.due.is_some_and(|instant| instant <= now) {
             self.due = None;
+            if self.queues_are_stale() {
+                effects.push(Effect::ListQueues);
+            }
             effects.push(Effect::Survey);
         }
         effects
@@ -393,6 +414,9 @@ impl Control {
             return self.give_up_orders();
         };
         self.devices = devices::resolve(settings, &self.links);
+        if settings.qos_bypass {
+            shaper::bypass(&mut self.devices, &self.shapers, &self.links);
+        }
         let wanted = if takeover::observes(settings, snapshot) {
             Vec::new()
         } else {

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod reason;
 pub mod report;
 pub mod settings;
+pub mod shaper;
 pub mod status;
 pub mod takeover;
 pub mod topology;

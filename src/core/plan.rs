@@ -37,7 +37,7 @@ const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
 const OFFLOAD_COMMENT: &str = "established both ways and accepted";
 const SET_PROTOCOLS: &str = "protocols";
 const SET_DEVICES: &str = "hw_devices";
-const SET_OFF: &str = "off_devices";
+pub(super) const SET_OFF: &str = "off_devices";
 
 /// Behind priority 0, where firewalls filter: only packets that every filter has accepted reach
 /// it, so blocked traffic is never offloaded.
@@ -100,10 +100,17 @@ pub fn wanted(
         covered.iter().partition(|device| in_hardware(device));
     let off: Vec<&Device> = devices
         .iter()
-        .filter(|device| matches!(device.coverage, Coverage::Off(Reason::DeviceOverride, _)))
+        .filter(|device| {
+            matches!(
+                device.coverage,
+                Coverage::Off(Reason::DeviceOverride | Reason::DeviceShaped, _)
+            )
+        })
         .collect();
     // Kernels before 6.19 offload one direction of a flow when only one of its devices is listed.
-    let off = only_above(&off, &covered);
+    let mut off = only_above(&off, &covered);
+    // What is shaped above a device that carries other traffic too is known by its own name.
+    off.extend(shaped(devices));
     if software.is_empty() {
         return vec![class(settings, true, &hardware, &off, None)];
     }
@@ -114,6 +121,12 @@ pub fn wanted(
     }
     classes.push(class(settings, false, &covered, &off, None));
     classes
+}
+
+/// Names of the devices that a shaper is in charge of.
+pub(super) fn shaped(devices: &[Device]) -> impl Iterator<Item = String> + '_ {
+    let is = |device: &&Device| matches!(device.coverage, Coverage::Off(Reason::DeviceShaped, _));
+    devices.iter().filter(is).map(|device| device.name.clone())
 }
 
 /// True when the user lets the device offload to hardware.

@@ -130,6 +130,9 @@ impl Control {
             let covered = chain.iter().any(|name| self.is_hooked(name));
             return (!covered).then(|| format!("{lowest}: no firewall zone leads to it"));
         };
+        if let Some((name, why)) = self.shaped(chain) {
+            return Some(format!("{name}: {}", with_detail(Reason::DeviceShaped.text(), why)));
+        }
         // firewall4 lists the bridge, not its ports.
         if self.observes() && chain.iter().any(|name| self.is_hooked(name)) {
             return None;
@@ -276,6 +279,8 @@ impl Control {
     fn why_classic(&self) -> (Mode, Reason, String) {
         let (reason, detail) = if let Some(line) = self.left_out() {
             (Reason::Refused, line)
+        } else if let Some(why) = self.devices.iter().find_map(shaped) {
+            (Reason::DeviceShaped, why)
         } else if self.devices.iter().any(switched_off) {
             (Reason::DeviceOverride, String::new())
         } else {
@@ -353,6 +358,13 @@ fn with_detail(text: &str, detail: &str) -> String {
     match detail {
         "" => text.to_owned(),
         detail => format!("{text} ({detail})"),
+    }
+}
+
+fn shaped(device: &Device) -> Option<String> {
+    match &device.coverage {
+        Coverage::Off(Reason::DeviceShaped, why) => Some(why.clone()),
+        _ => None,
     }
 }
 

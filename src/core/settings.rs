@@ -93,6 +93,8 @@ pub struct Settings {
     /// `flowtable.global.takeover`: firewall4's own offloading makes way for ours; else it is only
     /// observed.
     pub takeover: bool,
+    /// `flowtable.global.qos_bypass`: devices that a shaper is in charge of are not offloaded.
+    pub qos_bypass: bool,
     /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
     pub priority: i32,
     /// `flowtable.global.hardware_patience`: so long a device may have nothing in hardware before
@@ -127,6 +129,7 @@ impl Default for Settings {
             counter: true,
             accounting: false,
             takeover: true,
+            qos_bypass: true,
             priority: 0,
             hardware_patience: Some(HARDWARE_PATIENCE),
             evict_on_reload: true,

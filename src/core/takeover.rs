@@ -105,7 +105,7 @@ impl Takeover {
         self.recent.push_back(now);
         self.told.clear();
         let line = "took firewall4's own offload rule and flowtable out of the way";
-        (self.count == 1).then(|| Effect::Log(Level::Info, line.into()))
+        (self.count == 1).then_some(Effect::Log(Level::Info, line.into()))
     }
 
     /// Leaves theirs for a while, and tells the log once.

@@ -30,6 +30,8 @@ pub struct Flowtable {
     pub accounting: bool,
     /// `takeover`.
     pub takeover: bool,
+    /// `qos_bypass`.
+    pub qos_bypass: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
     /// `hardware_patience`.
@@ -86,6 +88,7 @@ impl Flowtable {
             "counter",
             "accounting",
             "takeover",
+            "qos_bypass",
             "priority",
             "hardware_patience",
             "evict_on_reload",
@@ -96,6 +99,7 @@ impl Flowtable {
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
         self.takeover = view.boolean("takeover", self.takeover)?;
+        self.qos_bypass = view.boolean("qos_bypass", self.qos_bypass)?;
         self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
@@ -199,6 +203,7 @@ mod tests {
             counter: true,
             accounting: false,
             takeover: true,
+            qos_bypass: true,
             priority: 0,
             hardware_patience: Some(Duration::from_secs(180)),
             evict_on_reload: true,
@@ -225,7 +230,7 @@ mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption takeover 0\noption priority -10\n\
+             option accounting on\noption takeover 0\noption qos_bypass off\noption priority -10\n\
              option evict_on_reload no\n",
         )
         .unwrap();
@@ -234,6 +239,7 @@ mod tests {
             counter: false,
             accounting: true,
             takeover: false,
+            qos_bypass: false,
             priority: -10,
             evict_on_reload: false,
             ..defaults()

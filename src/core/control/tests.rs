@@ -19,7 +19,8 @@ use crate::netlink::Refusal;
 pub struct World {
     pub control: Control,
     pub now: Instant,
-    links: Vec<Link>,
+    pub links: Vec<Link>,
+    pub queues: Queues,
     pub kernel: Snapshot,
     /// Devices that offload to hardware.
     pub capable: BTreeSet<&'static str>,
@@ -70,6 +71,7 @@ impl World {
             control: Control::new(now),
             now,
             links: vec![link(2, "lan0"), link(3, "wan0")],
+            queues: Queues::default(),
             kernel: Snapshot { generation: 1, ..Snapshot::default() },
             capable: BTreeSet::new(),
             unhookable: BTreeSet::new(),
@@ -120,6 +122,7 @@ impl World {
                 }
                 Effect::ProbeKernel => Event::Kernel(self.abilities.clone()),
                 Effect::ListLinks => Event::Links(self.list()),
+                Effect::ListQueues => Event::Queues(Ok(self.queues.clone())),
                 Effect::Survey => {
                     self.surveys += 1;
                     Event::Surveyed(Ok(self.kernel.clone()))
