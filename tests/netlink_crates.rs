@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use flowtabled::core::devices::{Coverage, Device};
 use flowtabled::core::plan::{self, Class};
+use flowtabled::core::policy::Places;
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::message::{Message, Messages};
 use flowtabled::netlink::nftables::{Batch, Chain, Command, Flowtable, Rule, Set, Table};
@@ -47,7 +48,7 @@ fn classes() -> Vec<Class> {
     let settings = Settings { requested: Mode::Hardware, ..Settings::default() };
     let devices = [device("lan0", true), device("wan0", false)];
     let capable = BTreeSet::from(["lan0".to_owned()]);
-    plan::wanted(&settings, &devices, &capable, &BTreeSet::new())
+    plan::wanted(&settings, &devices, &Places::default(), &capable, &BTreeSet::new())
 }
 
 fn batch() -> Vec<u8> {
@@ -60,7 +61,7 @@ fn batch_of(classes: Vec<Class>) -> Vec<u8> {
         commands.push(Command::AddTable(class.flowtable.table.clone()));
         commands.push(Command::AddFlowtable(class.flowtable));
         commands.extend(class.sets.into_iter().map(Command::AddSet));
-        commands.push(Command::AddChain(class.chain));
+        commands.extend(class.chains.into_iter().map(Command::AddChain));
         commands.extend(class.rules.into_iter().map(Command::AddRule));
     }
     // Without a generation: their message for the start of a batch has no room for it.
@@ -176,7 +177,7 @@ fn we_read_what_we_emit() {
     }
     assert_eq!(tables, classes.iter().map(|c| c.flowtable.table.clone()).collect::<Vec<_>>());
     assert_eq!(flowtables, classes.iter().map(|c| c.flowtable.clone()).collect::<Vec<_>>());
-    assert_eq!(chains, classes.iter().map(|c| c.chain.clone()).collect::<Vec<_>>());
+    assert_eq!(chains, classes.iter().flat_map(|c| c.chains.clone()).collect::<Vec<_>>());
     assert_eq!(rules, classes.iter().flat_map(|c| c.rules.clone()).collect::<Vec<_>>());
     assert_eq!(sets, classes.iter().flat_map(|c| c.sets.clone()).collect::<Vec<_>>());
 }

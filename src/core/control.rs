@@ -22,6 +22,7 @@ use super::links::Links;
 use super::marks::Marks;
 use super::orders::{Done, Order, OrderError, Outcome, Pending, Transaction};
 use super::plan::{self, Class};
+use super::policy::Places;
 use super::reason::Reason;
 use super::settings::Settings;
 use super::status::KernelAbilities;
@@ -118,6 +119,8 @@ pub struct Control {
     pub(super) kernel: KernelAbilities,
     pub(super) links: Links,
     pub(super) devices: Vec<Device>,
+    /// Where the zones and patterns of the rules are.
+    pub(super) places: Places,
     /// Whether each device offloads to hardware.
     pub(super) hardware: Answers,
     /// Devices that the kernel lets into no flowtable at present.
@@ -168,6 +171,7 @@ impl Control {
             kernel: KernelAbilities::default(),
             links: Links::default(),
             devices: Vec::new(),
+            places: Places::default(),
             hardware: Answers::default(),
             refused: Answers::default(),
             snapshot: None,
@@ -353,7 +357,9 @@ impl Control {
             return vec![Effect::ProbeHardware(unknown)];
         }
         let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
-        let wanted = plan::wanted(settings, &self.devices, &self.capable(), &refused);
+        self.places = Places::resolve(settings, &self.links);
+        let (devices, places) = (&self.devices, &self.places);
+        let wanted = plan::wanted(settings, devices, places, &self.capable(), &refused);
         if wanted != self.wanted {
             self.repairs.clear();
             self.wanted = wanted;
@@ -430,7 +436,7 @@ impl Control {
 
 fn concerns_us(event: &NftEvent) -> bool {
     match event {
-        NftEvent::Table(name) => plan::our_tables().iter().any(|table| table.name == *name),
+        NftEvent::Table(name) => plan::is_our_name(name),
         // Somebody else's flowtable competes with ours; `status` shows it.
         NftEvent::Flowtable(_) => true,
         NftEvent::Generation(_) => false,

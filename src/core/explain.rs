@@ -52,8 +52,10 @@ pub trait Facts {
     fn nothing_offloaded(&self) -> Option<String>;
     /// Why no flowtable has the device that this end is behind.
     fn not_covered(&self, attachment: u16) -> Option<String>;
-    /// The table whose flowtable has flows between these devices, as routing sees them.
-    fn table(&self, input: &str, output: &str) -> Option<String>;
+    /// The table whose flowtable has a flow, if it is offloaded.
+    fn table(&self, flow: &Flow) -> Option<String>;
+    /// Why the rules keep a flow on the classic path.
+    fn ruled_out(&self, flow: &Flow) -> Option<(FlowReason, String)>;
     /// Seconds for which it is kept on the classic path.
     fn bypassed_s(&self, id: u32) -> Option<u32>;
     /// IPsec policies that transform packets.
@@ -96,6 +98,10 @@ pub fn passed(flow: &Flow, facts: &dyn Facts) -> Vec<FlowReason> {
 /// What makes a flow fail a step of the ladder; `None` when it passes.
 fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
     let plain = |failed: bool| failed.then(String::new);
+    let ruled_out = || {
+        let (_, detail) = facts.ruled_out(flow).filter(|(reason, _)| *reason == step)?;
+        Some(detail)
+    };
     match step {
         FlowReason::OffloadOff => facts.nothing_offloaded(),
         FlowReason::Local => plain(is_local(flow.place)),
@@ -114,8 +120,10 @@ fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
         }
         FlowReason::DeviceNotCovered => {
             let ends = [flow.place.opener(), flow.place.answerer()];
-            ends.into_iter().filter_map(End::attachment).find_map(|end| facts.not_covered(end))
+            let ends = ends.into_iter().filter_map(End::attachment);
+            ends.into_iter().find_map(|end| facts.not_covered(end)).or_else(ruled_out)
         }
+        FlowReason::PolicyBypass | FlowReason::BelowThreshold => ruled_out(),
         FlowReason::Helper => plain(flow.helped),
         FlowReason::Ipsec => plain(is_decrypted_both_ways(flow, facts.policies())),
         // Where nobody counts, silence cannot be seen.
@@ -168,6 +176,7 @@ mod tests {
         uncovered: bool,
         bypassed: bool,
         leaking: bool,
+        ruled_out: Option<FlowReason>,
     }
 
     impl Facts for Ready {
@@ -177,8 +186,11 @@ mod tests {
         fn not_covered(&self, attachment: u16) -> Option<String> {
             self.uncovered.then(|| format!("device {attachment}"))
         }
-        fn table(&self, _input: &str, _output: &str) -> Option<String> {
+        fn table(&self, _flow: &Flow) -> Option<String> {
             None
+        }
+        fn ruled_out(&self, _flow: &Flow) -> Option<(FlowReason, String)> {
+            self.ruled_out.map(|reason| (reason, "rule 'x'".into()))
         }
         fn bypassed_s(&self, _id: u32) -> Option<u32> {
             self.bypassed.then_some(42)

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::core::devices::{self, Coverage};
 use crate::core::links::Links;
 use crate::core::plan;
+use crate::core::policy::Places;
 use crate::core::settings::{Mode, Settings};
 use crate::netlink::route::{self, Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
@@ -75,7 +76,8 @@ fn write_plan(settings: &Settings, list: Vec<Link>, out: &mut impl Write) -> io:
         .filter(|device| plan::may_offload(device))
         .map(|device| device.name.clone())
         .collect();
-    let classes = plan::wanted(settings, &devices, &capable, &BTreeSet::new());
+    let places = Places::resolve(settings, &links);
+    let classes = plan::wanted(settings, &devices, &places, &capable, &BTreeSet::new());
     if classes.is_empty() {
         writeln!(out, "nothing would be made")?;
     }

@@ -8,7 +8,7 @@ use super::kernel;
 use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
-use crate::core::plan::our_tables;
+use crate::core::plan::is_ours;
 use crate::netlink::nftables::Nftables;
 use crate::netlink::route::{self, Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
@@ -67,8 +67,7 @@ impl World {
             Effect::ListLinks => Event::Links(self.links()),
             Effect::Survey => {
                 self.surveyed = Some(now);
-                let wanted = our_tables();
-                Event::Surveyed(self.nftables().and_then(|nftables| nftables.snapshot(&wanted)))
+                Event::Surveyed(self.nftables().and_then(|nftables| nftables.snapshot(&is_ours)))
             }
             Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
             Effect::ProbeDevices(devices) => Event::DevicesProbed(self.probe(devices, false)),
@@ -88,7 +87,7 @@ impl World {
     pub fn remove_all(&mut self) -> Result<(), Error> {
         for _ in 0..REMOVE_TRIES {
             let nftables = self.nftables()?;
-            let snapshot = nftables.snapshot(&our_tables())?;
+            let snapshot = nftables.snapshot(&is_ours)?;
             match nftables.commit(removal(&snapshot), snapshot.generation) {
                 Err(error) if error.errno() == Some(libc::ERESTART) => (),
                 Err(Error::Timeout { .. } | Error::Overrun) => (),

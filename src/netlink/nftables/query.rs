@@ -63,11 +63,11 @@ impl Nftables {
         })
     }
 
-    /// Reads the tables named `wanted` of family inet, and all flowtables, at one generation.
+    /// Reads the tables of family inet that are `wanted`, and all flowtables, at one generation.
     ///
     /// # Errors
     /// A refusal, a time-out, a malformed answer, or other writers that never pause.
-    pub fn snapshot(&mut self, wanted: &[Table]) -> Result<Snapshot, Error> {
+    pub fn snapshot(&mut self, wanted: &dyn Fn(&Table) -> bool) -> Result<Snapshot, Error> {
         for _ in 0..SNAPSHOT_TRIES {
             let generation = self.generation()?;
             let snapshot = match self.read(generation, wanted) {
@@ -82,8 +82,12 @@ impl Nftables {
         Err(Error::Interrupted { doing: "reading nf_tables" })
     }
 
-    fn read(&mut self, generation: u32, wanted: &[Table]) -> Result<Snapshot, Error> {
-        let tables = self.tables()?.into_iter().filter(|table| wanted.contains(table));
+    fn read(
+        &mut self,
+        generation: u32,
+        wanted: &dyn Fn(&Table) -> bool,
+    ) -> Result<Snapshot, Error> {
+        let tables = self.tables()?.into_iter().filter(|table| wanted(table));
         let mut snapshot = Snapshot { generation, tables: tables.collect(), ..Snapshot::default() };
         snapshot.flowtables = self.flowtables()?;
         if snapshot.tables.is_empty() {
