@@ -254,12 +254,7 @@ impl Control {
 }
 
 impl Changes {
-    fn order(
-        &mut self,
-        order: &Order,
-        made: &[String],
-        now: Instant,
-    ) -> Result<Done, OrderError> {
+    fn order(&mut self, order: &Order, made: &[String], now: Instant) -> Result<Done, OrderError> {
         match order {
             Order::Flush => Ok(self.hand_back(made, |_| true)),
             Order::Bypass { ids, duration, tables, anywhere, unsettled } => {

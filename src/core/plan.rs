@@ -208,19 +208,28 @@ pub(crate) mod tests {
     fn nothing_when_off_disabled_or_without_devices() {
         let devices = [device("lan0", &[], true)];
         let none = BTreeSet::new();
-        assert!(wanted(&asking_for(Mode::Classic), &devices, &Places::default(), &none, &none).is_empty());
-        assert!(wanted(&asking_for(Mode::Software), &[], &Places::default(), &none, &none).is_empty());
+        assert!(wanted(&asking_for(Mode::Classic), &devices, &Places::default(), &none, &none)
+            .is_empty());
+        assert!(
+            wanted(&asking_for(Mode::Software), &[], &Places::default(), &none, &none).is_empty()
+        );
         let disabled = Settings { enabled: false, ..asking_for(Mode::Software) };
         assert!(wanted(&disabled, &devices, &Places::default(), &none, &none).is_empty());
         let refused = names(&["lan0"]);
-        assert!(wanted(&asking_for(Mode::Software), &devices, &Places::default(), &none, &refused).is_empty());
+        assert!(wanted(&asking_for(Mode::Software), &devices, &Places::default(), &none, &refused)
+            .is_empty());
     }
 
     #[test]
     fn software_is_one_table_with_all_devices() {
         let devices = [device("wan0", &[], true), device("lan0", &[], false)];
-        let classes =
-            wanted(&asking_for(Mode::Software), &devices, &Places::default(), &names(&["wan0"]), &BTreeSet::new());
+        let classes = wanted(
+            &asking_for(Mode::Software),
+            &devices,
+            &Places::default(),
+            &names(&["wan0"]),
+            &BTreeSet::new(),
+        );
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
         assert_eq!(classes[0].rules.len(), 2);
         assert!(!classes[0].flowtable.hardware);
@@ -230,7 +239,13 @@ pub(crate) mod tests {
     fn hardware_is_one_table_when_every_device_can() {
         let devices = [device("wan0", &[], true), device("lan0", &[], true)];
         let capable = names(&["wan0", "lan0"]);
-        let classes = wanted(&asking_for(Mode::Hardware), &devices, &Places::default(), &capable, &BTreeSet::new());
+        let classes = wanted(
+            &asking_for(Mode::Hardware),
+            &devices,
+            &Places::default(),
+            &capable,
+            &BTreeSet::new(),
+        );
         assert_eq!(hooked(&classes), [pair(TABLE_HARDWARE, "lan0 wan0")]);
         assert!(classes[0].flowtable.hardware);
         let sets: Vec<&str> = classes[0].sets.iter().map(|set| set.name.as_str()).collect();
@@ -241,7 +256,8 @@ pub(crate) mod tests {
     fn hardware_falls_back_to_software_when_none_can() {
         let devices = [device("wan0", &[], true), device("lan0", &[], true)];
         let none = BTreeSet::new();
-        let classes = wanted(&asking_for(Mode::Hardware), &devices, &Places::default(), &none, &none);
+        let classes =
+            wanted(&asking_for(Mode::Hardware), &devices, &Places::default(), &none, &none);
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
     }
 
@@ -258,7 +274,8 @@ pub(crate) mod tests {
             off("guest1", &["br-guest"]),
         ];
         let none = BTreeSet::new();
-        let classes = wanted(&asking_for(Mode::Software), &devices, &Places::default(), &none, &none);
+        let classes =
+            wanted(&asking_for(Mode::Software), &devices, &Places::default(), &none, &none);
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan1")]);
         let off = ["br-guest", "guest1", "lan2", "wg0"];
         assert_eq!(keys(&classes[0], SET_OFF), off, "br-lan has a covered port");
@@ -278,7 +295,13 @@ pub(crate) mod tests {
             device("forced", &[], false),
         ];
         let capable = names(&["lan1", "lan2", "wan0", "swp1", "forced"]);
-        let classes = wanted(&asking_for(Mode::Hardware), &devices, &Places::default(), &capable, &BTreeSet::new());
+        let classes = wanted(
+            &asking_for(Mode::Hardware),
+            &devices,
+            &Places::default(),
+            &capable,
+            &BTreeSet::new(),
+        );
         assert_eq!(
             hooked(&classes),
             [

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::core::control::Control;
 use crate::core::explain::Facts;
-use crate::core::flows::ledger::Ledger;
 use crate::core::flow_reason::FlowReason;
+use crate::core::flows::ledger::Ledger;
 use crate::core::flows::place::End;
 use crate::core::flows::{Flow, FlowState};
 use crate::netlink::xfrm::Policy;

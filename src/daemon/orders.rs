@@ -50,9 +50,7 @@ impl Wish {
                 let counts = about.map(Answers::counts).unwrap_or_default();
                 (Asked::Flush { offloaded: counts.software + counts.hardware }, Order::Flush)
             }
-            Wish::Evict(Eviction { selection, duration }) => {
-                evict(about?, selection, *duration)
-            }
+            Wish::Evict(Eviction { selection, duration }) => evict(about?, selection, *duration),
             Wish::Release(selection) => (Asked::Release, release(about?, selection)),
         })
     }

@@ -51,7 +51,11 @@ const OFFLOAD: &str = "auto, hardware, software or off";
 impl Flowtable {
     /// Reads the file over the given defaults (those of a missing file); rules may name the zones of
     /// the firewall.
-    pub fn from_source(source: &Source, defaults: Flowtable, zones: &[Zone]) -> Result<Self, Error> {
+    pub fn from_source(
+        source: &Source,
+        defaults: Flowtable,
+        zones: &[Zone],
+    ) -> Result<Self, Error> {
         let mut flowtable = defaults;
         let mut global_seen = false;
         for view in View::all(source) {
@@ -195,12 +199,12 @@ pub(super) fn is_glob(glob: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::view::tests::source;
     use super::*;
     use proptest::prelude::*;
 
-    fn defaults() -> Flowtable {
+    pub fn defaults() -> Flowtable {
         Flowtable {
             enabled: true,
             counter: true,

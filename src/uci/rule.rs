@@ -16,8 +16,22 @@ use crate::netlink::prefix::Prefix;
 
 /// The options of a rule.
 pub const KNOWN: [&str; 16] = [
-    "name", "enabled", "src", "dest", "src_ip", "dest_ip", "src_port", "dest_port", "proto", "dscp",
-    "mark", "device", "target", "min_packets", "min_bytes", "table",
+    "name",
+    "enabled",
+    "src",
+    "dest",
+    "src_ip",
+    "dest_ip",
+    "src_port",
+    "dest_port",
+    "proto",
+    "dscp",
+    "mark",
+    "device",
+    "target",
+    "min_packets",
+    "min_bytes",
+    "table",
 ];
 
 /// A name is shown in a line with other things.
@@ -157,7 +171,8 @@ fn dscp(text: &str) -> Option<u8> {
         _ => (),
     }
     if let Some(class) = upper.strip_prefix("CS") {
-        return digits(class).filter(|(class, drop)| *class <= 7 && *drop == 0 && upper.len() == 3)
+        return digits(class)
+            .filter(|(class, drop)| *class <= 7 && *drop == 0 && upper.len() == 3)
             .map(|(class, _)| class * 8);
     }
     if let Some(class) = upper.strip_prefix("AF") {
@@ -212,3 +227,7 @@ pub fn too_many(view: &View<'_>, accepted: &'static str) -> Error {
     let word = Word { text: view.section.name.clone(), place: view.section.place };
     view.refuse("rule", &word, accepted)
 }
+
+#[cfg(test)]
+#[path = "rule_tests.rs"]
+mod tests;

@@ -116,7 +116,8 @@ pub(super) fn build(
         accepts: true,
     };
     let devices_set = if hardware { SET_HARDWARE } else { SET_DEVICES };
-    let (mut gate, mut sets) = gate(&table, off, between.as_ref().map(|names| (devices_set, names)));
+    let (mut gate, mut sets) =
+        gate(&table, off, between.as_ref().map(|names| (devices_set, names)));
     let offload = Expression::FlowOffload { flowtable: FLOWTABLE.into() };
     let mut chains = vec![base];
     let mut rules = Vec::new();
@@ -276,7 +277,9 @@ impl Class {
                     }
                 }
                 Expression::Verdict(verdict) if rule.chain != CHAIN => write!(f, ": {verdict}")?,
-                Expression::FlowOffload { .. } if rule.chain != CHAIN => write!(f, " {expression}")?,
+                Expression::FlowOffload { .. } if rule.chain != CHAIN => {
+                    write!(f, " {expression}")?
+                }
                 _ => (),
             }
         }

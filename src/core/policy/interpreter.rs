@@ -67,7 +67,9 @@ fn walk(built: &Built, chain: &str, packet: &Packet) -> End {
 /// False ends the rule.
 fn step(expression: &Expression, registers: &mut [u8; 64], sets: &[Set], packet: &Packet) -> bool {
     let v4 = packet.source[0].0.is_ipv4();
-    let at = |register: &Register| (0..16).find(|word| Register::behind(word * 4) == *register).unwrap() * 4;
+    let at = |register: &Register| {
+        (0..16).find(|word| Register::behind(word * 4) == *register).unwrap() * 4
+    };
     let mut store = |register: &Register, bytes: &[u8]| {
         let start = at(register);
         registers[start..start + bytes.len().next_multiple_of(4)].fill(0);
@@ -83,7 +85,9 @@ fn step(expression: &Expression, registers: &mut [u8; 64], sets: &[Set], packet:
                 MetaKey::InputName => store(register, &ifname_key(&input)),
                 MetaKey::OutputName => store(register, &ifname_key(&output)),
                 MetaKey::L4Proto => store(register, &[packet.protocol]),
-                MetaKey::NfProto => store(register, &[if v4 { NFPROTO_IPV4 } else { NFPROTO_IPV6 }]),
+                MetaKey::NfProto => {
+                    store(register, &[if v4 { NFPROTO_IPV4 } else { NFPROTO_IPV6 }])
+                }
                 MetaKey::Other(_) => panic!("{expression:?}"),
             }
         }

@@ -41,7 +41,9 @@ impl Policy {
         for rule in self.rules() {
             match matches(rule, subject, places) {
                 Some(false) => (),
-                Some(true) if verdict.certain => return Verdict { rule: Some(rule), certain: true },
+                Some(true) if verdict.certain => {
+                    return Verdict { rule: Some(rule), certain: true }
+                }
                 // One before it may match, and would then do something else.
                 Some(true) if verdict.rule.is_some_and(|first| first.action != rule.action) => {
                     return verdict;

@@ -111,7 +111,9 @@ impl Kind {
             (Field::SrcIp | Field::DestIp, Some(Family::V6)) => KeyType::Ipv6,
             (Field::SrcIp | Field::DestIp, _) => KeyType::Ipv4,
             // In IPv6 its bits are in two bytes.
-            (Field::Dscp, Some(Family::V6)) | (Field::SrcPort | Field::DestPort, _) => KeyType::Port,
+            (Field::Dscp, Some(Family::V6)) | (Field::SrcPort | Field::DestPort, _) => {
+                KeyType::Port
+            }
             (Field::Dscp, _) => KeyType::Dscp,
             (Field::Mark, _) => KeyType::Mark,
         }
@@ -154,6 +156,9 @@ impl Kind {
         if one.0 > two.1 || two.0 > one.1 {
             return false;
         }
+        if self.fields == other.fields && self.mark_mask == other.mark_mask {
+            return self.overlap(key, other_key);
+        }
         self.fields().filter(|field| *field != Field::Protocol).all(|field| {
             match (self.bounds(key, field), other.bounds(other_key, field)) {
                 (Some((mark, _)), Some((other_mark, _))) if field == Field::Mark => {
@@ -167,6 +172,21 @@ impl Kind {
         })
     }
 
+    /// Two boxes of the same fields have something in common. This is asked most.
+    fn overlap(&self, one: &[u8], two: &[u8]) -> bool {
+        let half = one.len() / 2;
+        let (Some((low, high)), Some((other_low, other_high))) =
+            (one.split_at_checked(half), two.split_at_checked(half))
+        else {
+            return true;
+        };
+        self.layout().all(|(_, start, length)| {
+            let part = start..start + length;
+            low.get(part.clone()) <= other_high.get(part.clone())
+                && other_low.get(part.clone()) <= high.get(part)
+        })
+    }
+
     /// The box that is just two boxes of this kind together, which meet; `None` when there is none.
     pub fn union(&self, one: &[u8], two: &[u8]) -> Option<Key> {
         if self.holds(one, two) {
@@ -175,7 +195,8 @@ impl Kind {
         if self.holds(two, one) {
             return Some(two.to_vec());
         }
-        let mut differing = self.fields().filter(|field| self.bounds(one, *field) != self.bounds(two, *field));
+        let mut differing =
+            self.fields().filter(|field| self.bounds(one, *field) != self.bounds(two, *field));
         let (field, None) = (differing.next()?, differing.next()) else { return None };
         let (one_bounds, two_bounds) = (self.bounds(one, field)?, self.bounds(two, field)?);
         let (_, start, length) = self.layout().find(|(entry, ..)| *entry == field)?;

@@ -77,8 +77,7 @@ pub(super) fn compile(rules: &[Rule]) -> Result<Vec<Group>, (usize, TooMany)> {
 
 /// The kinds of a rule, one for each family if it matters, with the values of each field.
 fn kinds(rule: &Rule) -> Vec<(Kind, Vec<Vec<Span>>)> {
-    let by_family =
-        !rule.src_ip.is_empty() || !rule.dest_ip.is_empty() || !rule.dscp.is_empty();
+    let by_family = !rule.src_ip.is_empty() || !rule.dest_ip.is_empty() || !rule.dscp.is_empty();
     let families: &[Option<Family>] =
         if by_family { &[Some(Family::V4), Some(Family::V6)] } else { &[None] };
     families.iter().filter_map(|family| kind(rule, *family)).collect()

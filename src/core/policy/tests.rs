@@ -205,10 +205,8 @@ fn an_offloaded_flow_was_sent_somewhere() {
         min_bytes: 0,
         table: table.map(str::to_owned),
     };
-    let marked = |action| Rule {
-        mark: Some(Mark { value: 1, mask: 1 }),
-        ..Rule::all("marked", action)
-    };
+    let marked =
+        |action| Rule { mark: Some(Mark { value: 1, mask: 1 }), ..Rule::all("marked", action) };
     let sent = |rules: &[Rule]| {
         let policy = Policy::new(rules.to_vec()).unwrap();
         let (packet, places) = (packet(), places(&policy));
@@ -253,7 +251,8 @@ fn a_thousand_rules_of_one_kind_cost_as_much_as_one() {
 #[test]
 fn ranges_of_one_field_are_one_set() {
     let ports = |first, last| Rule { dest_port: vec![(first, last)], ..bypass() };
-    let rules = vec![ports(80, 90), ports(85, 100), ports(10, 85), ports(500, 600), ports(550, 560)];
+    let rules =
+        vec![ports(80, 90), ports(85, 100), ports(10, 85), ports(500, 600), ports(550, 560)];
     let policy = Policy::new(rules).unwrap();
     let [group] = policy.groups() else { panic!("{:?}", policy.groups()) };
     assert_eq!(group.entries.len(), 2);
@@ -330,8 +329,9 @@ fn any_zone() -> impl Strategy<Value = Option<String>> {
 
 fn any_action() -> impl Strategy<Value = Action> {
     let table = prop::option::weighted(0.4, "a|b");
-    let offload = (0u64..3, 0u64..3, table)
-        .prop_map(|(min_packets, min_bytes, table)| Action::Offload { min_packets, min_bytes, table });
+    let offload = (0u64..3, 0u64..3, table).prop_map(|(min_packets, min_bytes, table)| {
+        Action::Offload { min_packets, min_bytes, table }
+    });
     prop_oneof![Just(Action::Bypass), Just(Action::OFFLOAD), offload]
 }
 

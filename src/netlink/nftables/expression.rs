@@ -322,7 +322,9 @@ fn parse_known(name: &str, data: &[u8]) -> Result<Option<Expression>, DecodeErro
     let first = |kind| register(kind).map(|register| register == Some(Register::FIRST));
     Ok(match name {
         "meta" => register(NFTA_META_DREG)?
-            .map(|to| number(NFTA_META_KEY).map(|key| Expression::Meta(MetaKey::from_number(key), to)))
+            .map(|to| {
+                number(NFTA_META_KEY).map(|key| Expression::Meta(MetaKey::from_number(key), to))
+            })
             .transpose()?,
         "ct" => {
             let (key, direction) = (number(NFTA_CT_KEY)?, find_u8(data, NFTA_CT_DIRECTION)?);

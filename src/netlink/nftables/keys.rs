@@ -139,10 +139,7 @@ impl CtKey {
     }
 
     pub(super) fn from_number(number: u32) -> CtKey {
-        CtKey::KNOWN
-            .into_iter()
-            .find(|key| key.number() == number)
-            .unwrap_or(CtKey::Other(number))
+        CtKey::KNOWN.into_iter().find(|key| key.number() == number).unwrap_or(CtKey::Other(number))
     }
 }
 

@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn both_names_are_one_register() {
-        assert_eq!([0, 1, 4, 8, 24].map(|bytes| Register::behind(bytes).number()), [1, 9, 9, 10, 14]);
+        assert_eq!(
+            [0, 1, 4, 8, 24].map(|bytes| Register::behind(bytes).number()),
+            [1, 9, 9, 10, 14]
+        );
         assert_eq!(Register::behind(16).number(), 2);
         for word in 0..16 {
             let register = Register { word };
