@@ -107,6 +107,7 @@ fn snapshot(all: &[Captured]) -> Snapshot {
         chains: each(all, "chain", Chain::parse),
         sets,
         rules: each(all, "rule", Rule::parse),
+        ..Snapshot::default()
     }
 }
 

@@ -29,6 +29,9 @@ pub fn status(reply: &[u8]) -> String {
     let bypassed = integer(reply, "bypassed");
     line(&mut out, "bypassed", &bypassed.map_or_else(unknown, |n| format!("{n} flows")));
     lines(&mut out, "tables", tables(reply));
+    if let Some(takeover) = table(reply, "takeover") {
+        line(&mut out, "firewall4", &firewall4(takeover));
+    }
     lines(&mut out, "foreign", strings(reply, "foreign_flowtables"));
     line(&mut out, "kernel", &kernel(reply));
     line(&mut out, "commits", &integer(reply, "commits").map_or_else(unknown, |n| n.to_string()));
@@ -42,6 +45,16 @@ pub fn status(reply: &[u8]) -> String {
         out.push_str("(lists cut short: too long for one reply)\n");
     }
     out
+}
+
+fn firewall4(takeover: &[u8]) -> String {
+    let state = text(takeover, "state");
+    match (state.as_str(), integer(takeover, "count")) {
+        ("taken", Some(count)) => format!("its own offloading is taken over ({count} times)"),
+        ("left", _) => "its own offloading is in force".into(),
+        ("none", _) => "no offloading of its own".into(),
+        _ => state,
+    }
 }
 
 /// The reply of `flush`, one line.
@@ -339,6 +352,7 @@ leaked:     17 packets
 bypassed:   2 flows
 tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
             flowtabled_sw ft (software, not counting, priority 0): none
+firewall4:  its own offloading is in force
 foreign:    inet fw4 ft
 kernel:     6.12.55 (flowtable yes, named hooks no, conntrack yes, accounting -)
 commits:    4

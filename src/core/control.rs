@@ -26,6 +26,7 @@ use super::policy::Places;
 use super::reason::Reason;
 use super::settings::Settings;
 use super::status::KernelAbilities;
+use super::takeover::{self, Takeover};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
@@ -139,6 +140,8 @@ pub struct Control {
     outcomes: Vec<Outcome>,
     /// The transaction under way is one of the repairs.
     repairing: bool,
+    /// How taking over from firewall4 went.
+    pub(super) takeover: Takeover,
     /// Why conntrack could not be made to count.
     pub(super) accounting_fault: Option<String>,
     /// Recent commits for the same wanted state.
@@ -183,6 +186,7 @@ impl Control {
             orders: Vec::new(),
             outcomes: Vec::new(),
             repairing: false,
+            takeover: Takeover::default(),
             accounting_fault: None,
             repairs: VecDeque::new(),
             links_known: false,
@@ -262,6 +266,7 @@ impl Control {
                 self.commits += 1;
                 let outcomes = std::mem::take(&mut self.outcomes);
                 let mut effects = vec![Effect::Survey];
+                effects.extend(self.takeover.committed(now));
                 effects.extend(self.finish_orders(outcomes));
                 return effects;
             }
@@ -314,6 +319,7 @@ impl Control {
         self.hardware.clear();
         self.refused.clear();
         self.repairs.clear();
+        self.takeover.try_again();
         self.stepped_down = false;
         self.vanished = 0;
     }
@@ -327,6 +333,7 @@ impl Control {
         if self.retry_at.is_some_and(|instant| instant <= now) {
             self.retry_at = None;
             self.refused.clear();
+            self.takeover.try_again();
             self.vanished = 0;
             if std::mem::take(&mut self.stepped_down) {
                 self.hardware.clear();
@@ -352,20 +359,24 @@ impl Control {
             return self.give_up_orders();
         };
         self.devices = devices::resolve(settings, &self.links);
-        let unknown = self.unprobed(settings);
-        if !unknown.is_empty() {
-            return vec![Effect::ProbeHardware(unknown)];
-        }
-        let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
         self.places = Places::resolve(settings, &self.links);
-        let (devices, places) = (&self.devices, &self.places);
-        let wanted = plan::wanted(settings, devices, places, &self.capable(), &refused);
+        let wanted = if takeover::observes(settings, snapshot) {
+            Vec::new()
+        } else {
+            let unknown = self.unprobed(settings);
+            if !unknown.is_empty() {
+                return vec![Effect::ProbeHardware(unknown)];
+            }
+            let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
+            let (devices, places) = (&self.devices, &self.places);
+            plan::wanted(settings, devices, places, &self.capable(), &refused)
+        };
         if wanted != self.wanted {
             self.repairs.clear();
             self.wanted = wanted;
         }
         let transaction = self.transaction(snapshot, now);
-        let Transaction { commands, repairs, outcomes, marks } = transaction;
+        let Transaction { commands, repairs, takes, outcomes, marks } = transaction;
         if commands.is_empty() {
             self.marks = marks;
             let mut effects = self.settled(now);
@@ -377,6 +388,13 @@ impl Control {
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
         let generation = snapshot.generation;
+        if takes {
+            if let Some(mut effects) = self.takeover_is_held(now) {
+                effects.extend(self.decide(now));
+                return effects;
+            }
+        }
+        self.takeover.under_way = takes;
         self.outcomes = outcomes;
         self.repairing = repairs;
         if !repairs {
@@ -418,7 +436,8 @@ impl Control {
         if self.fault.take().is_some() {
             effects.push(Effect::Log(Level::Info, "the fault before is gone".into()));
         }
-        if self.refused.refusals().next().is_some() || self.stepped_down {
+        let left = self.takeover.left_because().is_some();
+        if self.refused.refusals().next().is_some() || self.stepped_down || left {
             self.try_again_later(now);
         } else {
             self.retry_at = None;

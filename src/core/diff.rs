@@ -209,6 +209,7 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
         chains: wanted.iter().flat_map(|class| class.chains.clone()).collect(),
         sets: wanted.iter().flat_map(|class| class.sets.clone()).collect(),
         rules: wanted.iter().flat_map(|class| class.rules.clone()).collect(),
+        beside: None,
     }
 }
 

@@ -26,4 +26,5 @@ pub mod report;
 mod rulings;
 pub mod settings;
 pub mod status;
+pub mod takeover;
 pub mod topology;

@@ -145,6 +145,8 @@ pub(super) struct Transaction {
     pub commands: Vec<Command>,
     /// Something was not as wanted, besides what orders ask for.
     pub repairs: bool,
+    /// firewall4's own offloading is taken out of the way.
+    pub takes: bool,
     /// How the orders end once it is committed.
     pub outcomes: Vec<Outcome>,
     /// What the sets hold then.
@@ -207,7 +209,10 @@ impl Control {
                 changes.elements(snapshot, class, &mut commands);
             }
         }
-        Transaction { commands, repairs, outcomes, marks: changes.marks }
+        let taking = self.takeover_commands(snapshot);
+        let takes = !taking.is_empty();
+        commands.extend(taking);
+        Transaction { commands, repairs, takes, outcomes, marks: changes.marks }
     }
 
     /// No order waits any more.
@@ -234,21 +239,21 @@ impl Control {
 
     /// How long a connection is still kept on the classic path; `None` when it is not.
     pub fn bypassed(&self, id: u32, now: Instant) -> Option<Duration> {
-        let mark = self.marks.bypassed.get(&id).filter(|_| self.offloads())?;
+        let mark = self.marks.bypassed.get(&id).filter(|_| self.has_tables())?;
         mark.until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// How many connections are kept on the classic path; `None` before the first survey.
     pub fn bypassed_count(&self, now: Instant) -> Option<usize> {
         self.snapshot.as_ref()?;
-        let ends = self.marks.bypassed.values().filter(|_| self.offloads());
+        let ends = self.marks.bypassed.values().filter(|_| self.has_tables());
         Some(ends.filter(|mark| mark.until > now).count())
     }
 
     /// Packets of a connection that were offloaded, yet on the classic path, since it is watched;
     /// `None` when it is not. As of the last survey.
     pub fn watched(&self, id: u32, now: Instant) -> Option<u64> {
-        let watched = self.marks.watched.get(&id).filter(|_| self.offloads())?;
+        let watched = self.marks.watched.get(&id).filter(|_| self.has_tables())?;
         watched.counted.filter(|_| watched.until > now).map(|counted| counted.packets)
     }
 }

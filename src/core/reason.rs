@@ -30,6 +30,8 @@ pub enum Reason {
     SomeHardware,
     /// The hardware flag was accepted, yet no live flow is in hardware.
     NoHardwareSeen,
+    /// `flowtable.global.takeover` is 0: firewall4's own offloading is left alone.
+    Observing,
     /// A good part of the packets of offloaded flows still crosses the forward hook.
     OffloadedInName,
     /// The device does not accept hardware offload.
@@ -48,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the manual.
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 19] = [
         Reason::AsConfigured,
         Reason::Disabled,
         Reason::OffloadOff,
@@ -60,6 +62,7 @@ impl Reason {
         Reason::NoHardware,
         Reason::SomeHardware,
         Reason::NoHardwareSeen,
+        Reason::Observing,
         Reason::OffloadedInName,
         Reason::DeviceNoHardware,
         Reason::DeviceOverride,
@@ -83,6 +86,7 @@ impl Reason {
             Reason::NoHardware => "no_hardware",
             Reason::SomeHardware => "some_hardware",
             Reason::NoHardwareSeen => "no_hardware_seen",
+            Reason::Observing => "observing",
             Reason::OffloadedInName => "offloaded_in_name",
             Reason::DeviceNoHardware => "device_no_hardware",
             Reason::DeviceOverride => "device_override",
@@ -109,6 +113,7 @@ impl Reason {
             Reason::NoHardwareSeen => {
                 "hardware offload was accepted but no live flow is in hardware"
             }
+            Reason::Observing => "offloading by firewall4 itself is left alone and observed",
             Reason::OffloadedInName => "offloaded flows still take the classic path",
             Reason::DeviceNoHardware => "the device does not accept hardware offload",
             Reason::DeviceOverride => "set by a device section of /etc/config/flowtable",

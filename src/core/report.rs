@@ -40,18 +40,23 @@ impl Control {
             tables: self.flowtables(true).map(table_status).collect(),
             foreign_flowtables: self
                 .flowtables(false)
+                .filter(|flowtable| !self.is_emptied(flowtable))
                 .map(|flowtable| {
                     let table = &flowtable.table;
                     format!("{} {} {}", table.family, table.name, flowtable.name)
                 })
                 .collect(),
+            takeover: self.takeover_status(),
             flows,
             closing: None,
             polling: None,
             leaked: self.leaked(),
             bypassed: self.bypassed_count(now),
             kernel: self.kernel.clone(),
-            last_error: last_error.or(fault).or_else(|| self.left_out()),
+            last_error: last_error
+                .or(fault)
+                .or_else(|| self.left_out())
+                .or_else(|| self.takeover.left_because().map(str::to_owned)),
             warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
             commits: self.commits,
             left_out: LeftOut { links: self.links.left_out, ..LeftOut::default() },
@@ -72,8 +77,13 @@ impl Control {
         }
     }
 
-    /// True while a flowtable of ours exists.
+    /// True while a flowtable of ours exists, or firewall4's in place of it.
     pub fn offloads(&self) -> bool {
+        self.in_force().next().is_some()
+    }
+
+    /// True while a flowtable of ours exists.
+    pub(super) fn has_tables(&self) -> bool {
         self.flowtables(true).next().is_some()
     }
 
@@ -84,9 +94,9 @@ impl Control {
         [accounting, offloaded, offloaded]
     }
 
-    /// False when a flowtable of ours leaves out counting.
+    /// False when a flowtable in force leaves out counting.
     pub fn counts(&self) -> bool {
-        self.flowtables(true).all(|flowtable| flowtable.counter)
+        self.in_force().all(|flowtable| flowtable.counter)
     }
 
     /// The answer of `devices`, by name.
@@ -106,7 +116,7 @@ impl Control {
         self.settings.as_ref().map_or(&[], |settings| &settings.lease_files)
     }
 
-    /// Why nothing is offloaded, in words; `None` while a flowtable of ours exists.
+    /// Why nothing is offloaded, in words; `None` while a flowtable is in force.
     pub fn nothing_offloaded(&self) -> Option<String> {
         if self.offloads() {
             return None;
@@ -121,10 +131,13 @@ impl Control {
         let lowest = chain.last()?;
         let Some(device) = self.devices.iter().find(|device| device.name == *lowest) else {
             // Somebody else's device below one of ours.
-            let hooked = |name: &String| self.flowtables(true).any(|f| f.devices.contains(name));
-            let covered = chain.iter().any(hooked);
+            let covered = chain.iter().any(|name| self.is_hooked(name));
             return (!covered).then(|| format!("{lowest}: no firewall zone leads to it"));
         };
+        // firewall4 lists the bridge, not its ports.
+        if self.observes() && chain.iter().any(|name| self.is_hooked(name)) {
+            return None;
+        }
         let status = self.device(device);
         // The port of a bridge may be unknown: then any of them stands for it.
         if status.state != DeviceState::Off || status.reason == Reason::LowerCovered {
@@ -159,7 +172,7 @@ impl Control {
     pub(super) fn summary(&self) -> String {
         let (effective, reason, detail) = self.mode(None);
         let mut names: Vec<&str> = self
-            .flowtables(true)
+            .in_force()
             .flat_map(|flowtable| flowtable.devices.iter().map(String::as_str))
             .collect();
         names.sort_unstable();
@@ -195,6 +208,15 @@ impl Control {
         self.flowtables(true).filter(|flowtable| is_ordinary(&flowtable.table.name))
     }
 
+    /// The flowtables that take flows: ours, or firewall4's for an observer.
+    fn in_force(&self) -> impl Iterator<Item = &Flowtable> {
+        self.flowtables(true).chain(self.observed())
+    }
+
+    fn is_hooked(&self, name: &str) -> bool {
+        self.in_force().any(|flowtable| flowtable.devices.iter().any(|device| device == name))
+    }
+
     /// The mode, as `status` and subscribers are told.
     fn shown_mode(&self, flows: Option<FlowCounts>) -> ModeNotice {
         let (effective, mut reason, mut detail) = self.mode(flows);
@@ -226,6 +248,9 @@ impl Control {
         }
         if settings.requested == Mode::Classic {
             return (built, Reason::OffloadOff, nothing);
+        }
+        if self.observes() {
+            return self.observed_mode(flows);
         }
         // Some drivers and all of OpenWrt's kernels accept the flag without offloading anything.
         if built == Mode::Hardware
@@ -268,7 +293,7 @@ impl Control {
 
     fn device(&self, device: &Device) -> DeviceStatus {
         let holder = |hardware: bool| {
-            self.ordinary().find(|flowtable| {
+            self.ordinary().chain(self.observed()).find(|flowtable| {
                 flowtable.hardware == hardware && flowtable.devices.contains(&device.name)
             })
         };
@@ -292,6 +317,9 @@ impl Control {
     }
 
     fn device_reason(&self, device: &Device, state: DeviceState) -> (Reason, String) {
+        if self.observes() && device.ifindex.is_some() {
+            return (Reason::Observing, String::new());
+        }
         let hardware_allowed = match &device.coverage {
             Coverage::Off(reason, detail) => return (*reason, detail.clone()),
             Coverage::Covered { hardware } => *hardware,

@@ -10,6 +10,9 @@ impl Control {
     /// Our table whose flowtable has an offloaded flow between two devices, as routing sees them;
     /// `None` when that depends on what is not known.
     pub fn table_of(&self, flow: &Flow, input: &str, output: &str) -> Option<&str> {
+        if let Some(observed) = self.observed() {
+            return Some(observed.table.name.as_str());
+        }
         let policy = &self.settings.as_ref()?.policy;
         // Its mark may have been another when it was offloaded.
         let subject = Subject { mark: None, ..subject(flow, Some(input), Some(output)) };
@@ -27,6 +30,10 @@ impl Control {
         input: Option<&str>,
         output: Option<&str>,
     ) -> Option<(FlowReason, String)> {
+        // What only observes has no say.
+        if self.observed().is_some() {
+            return None;
+        }
         let policy = &self.settings.as_ref()?.policy;
         let verdict = policy.judge(&subject(flow, input, output), &self.places);
         let rule = verdict.rule?;

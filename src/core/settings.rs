@@ -104,6 +104,9 @@ pub struct Settings {
     pub counter: bool,
     /// `flowtable.global.accounting`: conntrack's accounting is switched on where it is off.
     pub accounting: bool,
+    /// `flowtable.global.takeover`: firewall4's own offloading makes way for ours; else it is only
+    /// observed.
+    pub takeover: bool,
     /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
     pub priority: i32,
     /// Zones of the firewall in file order.
@@ -132,6 +135,7 @@ impl Default for Settings {
             requested: Mode::Classic,
             counter: true,
             accounting: false,
+            takeover: true,
             priority: 0,
             zones: Vec::new(),
             interfaces: Vec::new(),

@@ -4,6 +4,7 @@
 
 use super::reason::Reason;
 use super::settings::Mode;
+use super::takeover;
 
 /// The answer of `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +23,8 @@ pub struct Status {
     pub tables: Vec<TableStatus>,
     /// Flowtables that other programs made, as `family table name`.
     pub foreign_flowtables: Vec<String>,
+    /// What has become of firewall4's own offloading; `None` before the first look.
+    pub takeover: Option<TakeoverStatus>,
     /// Live flows by state; `None` while conntrack cannot be read.
     pub flows: Option<FlowCounts>,
     /// How many of them are being closed.
@@ -59,6 +62,15 @@ pub struct LeftOut {
     pub chains: u64,
     /// Names of clients at the last reading.
     pub names: u64,
+}
+
+/// firewall4's own offloading beside ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TakeoverStatus {
+    /// What has become of it.
+    pub state: takeover::State,
+    /// How often it was taken out of the way since the daemon started.
+    pub count: u64,
 }
 
 /// One of our tables.

@@ -10,6 +10,7 @@ use crate::core::links::Links;
 use crate::core::plan;
 use crate::core::policy::Places;
 use crate::core::settings::{Mode, Settings};
+use crate::core::takeover;
 use crate::netlink::route::{self, Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
@@ -76,6 +77,10 @@ fn write_plan(settings: &Settings, list: Vec<Link>, out: &mut impl Write) -> io:
         .filter(|device| plan::may_offload(device))
         .map(|device| device.name.clone())
         .collect();
+    if takeover::is_observer(settings) {
+        writeln!(out, "nothing would be made: firewall4's own offloading is only observed")?;
+        return Ok(());
+    }
     let places = Places::resolve(settings, &links);
     let classes = plan::wanted(settings, &devices, &places, &capable, &BTreeSet::new());
     if classes.is_empty() {

@@ -9,6 +9,7 @@ use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
 use crate::core::plan::is_ours;
+use crate::core::takeover;
 use crate::netlink::nftables::Nftables;
 use crate::netlink::route::{self, Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
@@ -67,7 +68,10 @@ impl World {
             Effect::ListLinks => Event::Links(self.links()),
             Effect::Survey => {
                 self.surveyed = Some(now);
-                Event::Surveyed(self.nftables().and_then(|nftables| nftables.snapshot(&is_ours)))
+                let beside = takeover::beside();
+                let read =
+                    |nftables: &mut Nftables| nftables.snapshot_with(&is_ours, Some(&beside));
+                Event::Surveyed(self.nftables().and_then(read))
             }
             Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
             Effect::ProbeDevices(devices) => Event::DevicesProbed(self.probe(devices, false)),

@@ -24,6 +24,7 @@ use super::orders::{Orders, Wish};
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::notices::Notices;
+use crate::core::takeover::State;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
@@ -437,12 +438,16 @@ impl Daemon {
     }
 
     fn stop(mut self) -> Result<(), RunError> {
+        let taken = self.control.takeover_state() == State::Taken;
         match self.world.remove_all() {
             Ok(()) => info!("stopped, our tables are removed"),
             Err(error) => {
                 error!("stopped, but our tables may remain: {error}");
                 return Err(RunError::Netlink(error));
             }
+        }
+        if taken {
+            info!("firewall4's own offloading comes back when it loads again (fw4 reload)");
         }
         Ok(())
     }

@@ -19,6 +19,7 @@
 //! | `last_error` | string | absent when there is none |
 //! | `tables` | array | tables `name`, `flowtable`, `hardware`, `counter`, `priority`, `devices` |
 //! | `foreign_flowtables` | array | strings `family table name` |
+//! | `takeover` | table | firewall4's own offloading: string `state` (`none`, `left`, `taken`), int64 `count`; absent before the first look |
 //! | `warnings` | array | strings, of the last configuration read |
 //! | `truncated` | boolean | present when the lists did not fit |
 
@@ -73,6 +74,12 @@ pub fn encode(status: &Status) -> BlobMsgTable {
         r.flag_if_known("conntrack", status.kernel.conntrack);
         r.flag_if_known("accounting", status.kernel.accounting);
     });
+    if let Some(takeover) = status.takeover {
+        reply.table("takeover", |r| {
+            r.text("state", takeover.state.name());
+            r.long_count("count", takeover.count);
+        });
+    }
     reply.long_count("commits", status.commits);
     reply.table("left_out", |r| left_out(r, status.left_out));
     if let Some(error) = &status.last_error {
@@ -129,7 +136,9 @@ pub(crate) mod tests {
     use super::*;
     use crate::core::reason::Reason;
     use crate::core::settings::Mode;
+    use crate::core::status::TakeoverStatus;
     use crate::core::status::{FlowCounts, KernelAbilities, Leaked, ListCost, TableStatus};
+    use crate::core::takeover::State;
     use crate::ubus::json;
 
     /// A status with every key.
@@ -156,6 +165,7 @@ pub(crate) mod tests {
                 },
             ],
             foreign_flowtables: vec!["inet fw4 ft".into()],
+            takeover: Some(TakeoverStatus { state: State::Left, count: 3 }),
             flows: Some(FlowCounts { classic: 12, software: 340, hardware: 88 }),
             closing: Some(5),
             polling: Some(Polling {
@@ -209,7 +219,8 @@ pub(crate) mod tests {
                 + r#""leaked":{"software":{"packets":12,"rate":3},"hardware":{"packets":5}},"#
                 + r#""bypassed":2,"#
                 + r#""kernel":{"release":"6.12.55","flowtable":true,"named_hooks":false,"#
-                + r#""conntrack":true},"commits":4,"left_out":{"links":1,"neighbours":0,"#
+                + r#""conntrack":true},"takeover":{"state":"left","count":3},"#
+                + r#""commits":4,"left_out":{"links":1,"neighbours":0,"#
                 + r#""stations":7,"hosts":3,"chains":4,"names":5000000000},"#
                 + r#""last_error":"nf_tables: table flowtabled_sw: device busy","#
                 + r#""tables":[{"name":"flowtabled_hw","flowtable":"ft","hardware":true,"#

@@ -27,6 +27,8 @@ pub struct Flowtable {
     pub counter: bool,
     /// `accounting`.
     pub accounting: bool,
+    /// `takeover`.
+    pub takeover: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
     /// `config device` sections, one rule for each of their names.
@@ -109,11 +111,12 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        let known = ["enabled", "counter", "accounting", "priority", "lease_file"];
+        let known = ["enabled", "counter", "accounting", "takeover", "priority", "lease_file"];
         self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
+        self.takeover = view.boolean("takeover", self.takeover)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
@@ -209,6 +212,7 @@ pub(super) mod tests {
             enabled: true,
             counter: true,
             accounting: false,
+            takeover: true,
             priority: 0,
             device_rules: Vec::new(),
             policy: Policy::default(),
@@ -235,13 +239,14 @@ pub(super) mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption priority -10\n",
+             option accounting on\noption takeover 0\noption priority -10\n",
         )
         .unwrap();
         let expected = Flowtable {
             enabled: false,
             counter: false,
             accounting: true,
+            takeover: false,
             priority: -10,
             ..defaults()
         };

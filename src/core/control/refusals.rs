@@ -12,6 +12,7 @@ use super::{BACKOFF, DEBOUNCE, PAUSE, VANISHED_MAX};
 use crate::core::fault::Fault;
 use crate::core::plan::TABLE_HARDWARE;
 use crate::core::reason::Reason;
+use crate::core::takeover;
 use crate::netlink::{Error, Refusal};
 
 impl Control {
@@ -28,6 +29,9 @@ impl Control {
             Error::Refused(refusal) => refusal,
             other => return self.failed(&other, now),
         };
+        if refusal.table == takeover::TABLE {
+            return self.takeover_refused(&refusal);
+        }
         if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
             return self.failed(&Error::Refused(refusal), now);
         }

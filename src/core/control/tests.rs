@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The control loop against a kernel that keeps exactly what it is told, in a time of its own.
 
+mod kernel;
+
 use std::collections::BTreeSet;
+
+pub use kernel::apply;
 
 use super::*;
 use crate::core::links::tests::link;
 use crate::core::plan::TABLE_HARDWARE;
 use crate::core::settings::{Interface, Mode, Zone};
 use crate::core::status::{DeviceState, FlowCounts};
-use crate::netlink::nftables::{Set, Table};
+use crate::netlink::nftables::Table;
 use crate::netlink::Refusal;
 
 /// A kernel in memory.
@@ -29,6 +33,8 @@ pub struct World {
     asked: Vec<String>,
     /// The hardware table is refused as a whole.
     refuse_hardware: bool,
+    /// Error number of what concerns firewall4 while set.
+    pub refuse_firewall: Option<i32>,
     /// Error number of every commit while set.
     pub refuse_all: Option<i32>,
     pub abilities: KernelAbilities,
@@ -71,6 +77,7 @@ impl World {
             out_of_memory: false,
             asked: Vec::new(),
             refuse_hardware: false,
+            refuse_firewall: None,
             refuse_all: None,
             abilities: KernelAbilities { flowtable: Some(true), ..KernelAbilities::default() },
             no_accounting: None,
@@ -179,6 +186,10 @@ impl World {
         if self.out_of_memory {
             return refusal(&commands[0], None, libc::ENOMEM);
         }
+        let theirs = |command: &&Command| command.table().name == takeover::TABLE;
+        if let Some((errno, command)) = self.refuse_firewall.zip(commands.iter().find(theirs)) {
+            return refusal(command, None, errno);
+        }
         let hardware = |command: &&Command| command.table().name == TABLE_HARDWARE;
         if let Some(command) = commands.iter().find(hardware).filter(|_| self.refuse_hardware) {
             return refusal(command, None, libc::EOPNOTSUPP);
@@ -221,62 +232,6 @@ impl World {
         let status = self.control.status(None, self.now);
         (status.effective, status.reason.unwrap())
     }
-}
-
-pub fn apply(kernel: &mut Snapshot, command: &Command) {
-    match command {
-        Command::AddTable(table) => kernel.tables.push(table.clone()),
-        Command::DeleteTable(table) => {
-            kernel.tables.retain(|entry| entry != table);
-            kernel.flowtables.retain(|entry| entry.table != *table);
-            kernel.chains.retain(|entry| entry.table != *table);
-            kernel.sets.retain(|entry| entry.table != *table);
-            kernel.rules.retain(|entry| entry.table != *table);
-        }
-        Command::AddFlowtable(new) => {
-            let same = |entry: &&mut crate::netlink::nftables::Flowtable| {
-                entry.table == new.table && entry.name == new.name
-            };
-            match kernel.flowtables.iter_mut().find(same) {
-                Some(old) => {
-                    old.counter = new.counter;
-                    old.devices.extend(new.devices.clone());
-                    old.devices.sort();
-                }
-                None => kernel.flowtables.push(new.clone()),
-            }
-        }
-        Command::RemoveDevices(gone) => {
-            for entry in kernel.flowtables.iter_mut().filter(|entry| entry.table == gone.table) {
-                entry.devices.retain(|name| !gone.devices.contains(name));
-            }
-        }
-        Command::AddChain(chain) => kernel.chains.push(chain.clone()),
-        Command::FlushChain(chain) => kernel.rules.retain(|rule| rule.table != chain.table),
-        Command::AddSet(set) => kernel.sets.push(set.clone()),
-        Command::DeleteSet(set) => {
-            kernel.sets.retain(|entry| entry.table != set.table || entry.name != set.name);
-        }
-        Command::AddElements(new) => {
-            for (key, element) in &new.elements {
-                // Kernels before 6.12 leave an element that is there as it is.
-                set_of(kernel, new).elements.entry(key.clone()).or_insert(*element);
-            }
-        }
-        Command::RemoveElements(gone) => {
-            let set = set_of(kernel, gone);
-            for key in gone.elements.keys() {
-                assert!(set.elements.remove(key).is_some(), "there is no such element");
-            }
-        }
-        Command::AddRule(rule) => kernel.rules.push(rule.clone()),
-        other => panic!("not expected here: {other}"),
-    }
-}
-
-fn set_of<'a>(kernel: &'a mut Snapshot, set: &Set) -> &'a mut Set {
-    let same = |entry: &&mut Set| entry.table == set.table && entry.name == set.name;
-    kernel.sets.iter_mut().find(same).unwrap()
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(super) const NFT_MSG_DELFLOWTABLE: u16 = 24;
 const NFTA_FLOWTABLE_TABLE: u16 = 1;
 const NFTA_FLOWTABLE_NAME: u16 = 2;
 const NFTA_FLOWTABLE_HOOK: u16 = 3;
+const NFTA_FLOWTABLE_USE: u16 = 4;
 const NFTA_FLOWTABLE_HANDLE: u16 = 5;
 const NFTA_FLOWTABLE_FLAGS: u16 = 7;
 
@@ -82,6 +83,22 @@ impl Flowtable {
         })?;
         flowtable.devices.sort();
         Ok(flowtable)
+    }
+
+    /// Reads from a NEWFLOWTABLE answer how many rules refer to the flowtable.
+    ///
+    /// # Errors
+    /// The message is shorter than its lengths say.
+    pub fn parse_users(message: &Message<'_>) -> Result<u32, DecodeError> {
+        let (_, _, attributes) = split_header(message)?;
+        let mut users = 0;
+        attribute::for_each(attributes, |kind, value| {
+            if kind == NFTA_FLOWTABLE_USE {
+                users = attribute::u32_be(value)?;
+            }
+            Ok(())
+        })?;
+        Ok(users)
     }
 
     fn parse_hook(&mut self, nest: &[u8]) -> Result<(), DecodeError> {

@@ -26,6 +26,30 @@ pub struct Snapshot {
     pub sets: Vec<Set>,
     /// Rules of the tables asked for, in order.
     pub rules: Vec<Rule>,
+    /// What was asked for of another program; `None` when its flowtable does not exist.
+    pub beside: Option<Found>,
+}
+
+/// A flowtable of another program, and the chain whose rules send flows into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The table of both.
+    pub table: Table,
+    /// The flowtable's name.
+    pub flowtable: String,
+    /// The chain's name.
+    pub chain: String,
+}
+
+/// What exists of a [`Beside`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The flowtable.
+    pub flowtable: Flowtable,
+    /// How many rules refer to it, in all chains.
+    pub users: u32,
+    /// The rules of the chain, in order; not read while no rule refers to the flowtable.
+    pub rules: Vec<Rule>,
 }
 
 /// A snapshot that other writers keep spoiling is read again this often.
@@ -68,9 +92,21 @@ impl Nftables {
     /// # Errors
     /// A refusal, a time-out, a malformed answer, or other writers that never pause.
     pub fn snapshot(&mut self, wanted: &dyn Fn(&Table) -> bool) -> Result<Snapshot, Error> {
+        self.snapshot_with(wanted, None)
+    }
+
+    /// Likewise, with something of another program.
+    ///
+    /// # Errors
+    /// As [`Nftables::snapshot`].
+    pub fn snapshot_with(
+        &mut self,
+        wanted: &dyn Fn(&Table) -> bool,
+        beside: Option<&Beside>,
+    ) -> Result<Snapshot, Error> {
         for _ in 0..SNAPSHOT_TRIES {
             let generation = self.generation()?;
-            let snapshot = match self.read(generation, wanted) {
+            let snapshot = match self.read(generation, wanted, beside) {
                 // An object that vanished between two lists; the generation has moved on.
                 Err(error) if error.errno() == Some(libc::ENOENT) => continue,
                 other => other?,
@@ -86,10 +122,25 @@ impl Nftables {
         &mut self,
         generation: u32,
         wanted: &dyn Fn(&Table) -> bool,
+        beside: Option<&Beside>,
     ) -> Result<Snapshot, Error> {
         let tables = self.tables()?.into_iter().filter(|table| wanted(table));
         let mut snapshot = Snapshot { generation, tables: tables.collect(), ..Snapshot::default() };
-        snapshot.flowtables = self.flowtables()?;
+        let flowtables = self.flowtables()?;
+        if let Some(beside) = beside {
+            let is = |(flowtable, _): &&(Flowtable, u32)| {
+                flowtable.table == beside.table && flowtable.name == beside.flowtable
+            };
+            if let Some((flowtable, users)) = flowtables.iter().find(is) {
+                let rules = match users {
+                    0 => Vec::new(),
+                    _ => self.rules(&beside.table, &beside.chain)?,
+                };
+                snapshot.beside =
+                    Some(Found { flowtable: flowtable.clone(), users: *users, rules });
+            }
+        }
+        snapshot.flowtables = flowtables.into_iter().map(|(flowtable, _)| flowtable).collect();
         if snapshot.tables.is_empty() {
             return Ok(snapshot);
         }
@@ -112,12 +163,13 @@ impl Nftables {
         })
     }
 
-    /// All flowtables of all families.
-    fn flowtables(&mut self) -> Result<Vec<Flowtable>, Error> {
+    /// All flowtables of all families, and how many rules refer to each.
+    fn flowtables(&mut self) -> Result<Vec<(Flowtable, u32)>, Error> {
         let header = |writer: &mut _| write_header(writer, NFPROTO_UNSPEC, 0);
         let number = kind(flowtable::NFT_MSG_GETFLOWTABLE);
         self.socket.dump("list flowtables", number, header, |list, message| {
-            list.push(parsed("flowtable", Flowtable::parse(message))?);
+            let users = parsed("flowtable", Flowtable::parse_users(message))?;
+            list.push((parsed("flowtable", Flowtable::parse(message))?, users));
             Ok(())
         })
     }

@@ -105,9 +105,10 @@ impl Driver {
 
     fn step(&mut self, line: &Line) -> Result<()> {
         match &line.step {
-            Step::Host { name, device, vlan, addresses, via } => {
+            Step::Host { name, device, hardware, vlan, addresses, via } => {
                 self.addresses.insert(name.clone(), addresses.clone());
-                topology::host(name, device, *vlan, addresses, via)
+                topology::cable(name, device, *hardware)?;
+                topology::host(name, *vlan, addresses, via)
             }
             Step::Bridge { name, ports } => topology::bridge(name, ports),
             Step::Vlan { lower, id } => topology::vlan(lower, *id),
@@ -118,9 +119,13 @@ impl Driver {
             Step::Nft { ruleset } => nft(ruleset),
             Step::Ubusd(action) => self.ubusd.act(*action),
             Step::Daemon(action) => self.daemon.act(*action),
-            Step::Flow { name, kind, from, to } => {
-                let address = self.address_of(to, kind.v6)?;
-                let flow = Flow::open(*kind, self.next_port, from, to, &address)?;
+            Step::Flow { name, kind, from, to, target } => {
+                let served = self.next_port;
+                let (address, port) = match target {
+                    Some(target) => (target.address.clone(), target.port.unwrap_or(served)),
+                    None => (self.address_of(to, kind.v6)?, served),
+                };
+                let flow = Flow::open(*kind, (from, to), served, (&address, port))?;
                 self.next_port = self.next_port.saturating_add(1);
                 self.flows.insert(name.clone(), flow);
                 Ok(())
@@ -237,6 +242,8 @@ impl Driver {
             Value::Generation => generation::current().map(Json::from),
             Value::Path(flow) => self.flow(flow)?.path(),
             Value::Forwarded(flow, rounds) => self.flow(flow)?.forwarded(*rounds),
+            Value::EngineForwarded(flow, rounds) => self.flow(flow)?.engine_forwarded(*rounds),
+            Value::Punted(flow, rounds) => self.flow(flow)?.punted(*rounds),
             Value::Sent(flow) => self.flow(flow)?.sent(),
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),

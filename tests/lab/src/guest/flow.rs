@@ -2,8 +2,8 @@
 //! One connection through the router: its server and client processes and what the router's
 //! conntrack and firewall say about it.
 
-use super::look;
 use super::peer::MESSAGE_LEN;
+use super::{engine, look};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::scenario::FlowKind;
@@ -23,6 +23,7 @@ const IPV6_HEADER: u64 = 40;
 pub struct Flow {
     /// Protocol and family.
     pub kind: FlowKind,
+    /// The port that the client connects to.
     port: u16,
     server: Child,
     client: Child,
@@ -55,11 +56,16 @@ fn spawn_peer(host: &str, args: &[&str]) -> Result<Child> {
 }
 
 impl Flow {
-    /// Starts the server on `to` and connects from `from` to its `address`.
-    pub fn open(kind: FlowKind, port: u16, from: &str, to: &str, address: &str) -> Result<Flow> {
+    /// Starts the server at the second host's port `served` and connects from the first host to
+    /// `address` and `port`.
+    pub fn open(
+        kind: FlowKind,
+        (from, to): (&str, &str),
+        served: u16,
+        (address, port): (&str, u16),
+    ) -> Result<Flow> {
         let protocol = if kind.tcp { "tcp" } else { "udp" };
-        let port_text = port.to_string();
-        let mut server = spawn_peer(to, &["echo", protocol, &port_text])?;
+        let mut server = spawn_peer(to, &["echo", protocol, &served.to_string()])?;
         let stdout = server.stdout.take().context("the server has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).context("the server")?;
@@ -151,6 +157,20 @@ impl Flow {
         let before = self.counted()?;
         self.exchange(rounds)?;
         Ok(self.counted()?.saturating_sub(before).into())
+    }
+
+    /// Packets that simulated hardware forwarded during so many round trips.
+    pub fn engine_forwarded(&mut self, rounds: u32) -> Result<Json> {
+        let before = engine::counts()?.forwarded;
+        self.exchange(rounds)?;
+        Ok(engine::counts()?.forwarded.saturating_sub(before).into())
+    }
+
+    /// Packets that simulated hardware left to the router's stack during so many round trips.
+    pub fn punted(&mut self, rounds: u32) -> Result<Json> {
+        let before = engine::counts()?.punted;
+        self.exchange(rounds)?;
+        Ok(engine::counts()?.punted.saturating_sub(before).into())
     }
 
     /// Bytes of the IP packets that the round trips were, each way. One datagram is one packet, so

@@ -34,20 +34,22 @@ pub fn prepare_router() -> Result<()> {
     ip(None, "link set lo up\n")
 }
 
-/// A host with its cable into the router.
-pub fn host(
-    name: &str,
-    device: &str,
-    vlan: Option<u16>,
-    addresses: &[String],
-    via: &[String],
-) -> Result<()> {
-    let router = format!(
-        "netns add {name}\n\
-         link add {device} type veth peer name eth0 netns {name}\n\
-         link set {device} up\n"
-    );
-    ip(None, &router)?;
+/// The namespace of a host, and a cable from its `eth0` to the router's `device`. A port with
+/// hardware comes with a cable end of its own, called like it with a `c` behind.
+pub fn cable(host: &str, device: &str, hardware: bool) -> Result<()> {
+    let pair = if hardware {
+        format!(
+            "link add {device} type labhw\n\
+             link set {device}c netns {host} name eth0\n"
+        )
+    } else {
+        format!("link add {device} type veth peer name eth0 netns {host}\n")
+    };
+    ip(None, &format!("netns add {host}\n{pair}link set {device} up\n"))
+}
+
+/// The addresses and routes of a host.
+pub fn host(name: &str, vlan: Option<u16>, addresses: &[String], via: &[String]) -> Result<()> {
     let mut batch = String::from("link set lo up\nlink set eth0 up\n");
     let talks_on = match vlan {
         Some(id) => {

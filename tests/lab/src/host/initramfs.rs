@@ -5,7 +5,7 @@
 use super::artifacts::Artifacts;
 use super::cpio::Archive;
 use super::kernel::Kernel;
-use super::{apt, paths, progress};
+use super::{apt, kernel_module, paths, progress};
 use crate::command::run;
 use crate::error::{Context, Result};
 use std::collections::BTreeSet;
@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// To be changed whenever the base is packed differently.
-const LAYOUT: u32 = 6;
+const LAYOUT: u32 = 7;
 
 /// Programs of this machine that the guest gets, with the packages that have them.
-pub const TOOLS: [apt::Tool; 11] = [
+pub const TOOLS: [apt::Tool; 18] = [
     ("busybox", "busybox-static"),
     // Debian's busybox shell takes its own applets before programs, and its `ip` knows too little.
     ("dash", "dash"),
@@ -32,6 +32,13 @@ pub const TOOLS: [apt::Tool; 11] = [
     ("ethtool", "ethtool"),
     ("iperf3", "iperf3"),
     ("tcpdump", "tcpdump"),
+    ("pppd", "ppp"),
+    ("pppoe-server", "pppoe"),
+    ("pppoe", "pppoe"),
+    ("wg", "wireguard-tools"),
+    ("socat", "socat"),
+    ("hostapd", "hostapd"),
+    ("iw", "iw"),
 ];
 
 /// Packs an initramfs for one boot: the base of this kernel, the programs as they are now, and
@@ -43,6 +50,7 @@ pub fn pack(
     label: &str,
 ) -> Result<PathBuf> {
     let base = base(kernel)?;
+    let module = kernel_module::build(kernel)?;
     let path = paths::cache("boot")?.join(format!("{}-{label}.cpio", kernel.name));
     fs::copy(&base, &path).context("copying the base initramfs")?;
     let file = File::options().append(true).open(&path).context("the initramfs")?;
@@ -56,6 +64,7 @@ pub fn pack(
     archive.link("usr/bin/flowtable", "../sbin/flowtabled")?;
     archive.copy("init", &paths::lab("guest/init"))?;
     archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
+    archive.copy("lab/labhw.ko", &module)?;
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
     add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();
@@ -95,12 +104,22 @@ fn base(kernel: &Kernel) -> Result<PathBuf> {
             let place = if *name == "busybox" { "bin" } else { "usr/sbin" };
             add_program(&mut archive, &mut packed, &format!("{place}/{name}"), path)?;
         }
+        add_pppd_plugin(&mut archive)?;
         add_tree(&mut archive, "lab/modules", &kernel.modules)?;
         archive.copy("lab/modules.order", &kernel.modules.join("modules.order"))?;
         archive.finish().map(drop)
     })?;
     fs::write(&stamp_file, stamp).context("the stamp of the base initramfs")?;
     Ok(image)
+}
+
+/// Adds pppd's plugin for PPPoE where pppd looks for it: in a folder that has pppd's version as name.
+fn add_pppd_plugin<W: Write>(archive: &mut Archive<W>) -> Result<()> {
+    let versions = Path::new("/usr/lib/pppd").read_dir().context("the plugins of pppd")?;
+    let mut plugins = versions.flatten().map(|version| version.path().join("pppoe.so"));
+    let plugin = plugins.find(|path| path.is_file()).context("pppd has no plugin for PPPoE")?;
+    let place = plugin.to_string_lossy().trim_start_matches('/').to_string();
+    archive.copy(&place, &plugin)
 }
 
 /// Adds a program and the libraries that it is linked with, at the places where it looks for them.

@@ -18,27 +18,38 @@ pub struct Source {
     pub name: &'static str,
     suite: &'static str,
     package: &'static str,
+    newer: bool,
 }
 
-/// All kernels of the lab; the first is the base.
+/// All kernels of the lab; the first is the base. Not the cloud flavours, which are smaller, but
+/// lack PPPoE and Wi-Fi.
 pub const SOURCES: [Source; 3] = [
-    Source { name: "6.1", suite: "bookworm", package: "linux-image-amd64" },
-    Source { name: "6.12", suite: "bookworm-backports", package: "linux-image-cloud-amd64" },
+    Source { name: "6.1", suite: "bookworm", package: "linux-image-amd64", newer: false },
+    Source {
+        name: "6.12",
+        suite: "bookworm-backports",
+        package: "linux-image-amd64",
+        newer: false,
+    },
     // The first with the strict path of 6.19: a flow needs the lowest device of both directions.
-    Source { name: "newest", suite: "testing", package: "linux-image-cloud-amd64" },
+    Source { name: "newest", suite: "testing", package: "linux-image-amd64", newer: true },
 ];
 
 /// Programs that fetching and unpacking needs.
 pub const TOOLS: [apt::Tool; 3] = [("depmod", "kmod"), ("xz", "xz-utils"), ("tar", "tar")];
 
 /// Large parts of the package that no router of the lab can use.
-const LEFT_OUT: [&str; 7] = ["gpu", "media", "sound", "infiniband", "scsi", "usb", "wireless"];
+const LEFT_OUT: [&str; 6] = ["gpu", "media", "sound", "infiniband", "scsi", "usb"];
 
 /// A kernel that is ready to boot.
 #[derive(Debug)]
 pub struct Kernel {
     /// What `--kernel` calls it.
     pub name: &'static str,
+    /// The suite that it and its headers are from.
+    pub suite: &'static str,
+    /// Its suite has a newer compiler and C library than Debian 12.
+    pub newer: bool,
     /// Its release.
     pub release: String,
     /// The image.
@@ -57,11 +68,15 @@ pub fn source(name: &str) -> Result<&'static Source> {
 }
 
 impl Source {
-    /// The kernel, from the cache or from its suite.
+    /// The kernel, from the cache or from its suite. One that was kept with other modules than are
+    /// wanted now does not count.
     pub fn kernel(&'static self) -> Result<Kernel> {
         let dir = paths::cache("kernels")?.join(self.name);
-        if let Ok(release) = fs::read_to_string(dir.join("release")) {
-            return Ok(self.at(&dir, release.trim()));
+        let kept = |file: &str| fs::read_to_string(dir.join(file));
+        if let (Ok(release), Ok(recipe)) = (kept("release"), kept("recipe")) {
+            if recipe == self.recipe() {
+                return Ok(self.at(&dir, release.trim()));
+            }
         }
         let view = apt::View::open(self.suite)?;
         let package = view.dependency(self.package, "linux-image-")?;
@@ -75,14 +90,22 @@ impl Source {
         progress::step(&format!("unpacking {package}"), || unpack(&files, &work, &release))?;
         let _ = fs::remove_dir_all(&dir);
         fs::rename(&work, &dir).context("keeping the kernel")?;
+        fs::write(dir.join("recipe"), self.recipe()).context("keeping the kernel")?;
         // Written last: without it the folder does not count.
         fs::write(dir.join("release"), &release).context("keeping the kernel")?;
         Ok(self.at(&dir, &release))
     }
 
+    /// What a kept kernel was made of, apart from the version.
+    fn recipe(&self) -> String {
+        format!("{} {}\n{}", self.suite, self.package, modules::wish())
+    }
+
     fn at(&self, dir: &Path, release: &str) -> Kernel {
         Kernel {
             name: self.name,
+            suite: self.suite,
+            newer: self.newer,
             release: release.to_string(),
             image: dir.join("vmlinuz"),
             modules: dir.join("modules"),

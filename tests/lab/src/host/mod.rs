@@ -9,6 +9,7 @@ pub mod cpio;
 pub mod demo;
 pub mod initramfs;
 pub mod kernel;
+pub mod kernel_module;
 pub mod machine;
 pub mod modules;
 pub mod paths;

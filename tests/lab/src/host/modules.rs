@@ -25,7 +25,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 24] = [
+const OPTIONAL: [&str; 28] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -38,6 +38,12 @@ const OPTIONAL: [&str; 24] = [
     "tun",
     "wireguard",
     "pppoe",
+    // The PPPoE server's end goes through a terminal.
+    "ppp_async",
+    "ipip",
+    "ip_gre",
+    // Radios without air: what one of them sends, the others hear.
+    "mac80211_hwsim",
     "sch_fq_codel",
     "sch_cake",
     "sch_ingress",
@@ -52,6 +58,11 @@ const OPTIONAL: [&str; 24] = [
     "crypto_null",
     "sha256_generic",
 ];
+
+/// All that is taken along, one a line.
+pub fn wish() -> String {
+    REQUIRED.iter().chain(&OPTIONAL).map(|name| format!("{name}\n")).collect()
+}
 
 /// Copies the modules and all they depend on, uncompressed, from an unpacked kernel package into
 /// a folder, and writes their loading order to `modules.order` in it.

@@ -4,7 +4,7 @@
 use super::artifacts::Artifacts;
 use super::kernel::{self, Kernel};
 use super::machine::{self, Machine};
-use super::{apt, initramfs, paths, progress};
+use super::{apt, initramfs, kernel_module, paths, progress};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
 use std::time::{Duration, Instant};
@@ -49,8 +49,8 @@ pub fn names() -> Result<Vec<String>> {
 
 /// Installs what packing and booting need and this machine lacks.
 pub fn ensure_tools() -> Result<()> {
-    let all = [machine::TOOLS.as_slice(), &initramfs::TOOLS, &kernel::TOOLS].concat();
-    apt::ensure_tools(&all)
+    let all = [machine::TOOLS.as_slice(), &initramfs::TOOLS, &kernel::TOOLS, &kernel_module::TOOLS];
+    apt::ensure_tools(&all.concat())
 }
 
 /// Boots a kernel and runs scenarios on it.

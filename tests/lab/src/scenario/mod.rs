@@ -42,6 +42,8 @@ pub enum Step {
         name: String,
         /// The router's end of the cable.
         device: String,
+        /// The router's end is a port that can offload to (simulated) hardware.
+        hardware: bool,
         /// The host talks on this VLAN.
         vlan: Option<u16>,
         /// Its addresses with prefix lengths.
@@ -110,6 +112,9 @@ pub enum Step {
         from: String,
         /// The host that answers.
         to: String,
+        /// Where to connect instead of that host's address: what the router translates, or another
+        /// of its addresses.
+        target: Option<Target>,
     },
     /// Starts or stops traffic on a flow that runs beside the following steps.
     Stream {
@@ -191,6 +196,15 @@ pub struct FlowKind {
     pub v6: bool,
 }
 
+/// Where a flow connects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub address: String,
+    /// The port, if not the one that the server has.
+    pub port: Option<u16>,
+}
+
 impl FlowKind {
     /// `tcp4` and the like.
     pub fn name(self) -> &'static str {
@@ -220,6 +234,10 @@ pub enum Value {
     Path(String),
     /// Packets that crossed the firewall's forward chain during so many round trips of a flow.
     Forwarded(String, u32),
+    /// Packets that simulated hardware forwarded during so many round trips of a flow.
+    EngineForwarded(String, u32),
+    /// Packets that simulated hardware left to the router's stack during so many round trips.
+    Punted(String, u32),
     /// Bytes of IP packets that a UDP flow's round trips were, each way.
     Sent(String),
     /// A key of a flow as `flowtable flows` lists it; null when it is not listed.

@@ -2,8 +2,9 @@
 //! Reading a scenario: one step a line, indented lines belong to the step above them.
 
 use super::words::{split, Word};
-use super::{Action, FlowKind, Line, Operand, Relation, Scenario, Step, Value};
+use super::{Action, FlowKind, Line, Operand, Relation, Scenario, Step, Target, Value};
 use crate::error::{Context, Error, Result};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// `use` inside a used file is allowed this deep; a deeper one is a circle.
@@ -106,11 +107,12 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         ["nft"] => Step::Nft { ruleset: owned(block) },
         ["ubusd", what] => Step::Ubusd(action(what)?),
         ["daemon", what] => Step::Daemon(action(what)?),
-        ["flow", name, kind, from, "->", to] => Step::Flow {
+        ["flow", name, kind, from, "->", to, rest @ ..] => Step::Flow {
             name: owned(name),
             kind: flow_kind(kind)?,
             from: owned(from),
             to: owned(to),
+            target: target(rest)?,
         },
         ["stream", flow, "start"] => Step::Stream { flow: owned(flow), start: true },
         ["stream", flow, "stop"] => Step::Stream { flow: owned(flow), start: false },
@@ -156,6 +158,10 @@ fn vlan_id(text: &str) -> Result<u16> {
 }
 
 fn host(name: &str, device: &str, rest: &[&str]) -> Result<Step> {
+    let (hardware, rest) = match rest {
+        ["hardware", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
     let (vlan, rest) = match rest {
         ["vlan", id, rest @ ..] => (Some(vlan_id(id)?), rest),
         rest => (None, rest),
@@ -163,7 +169,7 @@ fn host(name: &str, device: &str, rest: &[&str]) -> Result<Step> {
     let mut halves = rest.splitn(2, |word| *word == "via");
     let addresses = list(halves.next().unwrap_or_default());
     let via = list(halves.next().unwrap_or_default());
-    Ok(Step::Host { name: owned(name), device: owned(device), vlan, addresses, via })
+    Ok(Step::Host { name: owned(name), device: owned(device), hardware, vlan, addresses, via })
 }
 
 fn action(text: &str) -> Result<Action> {
@@ -183,6 +189,21 @@ fn flow_kind(text: &str) -> Result<FlowKind> {
         .map(|(tcp, v6)| FlowKind { tcp, v6 })
         .find(|kind| kind.name() == text)
         .context(format!("not tcp4, tcp6, udp4 or udp6: {text}"))
+}
+
+/// What follows the hosts of a flow: nothing, `as ADDRESS` or `as ADDRESS:PORT`, where an address of
+/// IPv6 with a port stands in brackets.
+fn target(words: &[&str]) -> Result<Option<Target>> {
+    let text = match words {
+        [] => return Ok(None),
+        ["as", text] => *text,
+        _ => return Err(Error::new(format!("not as ADDRESS[:PORT]: {}", words.join(" ")))),
+    };
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Some(Target { address: address.to_string(), port: None }));
+    }
+    let whole: SocketAddr = text.parse().context(format!("not an address: {text}"))?;
+    Ok(Some(Target { address: whole.ip().to_string(), port: Some(whole.port()) }))
 }
 
 fn seconds(text: &str) -> Result<Duration> {
@@ -240,10 +261,9 @@ fn value(words: &[&str]) -> Result<Value> {
         ["tables"] => Value::Tables,
         ["generation"] => Value::Generation,
         ["path", flow] => Value::Path(owned(flow)),
-        ["forwarded", flow, rounds] => {
-            let rounds = rounds.parse().context(format!("not a number: {rounds}"))?;
-            Value::Forwarded(owned(flow), rounds)
-        }
+        ["forwarded", flow, number] => Value::Forwarded(owned(flow), rounds(number)?),
+        ["engine_forwarded", flow, number] => Value::EngineForwarded(owned(flow), rounds(number)?),
+        ["punted", flow, number] => Value::Punted(owned(flow), rounds(number)?),
         ["sent", flow] => Value::Sent(owned(flow)),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
@@ -254,6 +274,10 @@ fn value(words: &[&str]) -> Result<Value> {
         ["exit", command] => Value::Exit(owned(command)),
         _ => return Err(Error::new(format!("nothing to look at: {}", words.join(" ")))),
     })
+}
+
+fn rounds(text: &str) -> Result<u32> {
+    text.parse().context(format!("not a number: {text}"))
 }
 
 /// `.tables.0.name` as the JSON pointer `/tables/0/name`; a single dot is the whole reply.
@@ -294,12 +318,30 @@ mod tests {
             [Step::Host {
                 name: "wan".into(),
                 device: "wan0".into(),
+                hardware: false,
                 vlan: Some(7),
                 addresses: strings(&["10.0.0.2/24", "fd00::2/64"]),
                 via: strings(&["10.0.0.1", "fd00::1"]),
             }]
         );
+        let got = steps("host wan wan0 hardware 10.0.0.2/24\n");
+        assert!(matches!(&got[..], [Step::Host { hardware: true, vlan: None, .. }]), "{got:?}");
         assert_eq!(steps("vlan wan0 7"), [Step::Vlan { lower: "wan0".into(), id: 7 }]);
+    }
+
+    #[test]
+    fn flows_connect_where_they_are_told() {
+        let target = |text: &str| match steps(&format!("flow x tcp4 a -> b{text}\n")).remove(0) {
+            Step::Flow { target, .. } => target.map(|target| (target.address, target.port)),
+            _ => panic!("not a flow"),
+        };
+        assert_eq!(target(""), None);
+        assert_eq!(target(" as 192.0.2.1"), Some(("192.0.2.1".into(), None)));
+        assert_eq!(target(" as 192.0.2.1:80"), Some(("192.0.2.1".into(), Some(80))));
+        assert_eq!(target(" as fd00::1"), Some(("fd00::1".into(), None)));
+        assert_eq!(target(" as [fd00::1]:80"), Some(("fd00::1".into(), Some(80))));
+        assert!(fails("flow x tcp4 a -> b as wan\n").contains("not an address: wan"));
+        assert!(fails("flow x tcp4 a -> b via wan\n").contains("not as ADDRESS"));
     }
 
     #[test]

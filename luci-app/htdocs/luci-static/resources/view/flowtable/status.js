@@ -37,6 +37,7 @@ const REASONS = {
 	no_hardware: _('no device accepts hardware offload'),
 	some_hardware: _('only some devices accept hardware offload'),
 	no_hardware_seen: _('hardware offload was accepted but no live flow is in hardware'),
+	observing: _('offloading by firewall4 itself is left alone and observed'),
 	offloaded_in_name: _('offloaded flows still take the classic path'),
 	device_no_hardware: _('the device does not accept hardware offload'),
 	device_override: _('set by a device section of /etc/config/flowtable'),
@@ -44,6 +45,13 @@ const REASONS = {
 	lower_covered: _('covered by the devices below it'),
 	lower_elsewhere: _('the device below it is in another network namespace'),
 	no_lower: _('there is no device below it')
+};
+
+// What became of firewall4's own flowtable and rule.
+const TAKEOVER = {
+	none: _('none'),
+	left: _('in force'),
+	taken: _('taken over')
 };
 
 // The same sentences as in src/core/flow_reason.rs.
@@ -289,6 +297,7 @@ function renderTables(status) {
 			known(table.priority),
 			list(table.devices)
 		]),
+		E('p', {}, [ _('Offloading by firewall4 itself: %s').format(TAKEOVER[status.takeover?.state] || UNKNOWN) ]),
 		E('p', {}, [ _('Flowtables of other programs: %s').format(list(status.foreign_flowtables)) ])
 	]);
 }
