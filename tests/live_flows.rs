@@ -137,7 +137,7 @@ fn a_flood_of_routes_is_taken_in_turns() {
         let mut flows = FlowPoll::open(Instant::now()).unwrap();
         flows.look(Instant::now());
         list(&mut flows);
-        while flows.on_changes() {}
+        while flows.on_changes(Instant::now()) {}
         let batch = std::env::temp_dir().join(format!("flowtabled-routes-{}", std::process::id()));
         let route =
             |number| format!("route add 10.9.{}.{}/32 dev lo\n", number / 256, number % 256);
@@ -145,7 +145,7 @@ fn a_flood_of_routes_is_taken_in_turns() {
         run(&format!("ip -batch {}", batch.display()));
         std::fs::remove_file(&batch).unwrap();
         let mut turns = 0;
-        while flows.on_changes() {
+        while flows.on_changes(Instant::now()) {
             turns += 1;
         }
         assert_eq!(turns, ROUTES / PER_TURN);

@@ -228,7 +228,7 @@ fn events_name_the_table_and_its_author() {
                 seen.push(NftEvent::parse(&message).unwrap());
             }
         }
-        assert_eq!(seen[0], NftEvent::Table("flowtabled_test".into()));
+        assert_eq!(seen[0], NftEvent::Chains(Table::inet("flowtabled_test")));
         let NftEvent::Generation(end) = &seen[1] else { panic!("{seen:?}") };
         assert_eq!(end.id, generation + 1);
         assert!(!end.program.is_empty());

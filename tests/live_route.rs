@@ -16,7 +16,7 @@ use flowtabled::netlink::message::Messages;
 use flowtabled::netlink::prefix::Prefix;
 use flowtabled::netlink::route::{
     self, Address, AddressEvent, Event, FdbEntry, LinkEvent, Lookup, Mac, Neighbour,
-    NeighbourEvent, Route, RouteKind, NETLINK_ROUTE,
+    NeighbourEvent, Route, RouteChange, RouteKind, NETLINK_ROUTE,
 };
 use flowtabled::netlink::socket::Socket;
 use flowtabled::netlink::xfrm::{self, Direction};
@@ -210,6 +210,7 @@ fn one_socket_hears_of_everything() {
             route::RTNLGRP_NEXTHOP,
         ]);
         let address = |text| Address { index: lan, address: ip(text), prefix: 24, peer: None };
+        let to_prefix = Event::Routes(RouteChange::To("192.0.2.0/24".parse().unwrap()));
         let neighbour = ip("192.168.1.9");
         let known = Neighbour { index: lan, address: neighbour, mac: STATION };
         let entry = FdbEntry { port, bridge: Some(lan), mac: STATION, vlan: None, own: false };
@@ -239,10 +240,10 @@ fn one_socket_hears_of_everything() {
                 "bridge fdb del 02:00:00:00:00:09 dev lan0 master",
                 on_neighbour(NeighbourEvent::FdbGone(entry)),
             ),
-            ("ip route add 192.0.2.0/24 via 203.0.113.3", Event::Routes),
-            ("ip rule add fwmark 9 table 100", Event::Routes),
-            ("ip -6 rule add fwmark 9 table 100", Event::Routes),
-            ("ip nexthop add id 5 via 203.0.113.4 dev wan0", Event::Routes),
+            ("ip route add 192.0.2.0/24 via 203.0.113.3", to_prefix),
+            ("ip rule add fwmark 9 table 100", Event::Routes(RouteChange::Any)),
+            ("ip -6 rule add fwmark 9 table 100", Event::Routes(RouteChange::Any)),
+            ("ip nexthop add id 5 via 203.0.113.4 dev wan0", Event::Routes(RouteChange::Any)),
         ] {
             socket.discard_stale();
             run(line);

@@ -28,6 +28,7 @@ pub fn status(reply: &[u8]) -> String {
     line(&mut out, "leaked", &leaked.map_or_else(unknown, |n| format!("{n} packets")));
     let bypassed = integer(reply, "bypassed");
     line(&mut out, "bypassed", &bypassed.map_or_else(unknown, |n| format!("{n} flows")));
+    line(&mut out, "evictions", &table(reply, "evictions").map_or_else(unknown, evictions));
     lines(&mut out, "tables", tables(reply));
     if let Some(takeover) = table(reply, "takeover") {
         line(&mut out, "firewall4", &firewall4(takeover));
@@ -165,6 +166,17 @@ fn flows(reply: &[u8]) -> String {
 }
 
 /// The lists in one line, the ends in another, with what went wrong if anything did.
+fn evictions(evictions: &[u8]) -> String {
+    let count = integer(evictions, "count").map_or_else(unknown, |n| n.to_string());
+    match integer(evictions, "age_s") {
+        Some(seconds) => {
+            let why = text(evictions, "cause_text");
+            format!("{count}, the last {} ago: {why}", duration(seconds))
+        }
+        None => count,
+    }
+}
+
 fn polling(polling: &[u8]) -> Vec<String> {
     let count = |key| integer(polling, key).map_or_else(unknown, |n| n.to_string());
     let interval = match integer(polling, "interval_s") {
@@ -350,6 +362,7 @@ polling:    every 30s, 1200 lists, the last of 440 flows in 9 ms, 7 ms of them b
 4 ended unseen
 leaked:     17 packets
 bypassed:   2 flows
+evictions:  7, the last 57870d 8h 53m 20s ago: the firewall's rules have changed
 tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
             flowtabled_sw ft (software, not counting, priority 0): none
 firewall4:  its own offloading is in force
@@ -379,6 +392,7 @@ flows:      -
 polling:    -
 leaked:     -
 bypassed:   -
+evictions:  0
 tables:     none
 foreign:    none
 kernel:     - (flowtable -, named hooks -, conntrack -, accounting -)

@@ -16,6 +16,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::evict::{Cause, Evictions, Tables};
 use super::fault::Fault;
 use super::leaks::Leaks;
 use super::links::Links;
@@ -27,6 +28,7 @@ use super::reason::Reason;
 use super::settings::Settings;
 use super::status::KernelAbilities;
 use super::takeover::{self, Takeover};
+use super::topology::moves::Moves;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
@@ -69,6 +71,10 @@ pub enum Event {
     Surveyed(Result<Snapshot, Error>),
     /// A reading for an answer to somebody; it only leads to a survey when something is wrong.
     Refreshed(Result<Snapshot, Error>),
+    /// Clients or neighbours are elsewhere than before.
+    Moved(Moves),
+    /// Routes have changed, and these tables have flows that they are about.
+    Rerouted(Tables),
     /// Somebody wants something done to flows; the number comes back with [`Effect::Done`].
     Order(u32, Order),
     /// A list of all flows: the packets that they have carried in all, in software and in hardware.
@@ -134,6 +140,9 @@ pub struct Control {
     /// What the sets held at the last survey that found any.
     pub(super) marks: Marks,
     pub(super) leaks: Leaks,
+    pub(super) evictions: Evictions,
+    /// The settings are others than those of the last decision.
+    pub(super) settings_changed: bool,
     /// Orders that no transaction has carried out yet.
     pub(super) orders: Vec<Pending>,
     /// How those of the transaction under way end when it is committed.
@@ -183,6 +192,8 @@ impl Control {
             wanted: Vec::new(),
             marks: Marks::default(),
             leaks: Leaks::default(),
+            evictions: Evictions::default(),
+            settings_changed: false,
             orders: Vec::new(),
             outcomes: Vec::new(),
             repairing: false,
@@ -217,6 +228,7 @@ impl Control {
             Event::Started => return vec![Effect::ProbeKernel, Effect::ListLinks],
             Event::Settings(result) => return self.take_settings(result, now),
             Event::Links(Ok(links)) => {
+                self.links_change(&links, now);
                 if self.links.replace(links) || !self.links_known {
                     self.links_changed(now);
                 }
@@ -227,6 +239,7 @@ impl Control {
                 return self.failed(&error, now);
             }
             Event::Link(event) => {
+                self.link_changes(&event, now);
                 if self.links.apply(event) {
                     self.links_changed(now + DEBOUNCE);
                 }
@@ -234,10 +247,15 @@ impl Control {
             Event::Nftables(event) => {
                 if concerns_us(&event) {
                     self.survey_by(now + DEBOUNCE);
+                } else {
+                    self.others_changed(event, now);
                 }
             }
+            Event::Moved(moves) => self.moved(&moves, now),
+            Event::Rerouted(tables) => self.evict(Cause::Routes, tables, now),
             Event::EventsLost => {
                 self.survey_by(now);
+                self.others_unknown(now);
                 return vec![Effect::ListLinks];
             }
             Event::Kernel(kernel) => {
@@ -246,8 +264,13 @@ impl Control {
             }
             Event::AccountingSwitched(result) => return self.accounting_switched(result),
             Event::Surveyed(Ok(snapshot)) => {
+                self.judge_suspects(&snapshot, now);
                 self.take_snapshot(snapshot, now);
-                return self.decide(now);
+                let effects = self.decide(now);
+                if let Some(due) = self.evictions.next(now) {
+                    self.survey_by(due);
+                }
+                return effects;
             }
             Event::Surveyed(Err(error)) => return self.failed(&error, now),
             Event::Refreshed(Ok(snapshot)) => {
@@ -265,7 +288,8 @@ impl Control {
             Event::Committed(Ok(())) => {
                 self.commits += 1;
                 let outcomes = std::mem::take(&mut self.outcomes);
-                let mut effects = vec![Effect::Survey];
+                let mut effects = self.evictions.finish(now);
+                effects.push(Effect::Survey);
                 effects.extend(self.takeover.committed(now));
                 effects.extend(self.finish_orders(outcomes));
                 return effects;
@@ -287,6 +311,7 @@ impl Control {
                 for line in warnings.iter().filter(|line| !self.warnings.contains(line)) {
                     effects.push(Effect::Log(Level::Warn, line.clone()));
                 }
+                self.settings_changed |= self.settings.as_ref() != Some(&settings);
                 self.settings = Some(settings);
                 self.warnings = warnings;
                 self.config_error = None;
@@ -324,7 +349,7 @@ impl Control {
         self.vanished = 0;
     }
 
-    fn survey_by(&mut self, instant: Instant) {
+    pub(super) fn survey_by(&mut self, instant: Instant) {
         self.due = Some(self.due.map_or(instant, |due| due.min(instant)));
     }
 
@@ -371,13 +396,17 @@ impl Control {
             let (devices, places) = (&self.devices, &self.places);
             plan::wanted(settings, devices, places, &self.capable(), &refused)
         };
+        self.rules_change(&wanted, now);
         if wanted != self.wanted {
             self.repairs.clear();
             self.wanted = wanted;
         }
+        let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let transaction = self.transaction(snapshot, now);
         let Transaction { commands, repairs, takes, outcomes, marks } = transaction;
+        let generation = snapshot.generation;
         if commands.is_empty() {
+            self.evictions.forget_due(now);
             self.marks = marks;
             let mut effects = self.settled(now);
             effects.extend(self.finish_orders(outcomes));
@@ -387,7 +416,6 @@ impl Control {
             let detail = "on OpenWrt install kmod-nft-offload";
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
-        let generation = snapshot.generation;
         if takes {
             if let Some(mut effects) = self.takeover_is_held(now) {
                 effects.extend(self.decide(now));
@@ -395,6 +423,7 @@ impl Control {
             }
         }
         self.takeover.under_way = takes;
+        self.evictions.begin(now);
         self.outcomes = outcomes;
         self.repairing = repairs;
         if !repairs {
@@ -455,10 +484,9 @@ impl Control {
 
 fn concerns_us(event: &NftEvent) -> bool {
     match event {
-        NftEvent::Table(name) => plan::is_our_name(name),
         // Somebody else's flowtable competes with ours; `status` shows it.
         NftEvent::Flowtable(_) => true,
-        NftEvent::Generation(_) => false,
+        event => event.table().is_some_and(plan::is_ours),
     }
 }
 

@@ -207,6 +207,7 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
         tables,
         flowtables: wanted.iter().map(|class| class.flowtable.clone()).collect(),
         chains: wanted.iter().flat_map(|class| class.chains.clone()).collect(),
+        filtering: Vec::new(),
         sets: wanted.iter().flat_map(|class| class.sets.clone()).collect(),
         rules: wanted.iter().flat_map(|class| class.rules.clone()).collect(),
         beside: None,

@@ -81,6 +81,8 @@ pub(crate) mod tests {
             lower: None,
             lower_elsewhere: false,
             vlan_id: None,
+            mtu: 1500,
+            up: true,
         }
     }
 

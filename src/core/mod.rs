@@ -9,6 +9,7 @@ pub mod answers;
 pub mod control;
 pub mod devices;
 pub mod diff;
+pub mod evict;
 pub mod explain;
 mod fault;
 pub mod flow_reason;

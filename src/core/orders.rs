@@ -202,7 +202,8 @@ impl Control {
             if commands.iter().any(made_anew) {
                 continue;
             }
-            if changes.replaced.contains(&table.name) {
+            let stale = self.evictions.are_due(&table.name, now);
+            if stale || changes.replaced.contains(&table.name) {
                 commands.retain(|command| command.table() != table);
                 commands.extend(replacement(class));
             } else {

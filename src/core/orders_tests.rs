@@ -90,7 +90,7 @@ fn a_flush_makes_the_tables_anew_in_one_transaction() {
     assert_eq!(world.commits[1][0], "delete table inet flowtabled");
     assert_eq!(world.commits[1].len(), 10);
     assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
-    world.event(Event::EventsLost);
+    world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
     world.rest();
     assert_eq!(world.commits.len(), 2, "once");
 
@@ -266,7 +266,7 @@ fn marks_follow_the_flows_into_every_new_table() {
     let table = Table::inet(TABLE_HARDWARE);
     apply(&mut world.kernel, &Command::DeleteTable(table.clone()));
     world.kernel.generation += 1;
-    world.event(Event::Nftables(NftEvent::Table(table.name)));
+    world.event(Event::Nftables(NftEvent::Chains(table)));
     world.rest();
     assert_eq!(world.kept(TABLE_HARDWARE), [1]);
     assert_eq!(world.control.status(None, world.now).leaked.unwrap().packets(), 20);

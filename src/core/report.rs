@@ -52,6 +52,7 @@ impl Control {
             polling: None,
             leaked: self.leaked(),
             bypassed: self.bypassed_count(now),
+            evicted: self.evicted(now),
             kernel: self.kernel.clone(),
             last_error: last_error
                 .or(fault)

@@ -109,6 +109,8 @@ pub struct Settings {
     pub takeover: bool,
     /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
     pub priority: i32,
+    /// `flowtable.global.evict_on_reload`: flows are handed back when another program changes rules.
+    pub evict_on_reload: bool,
     /// Zones of the firewall in file order.
     pub zones: Vec<Zone>,
     /// Interfaces of the network in file order.
@@ -137,6 +139,7 @@ impl Default for Settings {
             accounting: false,
             takeover: true,
             priority: 0,
+            evict_on_reload: true,
             zones: Vec::new(),
             interfaces: Vec::new(),
             device_rules: Vec::new(),

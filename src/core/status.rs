@@ -2,6 +2,7 @@
 //! What the daemon tells about itself, as plain values: the answers of `status` and `devices`
 //! before they become bytes on the bus.
 
+use super::evict::Evicted;
 use super::reason::Reason;
 use super::settings::Mode;
 use super::takeover;
@@ -35,6 +36,8 @@ pub struct Status {
     pub leaked: Option<Leaked>,
     /// Connections that are kept on the classic path; `None` when unknown.
     pub bypassed: Option<usize>,
+    /// Flows handed back because of a change.
+    pub evicted: Evicted,
     /// What the kernel can do.
     pub kernel: KernelAbilities,
     /// The last error, until the condition behind it is gone.

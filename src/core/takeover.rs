@@ -114,7 +114,7 @@ impl Takeover {
         self.left_because = Some(line.clone());
         let new = self.told != line;
         self.told.clone_from(&line);
-        new.then(|| Effect::Log(Level::Warn, line))
+        new.then_some(Effect::Log(Level::Warn, line))
     }
 
     fn is_often(&mut self, now: Instant) -> bool {

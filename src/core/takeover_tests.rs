@@ -53,7 +53,7 @@ fn load(world: &mut World) {
 }
 
 fn told(world: &mut World) {
-    world.event(Event::Nftables(NftEvent::Flowtable(TABLE.into())));
+    world.event(Event::Nftables(NftEvent::Flowtable(Table::inet(TABLE))));
     world.rest();
 }
 

@@ -321,7 +321,9 @@ impl Daemon {
         for _ in 0..DATAGRAMS_PER_TURN {
             let Some(socket) = &mut self.nftables else { return };
             match read_events(socket, "read nf_tables events", parse) {
-                Ok(Some(events)) => {
+                Ok(Some(mut events)) => {
+                    // Most of a reload's hundreds are alike here.
+                    events.dedup();
                     events.into_iter().for_each(|event| self.feed(Event::Nftables(event)));
                 }
                 Ok(None) => return,
@@ -362,7 +364,8 @@ impl Daemon {
     }
 
     fn on_changes_around(&mut self) {
-        if self.flows.as_mut().is_some_and(FlowPoll::on_changes) {
+        let now = Instant::now();
+        if self.flows.as_mut().is_some_and(|flows| flows.on_changes(now)) {
             self.unread.push_back(AROUND);
         }
     }
@@ -398,6 +401,19 @@ impl Daemon {
         }
         if let Progress::Done(result) = flows.on_timer(&self.control, now) {
             self.listed(result);
+        }
+        self.on_moves();
+    }
+
+    /// What has moved around the router may leave flows behind.
+    fn on_moves(&mut self) {
+        let Some(flows) = &mut self.flows else { return };
+        let (moves, rerouted) = (flows.take_moves(), flows.take_rerouted());
+        if !moves.is_empty() {
+            self.feed(Event::Moved(moves));
+        }
+        if !rerouted.is_none() {
+            self.feed(Event::Rerouted(rerouted));
         }
     }
 

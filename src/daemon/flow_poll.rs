@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 
 use netlink_packet_core::DecodeError;
 
+use super::rerouting::Rerouting;
 use super::surroundings::Surroundings;
 use crate::core::control::Control;
+use crate::core::evict::Tables;
 use crate::core::flows::table::{FlowTable, FLOWS_MAX};
 use crate::core::status::{ListCost, Polling};
+use crate::core::topology::moves::Moves;
 use crate::netlink::conntrack::entry::Entry;
 use crate::netlink::conntrack::event::CtEvent;
 use crate::netlink::conntrack::request::{dump_request, Filter};
@@ -65,6 +68,7 @@ pub struct FlowPoll {
     lists: Socket,
     ends: Socket,
     around: Surroundings,
+    rerouting: Rerouting,
     /// The kernel tells us the ends of connections.
     subscribed: bool,
     table: FlowTable,
@@ -92,6 +96,7 @@ impl FlowPoll {
             lists: open()?,
             ends: open()?,
             around: Surroundings::open()?,
+            rerouting: Rerouting::default(),
             subscribed: false,
             table: FlowTable::new(FLOWS_MAX),
             started,
@@ -156,7 +161,10 @@ impl FlowPoll {
         now: Instant,
     ) -> Result<(), Error> {
         self.table.set_counting(counting);
-        self.offloading = offloading;
+        if offloading != self.offloading {
+            self.offloading = offloading;
+            self.around.follow_stations(offloading);
+        }
         self.follow(now)
     }
 
@@ -180,6 +188,14 @@ impl FlowPoll {
             return Ok(());
         }
         self.follow(now)?;
+        // A change of routes is held against flows before they are placed by it.
+        for _ in 0..TURNS_BEFORE_LIST {
+            if !self.on_changes(now) {
+                break;
+            }
+        }
+        let now_ms = self.now_ms(now);
+        self.rerouting.begin(&mut self.table, control, now, now_ms);
         self.around.refresh(control, self.table.topology_mut());
         // Ends told before the list are none of connections that it names, and not to be held
         // against later ones with the same ids. What was lost is seen by the next reading of them.
@@ -196,7 +212,7 @@ impl FlowPoll {
         let before = cpu_time();
         self.lists.send(&dump_request(sequence, &Filter::default()), DOING)?;
         self.cpu = cpu_time().saturating_sub(before);
-        self.table.begin(self.now_ms(now));
+        self.table.begin(now_ms);
         self.listing = Some((sequence, now));
         Ok(())
     }
@@ -207,7 +223,8 @@ impl FlowPoll {
             Some((_, begun)) => Some(begun + TIMEOUT),
             None => {
                 let interval = self.interval(now)?;
-                Some(self.listed.map_or(now, |listed| listed + interval))
+                let regular = self.listed.map_or(now, |listed| listed + interval);
+                Some(self.rerouting.due().map_or(regular, |due| due.min(regular)))
             }
         }
     }
@@ -288,9 +305,22 @@ impl FlowPoll {
         Ok(true)
     }
 
-    /// Takes over changes of addresses and routes; true when there may be more.
-    pub fn on_changes(&mut self) -> bool {
-        self.around.on_changes(self.table.topology_mut())
+    /// Takes over changes of addresses, routes and stations; true when there may be more.
+    pub fn on_changes(&mut self, now: Instant) -> bool {
+        let more = self.around.on_changes(self.table.topology_mut());
+        self.rerouting.note(&mut self.table, self.offloading, now);
+        more
+    }
+
+    /// The tables of ours with flows that changes of routes are about, since this was asked last.
+    pub fn take_rerouted(&mut self) -> Tables {
+        self.rerouting.take_found()
+    }
+
+    /// What has moved around the router since this was asked last.
+    pub fn take_moves(&mut self) -> Moves {
+        let moves = self.table.topology_mut().take_moves();
+        Some(moves).filter(|_| self.offloading).unwrap_or_default()
     }
 
     fn interval(&self, now: Instant) -> Option<Duration> {
@@ -321,6 +351,7 @@ impl FlowPoll {
 
     fn finish(&mut self, result: Result<(), Error>, now: Instant) -> Progress {
         let begun = self.listing.take().map_or(now, |(_, begun)| begun);
+        self.rerouting.end(&self.table, &result, self.now_ms(now));
         if result.is_ok() {
             let counts = self.table.counts();
             self.polling.lists = self.polling.lists.saturating_add(1);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Keeping what is known about the networks around the router up to date, while flows are followed.
 //!
-//! Addresses, routes and rules change seldom, so the kernel tells of changes; neighbours and
-//! stations behind bridges change their state all the time, so they are read before each list of
-//! flows instead.
+//! Addresses, routes and rules change seldom, so the kernel tells of changes. Neighbours and stations
+//! behind bridges change their state all the time, so they are read before each list of flows; while
+//! there is offload the kernel tells of them too, because a flow may go on to where they were.
 
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -12,11 +12,15 @@ use log::debug;
 use crate::core::control::Control;
 use crate::core::topology::{Answer, Topology, STATIONS_MAX};
 use crate::netlink::message::Messages;
-use crate::netlink::route::{self, Event, Lookup, Route, RouteKind, NETLINK_ROUTE};
+use crate::netlink::route::{self, Event, Lookup, Route, RouteChange, RouteKind, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 
 const DOING: &str = "follow addresses and routes";
+
+/// Where the stations are; followed only while there is offload, for it is told of each change of
+/// their state.
+const STATIONS: u32 = route::RTNLGRP_NEIGH;
 
 /// What changes the way of a packet. Nexthop objects are not there before Linux 5.3.
 const GROUPS: [u32; 7] = [
@@ -74,6 +78,13 @@ impl Surroundings {
         }
     }
 
+    /// Begins to follow where stations are, or stops.
+    pub fn follow_stations(&mut self, wanted: bool) {
+        if let Err(error) = self.changes.set_membership(STATIONS, wanted, DOING) {
+            self.tell(&error);
+        }
+    }
+
     /// Reads what is not told: devices as the control loop knows them, neighbours and stations.
     pub fn refresh(&mut self, control: &Control, topology: &mut Topology) {
         let (links, devices, uplinks) = control.surroundings();
@@ -99,6 +110,7 @@ impl Surroundings {
                     self.changes.discard_stale();
                     self.tell(&error);
                     self.read_addresses(topology);
+                    topology.routes_changed(RouteChange::Any);
                     return false;
                 }
             }
@@ -158,7 +170,8 @@ fn apply(datagram: &[u8], topology: &mut Topology) {
     for message in Messages::new(datagram).flatten() {
         match route::parse(&message) {
             Ok(Some(Event::Address(event))) => topology.address(event),
-            Ok(Some(Event::Routes)) => topology.routes_changed(),
+            Ok(Some(Event::Routes(change))) => topology.routes_changed(change),
+            Ok(Some(Event::Neighbour(event))) => topology.neighbour(event),
             _ => (),
         }
     }

@@ -53,6 +53,11 @@ impl Prefix {
         self.address.is_ipv4()
     }
 
+    /// The address, of which only the bits that are shared matter.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
     /// How many bits the addresses share.
     pub fn length(self) -> u8 {
         self.length

@@ -13,6 +13,7 @@
 //! | `leaked_packets` | int64 | sum of `leaked`; absent when unknown |
 //! | `leaked` | table | tables `software`, `hardware` with int64 `packets`, `rate` (packets a second) |
 //! | `bypassed` | int32 | connections kept on the classic path; absent when unknown |
+//! | `evictions` | table | int32 `count` of transactions that handed flows back because of a change; of the last one string `cause`, `cause_text` and int64 `age_s`, absent before it |
 //! | `kernel` | table | `release`, booleans `flowtable`, `named_hooks`, `conntrack`, `accounting` |
 //! | `commits` | int64 | how often the wanted state was committed |
 //! | `left_out` | table | see [`LeftOut`]: int64 `links`, `neighbours`, `stations`, `hosts`, `chains`, `names` |
@@ -67,6 +68,14 @@ pub fn encode(status: &Status) -> BlobMsgTable {
     if let Some(bypassed) = status.bypassed {
         reply.count("bypassed", u32::try_from(bypassed).unwrap_or(u32::MAX));
     }
+    reply.table("evictions", |r| {
+        r.count("count", status.evicted.count);
+        if let Some((cause, age_s)) = status.evicted.last {
+            r.text("cause", cause.code());
+            r.text("cause_text", cause.text());
+            r.long_count("age_s", age_s);
+        }
+    });
     reply.table("kernel", |r| {
         r.text_unless_empty("release", &status.kernel.release);
         r.flag_if_known("flowtable", status.kernel.flowtable);
@@ -134,6 +143,7 @@ fn leak(reply: &mut Reply, leak: Leak) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::core::evict::{Cause, Evicted};
     use crate::core::reason::Reason;
     use crate::core::settings::Mode;
     use crate::core::status::TakeoverStatus;
@@ -183,6 +193,7 @@ pub(crate) mod tests {
                 hardware: Leak { packets: 5, rate_pps: None },
             }),
             bypassed: Some(2),
+            evicted: Evicted { count: 7, last: Some((Cause::Firewall, 5_000_000_000)) },
             kernel: KernelAbilities {
                 release: "6.12.55".into(),
                 flowtable: Some(true),
@@ -217,7 +228,8 @@ pub(crate) mod tests {
                 + r#""cpu_ms":7,"entries":440,"events":5000000000,"overruns":2,"#
                 + r#""left_out":3,"ended_unseen":4},"leaked_packets":17,"#
                 + r#""leaked":{"software":{"packets":12,"rate":3},"hardware":{"packets":5}},"#
-                + r#""bypassed":2,"#
+                + r#""bypassed":2,"evictions":{"count":7,"cause":"firewall","#
+                + r#""cause_text":"the firewall's rules have changed","age_s":5000000000},"#
                 + r#""kernel":{"release":"6.12.55","flowtable":true,"named_hooks":false,"#
                 + r#""conntrack":true},"takeover":{"state":"left","count":3},"#
                 + r#""commits":4,"left_out":{"links":1,"neighbours":0,"#
@@ -238,7 +250,8 @@ pub(crate) mod tests {
         assert_eq!(
             json::render(encode(&Status::default()).contents()).unwrap(),
             format!(r#"{{"version":"{version}","uptime_s":0,"requested":"classic","#)
-                + r#""effective":"classic","kernel":{},"commits":0,"left_out":{"links":0,"#
+                + r#""effective":"classic","evictions":{"count":0},"kernel":{},"#
+                + r#""commits":0,"left_out":{"links":0,"#
                 + r#""neighbours":0,"stations":0,"hosts":0,"chains":0,"names":0},"tables":[],"#
                 + r#""foreign_flowtables":[],"warnings":[]}"#
         );

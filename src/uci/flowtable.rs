@@ -31,6 +31,8 @@ pub struct Flowtable {
     pub takeover: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
+    /// `evict_on_reload`.
+    pub evict_on_reload: bool,
     /// `config device` sections, one rule for each of their names.
     pub device_rules: Vec<DeviceRule>,
     /// `config rule` sections.
@@ -111,12 +113,21 @@ impl Flowtable {
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
-        let known = ["enabled", "counter", "accounting", "takeover", "priority", "lease_file"];
+        let known = [
+            "enabled",
+            "counter",
+            "accounting",
+            "takeover",
+            "priority",
+            "evict_on_reload",
+            "lease_file",
+        ];
         self.unknown_options(view, &known);
         self.enabled = view.boolean("enabled", self.enabled)?;
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
         self.takeover = view.boolean("takeover", self.takeover)?;
+        self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
@@ -214,6 +225,7 @@ pub(super) mod tests {
             accounting: false,
             takeover: true,
             priority: 0,
+            evict_on_reload: true,
             device_rules: Vec::new(),
             policy: Policy::default(),
             partitions: Vec::new(),
@@ -239,7 +251,8 @@ pub(super) mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption takeover 0\noption priority -10\n",
+             option accounting on\noption takeover 0\noption priority -10\n\
+             option evict_on_reload no\n",
         )
         .unwrap();
         let expected = Flowtable {
@@ -248,6 +261,7 @@ pub(super) mod tests {
             accounting: true,
             takeover: false,
             priority: -10,
+            evict_on_reload: false,
             ..defaults()
         };
         assert_eq!(flowtable, expected);

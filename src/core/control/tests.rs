@@ -228,6 +228,14 @@ impl World {
         of_table.flat_map(|flowtable| flowtable.devices.clone()).collect()
     }
 
+    pub fn links(&self) -> Vec<Link> {
+        self.links.clone()
+    }
+
+    pub fn set_links(&mut self, links: Vec<Link>) {
+        self.links = links;
+    }
+
     pub fn mode(&self) -> (Mode, Reason) {
         let status = self.control.status(None, self.now);
         (status.effective, status.reason.unwrap())
@@ -302,8 +310,8 @@ fn a_deleted_table_comes_back_within_one_debounce() {
     let table = Table::inet(plan::TABLE_SOFTWARE);
     apply(&mut world.kernel, &Command::DeleteTable(table.clone()));
     world.kernel.generation += 1;
-    world.event(Event::Nftables(NftEvent::Table(table.name)));
-    world.event(Event::Nftables(NftEvent::Table("fw4".into())));
+    world.event(Event::Nftables(NftEvent::Chains(table)));
+    world.event(Event::Nftables(NftEvent::Rules(Table::inet("fw4"))));
     world.rest();
     assert_eq!(world.commits.len(), 2);
     assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
@@ -313,7 +321,7 @@ fn a_deleted_table_comes_back_within_one_debounce() {
 fn changes_elsewhere_cost_nothing() {
     let mut world = World::started(Mode::Software);
     let surveys = world.surveys;
-    world.event(Event::Nftables(NftEvent::Table("fw4".into())));
+    world.event(Event::Nftables(NftEvent::Rules(Table::inet("fw4"))));
     world.event(Event::Link(LinkEvent::New(link(3, "wan0"))));
     assert_eq!(world.control.deadline(), None);
     world.rest();
@@ -357,7 +365,7 @@ fn a_device_that_vanishes_during_the_commit_is_dropped() {
     world.links.pop();
     world.kernel.flowtables[0].devices.pop();
     let table = Table::inet(plan::TABLE_SOFTWARE);
-    world.event(Event::Nftables(NftEvent::Table(table.name)));
+    world.event(Event::Nftables(NftEvent::Chains(table)));
     world.rest();
     assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
     let wan = world.control.device_list().into_iter().find(|d| d.name == "wan0").unwrap();
@@ -440,7 +448,7 @@ fn a_quarrel_ends_in_a_fault_and_growing_pauses() {
         if world.kernel.tables.contains(&table) {
             apply(&mut world.kernel, &Command::DeleteTable(table.clone()));
             world.kernel.generation += 1;
-            world.event(Event::Nftables(NftEvent::Table(table.name.clone())));
+            world.event(Event::Nftables(NftEvent::Chains(table.clone())));
         }
         world.pass(DEBOUNCE);
     }

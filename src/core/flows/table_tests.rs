@@ -380,7 +380,7 @@ fn a_place_is_kept_until_there_is_time_to_ask_again() {
     let mut asked = |lookup: &Lookup| wan(lookup);
     let place = listed(&mut table, 1000, &mut asked);
     assert!(place.is_placed());
-    table.topology_mut().routes_changed();
+    table.topology_mut().routes_changed(crate::netlink::route::RouteChange::Any);
     assert_eq!(listed(&mut table, 2000, &mut |_| Answer::NotAsked), place);
     let mut again = 0;
     listed(&mut table, 3000, &mut |lookup| {

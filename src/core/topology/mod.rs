@@ -8,6 +8,7 @@
 
 mod addresses;
 mod bridges;
+pub mod moves;
 mod neighbours;
 mod routes;
 
@@ -17,9 +18,11 @@ use std::net::IpAddr;
 use super::devices::Device;
 use super::links::Links;
 use crate::netlink::conntrack::entry::Entry;
-use crate::netlink::route::{Address, AddressEvent, FdbEntry, Link, Lookup, Mac, Neighbour};
+use crate::netlink::route::{Address, AddressEvent, FdbEntry, Link, Lookup, Mac};
+use crate::netlink::route::{Neighbour, NeighbourEvent, RouteChange};
 use addresses::Addresses;
 use bridges::Bridges;
+use moves::{Moves, Rerouted};
 use neighbours::Neighbours;
 use routes::Routes;
 
@@ -91,6 +94,8 @@ pub struct Topology {
     neighbours: Neighbours,
     bridges: Bridges,
     routes: Routes,
+    moves: Moves,
+    rerouted: Rerouted,
     version: u32,
 }
 
@@ -132,7 +137,7 @@ impl Topology {
 
     /// Takes over the neighbours that the kernel has now.
     pub fn set_neighbours(&mut self, list: Vec<Neighbour>) {
-        if self.neighbours.replace(list) {
+        if self.neighbours.replace(list, &mut self.moves) {
             self.version = self.version.wrapping_add(1);
         }
     }
@@ -140,14 +145,42 @@ impl Topology {
     /// Takes over the stations that bridges have now; `beyond` are those that are not in the list
     /// because it would be too long.
     pub fn set_stations(&mut self, list: Vec<FdbEntry>, beyond: u64) {
-        if self.bridges.replace(list, beyond) {
+        if self.bridges.replace(list, beyond, &mut self.moves) {
+            self.version = self.version.wrapping_add(1);
+        }
+    }
+
+    /// A neighbour or a station is there, or elsewhere. That one is gone shows with the next list.
+    pub fn neighbour(&mut self, event: NeighbourEvent) {
+        let moved = match event {
+            NeighbourEvent::New(neighbour) => self.neighbours.learn(neighbour, &mut self.moves),
+            NeighbourEvent::FdbNew(entry) => self.bridges.learn(entry, &mut self.moves),
+            NeighbourEvent::Lost { .. } | NeighbourEvent::FdbGone(_) => false,
+        };
+        if moved {
             self.version = self.version.wrapping_add(1);
         }
     }
 
     /// Routes or rules changed.
-    pub fn routes_changed(&mut self) {
+    pub fn routes_changed(&mut self, change: RouteChange) {
+        self.rerouted.note(change);
         self.changed();
+    }
+
+    /// What has moved since this was asked last.
+    pub fn take_moves(&mut self) -> Moves {
+        std::mem::take(&mut self.moves)
+    }
+
+    /// Whose packets may go other ways since [`Self::take_rerouted`].
+    pub fn rerouted(&self) -> &Rerouted {
+        &self.rerouted
+    }
+
+    /// Whose packets may go other ways since this was asked last.
+    pub fn take_rerouted(&mut self) -> Rerouted {
+        std::mem::take(&mut self.rerouted)
     }
 
     fn changed(&mut self) {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::moves::Moves;
 use crate::netlink::route::{Mac, Neighbour};
 
 /// The kernel keeps about a thousand of each family unless told otherwise (`gc_thresh3`).
@@ -27,21 +28,25 @@ pub(super) struct Neighbours {
 
 impl Neighbours {
     /// True when an address is known that was not, or had another MAC address.
-    pub(super) fn replace(&mut self, list: Vec<Neighbour>) -> bool {
+    pub(super) fn replace(&mut self, list: Vec<Neighbour>, moves: &mut Moves) -> bool {
         self.known.values_mut().for_each(|known| known.lost = true);
         self.left_out = 0;
         let mut moved = false;
         for neighbour in list {
-            moved |= self.learn(neighbour);
+            moved |= self.learn(neighbour, moves);
         }
         moved
     }
 
-    fn learn(&mut self, neighbour: Neighbour) -> bool {
+    /// True when the address was not known, or had another MAC address: the latter is a move.
+    pub(super) fn learn(&mut self, neighbour: Neighbour, moves: &mut Moves) -> bool {
         let Neighbour { index, address, mac } = neighbour;
         if let Some(known) = self.known.get_mut(&(address, index)) {
             let moved = known.mac != mac;
             *known = Known { mac, lost: false };
+            if moved {
+                moves.neighbour(index);
+            }
             return moved;
         }
         if self.known.len() >= NEIGHBOURS_MAX {
@@ -87,15 +92,33 @@ mod tests {
         Neighbour { index: 2, address, mac: Mac::new([0, 0, 0, 0, 0, mac]) }
     }
 
+    fn replace(table: &mut Neighbours, list: Vec<Neighbour>) -> bool {
+        table.replace(list, &mut Moves::default())
+    }
+
+    #[test]
+    fn an_address_that_comes_to_another_station_is_a_move() {
+        let (mut table, mut moves) = (Neighbours::default(), Moves::default());
+        assert!(table.learn(neighbour(1, 7), &mut moves));
+        assert!(!table.learn(neighbour(1, 7), &mut moves));
+        assert!(moves.is_empty(), "one that is new has no flows yet");
+        replace(&mut table, Vec::new());
+        assert!(!table.learn(neighbour(1, 7), &mut moves), "it was only silent");
+        assert!(moves.is_empty());
+        assert!(table.learn(neighbour(1, 8), &mut moves));
+        assert!(table.learn(neighbour(1, 9), &mut moves));
+        assert_eq!(moves.neighbours, [2]);
+    }
+
     #[test]
     fn only_moves_count_and_the_lost_are_remembered() {
         let mut table = Neighbours::default();
         let address = neighbour(1, 7).address;
-        assert!(table.replace(vec![neighbour(1, 7)]));
-        assert!(!table.replace(vec![neighbour(1, 7)]));
-        assert!(table.replace(vec![neighbour(1, 8)]));
+        assert!(replace(&mut table, vec![neighbour(1, 7)]));
+        assert!(!replace(&mut table, vec![neighbour(1, 7)]));
+        assert!(replace(&mut table, vec![neighbour(1, 8)]));
         assert_eq!(table.device(address), Some(2));
-        assert!(!table.replace(Vec::new()));
+        assert!(!replace(&mut table, Vec::new()));
         assert_eq!(table.device(address), None);
         assert_eq!(table.mac(address, 2), Some(Mac::new([0, 0, 0, 0, 0, 8])));
         table.retain_devices(|index| index != 2);
@@ -106,8 +129,8 @@ mod tests {
     fn an_address_on_two_links_stands_still_and_tells_no_device() {
         let mut table = Neighbours::default();
         let other = Neighbour { index: 3, ..neighbour(1, 9) };
-        assert!(table.replace(vec![neighbour(1, 7), other]));
-        assert!(!table.replace(vec![other, neighbour(1, 7)]));
+        assert!(replace(&mut table, vec![neighbour(1, 7), other]));
+        assert!(!replace(&mut table, vec![other, neighbour(1, 7)]));
         assert_eq!(table.device(other.address), None);
         assert_eq!(table.mac(other.address, 3), Some(other.mac));
     }
@@ -116,9 +139,9 @@ mod tests {
     fn the_lost_make_room() {
         let mut table = Neighbours::default();
         let all = |from: u32| (from..from + NEIGHBOURS_MAX as u32).map(|n| neighbour(n, 1));
-        assert!(table.replace(all(0).chain(all(9_999).take(1)).collect()));
+        assert!(replace(&mut table, all(0).chain(all(9_999).take(1)).collect()));
         assert_eq!(table.left_out, 1);
-        assert!(table.replace(all(5).collect()));
+        assert!(replace(&mut table, all(5).collect()));
         assert_eq!(table.left_out, 0, "of the last list");
         assert_eq!(table.mac(neighbour(4, 1).address, 2), None);
         assert_eq!(table.known.len(), NEIGHBOURS_MAX);

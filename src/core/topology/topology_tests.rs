@@ -141,7 +141,7 @@ fn routing_is_asked_as_the_packets_would_come() {
     let from = Some(address("fd00:1::2"));
     let to = address("2001:db8::9");
     assert_eq!(asked, [Lookup { from, to, input: Some(BR_LAN), mark: 0x100 }], "once");
-    topology.routes_changed();
+    topology.routes_changed(RouteChange::Any);
     let location = topology.locate(&six, &mut |_| Answer::NotAsked);
     assert_eq!(location.answerer, Point::NotAsked);
     assert!(location.client.is_some(), "that much is known");

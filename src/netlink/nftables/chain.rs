@@ -5,7 +5,7 @@ use std::fmt;
 
 use netlink_packet_core::DecodeError;
 
-use super::{split_header, write_header, Table};
+use super::{split_header, write_header, Family, Table};
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
 
@@ -22,8 +22,11 @@ const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
 const NFTA_HOOK_PRIORITY: u16 = 2;
 
+const NFPROTO_ARP: u8 = 3;
 const NF_ACCEPT: u32 = 1;
+const NF_INET_LOCAL_IN: u32 = 1;
 const NF_INET_FORWARD: u32 = 2;
+const NF_INET_LOCAL_OUT: u32 = 3;
 
 /// Where a base chain is attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +83,18 @@ impl Chain {
         Ok(chain)
     }
 
+    /// True when packets that are forwarded pass this chain, or may lead to one that they pass: not
+    /// those of the router itself, and not ARP's.
+    pub fn sees_forwarded(&self) -> bool {
+        let Some(ChainHook { number, .. }) = self.hook else { return false };
+        match self.table.family {
+            Family::Inet | Family::Ip | Family::Ip6 => {
+                !matches!(number, NF_INET_LOCAL_IN | NF_INET_LOCAL_OUT)
+            }
+            Family::Other(family) => family != NFPROTO_ARP,
+        }
+    }
+
     pub(super) fn emit(&self, writer: &mut Writer) {
         self.emit_name(writer);
         if let Some(hook) = self.hook {
@@ -115,5 +130,29 @@ fn parse_hook(nest: &[u8]) -> Result<ChainHook, DecodeError> {
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "chain {} of {}", self.name, self.table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forwarded_packets_do_not_pass_the_routers_own_hooks() {
+        let chain = |family: u8, number: Option<u32>| Chain {
+            table: Table { family: family.into(), name: "t".into() },
+            name: "c".into(),
+            hook: number.map(|number| ChainHook { number, priority: 0 }),
+            accepts: true,
+        };
+        // inet, ip, ip6: prerouting, forward, postrouting, and inet's ingress.
+        for family in [1, 2, 10] {
+            let seen = (0..6).filter(|number| chain(family, Some(*number)).sees_forwarded());
+            assert_eq!(seen.collect::<Vec<_>>(), [0, 2, 4, 5]);
+            assert!(!chain(family, None).sees_forwarded());
+        }
+        // netdev's ingress, every hook of a bridge, none of ARP.
+        assert!(chain(5, Some(0)).sees_forwarded() && chain(7, Some(1)).sees_forwarded());
+        assert!(!chain(3, Some(0)).sees_forwarded());
     }
 }

@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub flowtables: Vec<Flowtable>,
     /// Chains of the tables asked for.
     pub chains: Vec<Chain>,
+    /// Other tables with a chain that forwarded packets pass.
+    pub filtering: Vec<Table>,
     /// Sets of the tables asked for, with their elements.
     pub sets: Vec<Set>,
     /// Rules of the tables asked for, in order.
@@ -144,8 +146,13 @@ impl Nftables {
         if snapshot.tables.is_empty() {
             return Ok(snapshot);
         }
-        let chains = self.chains()?.into_iter();
-        snapshot.chains = chains.filter(|chain| snapshot.tables.contains(&chain.table)).collect();
+        for chain in self.chains()? {
+            if snapshot.tables.contains(&chain.table) {
+                snapshot.chains.push(chain);
+            } else if chain.sees_forwarded() && !snapshot.filtering.contains(&chain.table) {
+                snapshot.filtering.push(chain.table);
+            }
+        }
         for chain in &snapshot.chains {
             snapshot.rules.extend(self.rules(&chain.table, &chain.name)?);
         }
@@ -174,8 +181,9 @@ impl Nftables {
         })
     }
 
+    /// All chains of all families.
     fn chains(&mut self) -> Result<Vec<Chain>, Error> {
-        let header = |writer: &mut _| write_header(writer, Family::Inet.number(), 0);
+        let header = |writer: &mut _| write_header(writer, NFPROTO_UNSPEC, 0);
         self.socket.dump("list chains", kind(chain::NFT_MSG_GETCHAIN), header, |list, message| {
             list.push(parsed("chain", Chain::parse(message))?);
             Ok(())

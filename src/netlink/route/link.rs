@@ -15,6 +15,7 @@ pub(super) const RTM_GETLINK: u16 = 18;
 const IFINFOMSG_LEN: usize = 16;
 
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_WIRELESS: u16 = 11;
@@ -30,6 +31,8 @@ const IFLA_VLAN_ID: u16 = 1;
 const RTEXT_FILTER_SKIP_STATS: u32 = 8;
 
 const ARPHRD_LOOPBACK: u16 = 772;
+/// In the flags: switched on, whether there is a carrier or not.
+const IFF_UP: u32 = 1;
 
 /// One network device, as far as flow offload cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,10 @@ pub struct Link {
     pub lower_elsewhere: bool,
     /// VLAN id of a device of kind `vlan`.
     pub vlan_id: Option<u16>,
+    /// Longest packet that it sends, in bytes.
+    pub mtu: u32,
+    /// It is switched on.
+    pub up: bool,
 }
 
 /// A message about one device.
@@ -74,9 +81,10 @@ impl LinkEvent {
         let short = || DecodeError::buffer_too_small(message.payload.len(), IFINFOMSG_LEN);
         let (header, attributes) =
             message.payload.split_at_checked(IFINFOMSG_LEN).ok_or_else(short)?;
-        let [family, _, type0, type1, index @ .., _, _, _, _, _, _, _, _] = header else {
+        let [family, _, type0, type1, index @ .., f0, f1, f2, f3, _, _, _, _] = header else {
             return Err(short());
         };
+        let flags = u32::from_ne_bytes([*f0, *f1, *f2, *f3]);
         if *family != AF_UNSPEC {
             return Ok(None);
         }
@@ -93,6 +101,8 @@ impl LinkEvent {
             lower: None,
             lower_elsewhere: false,
             vlan_id: None,
+            mtu: 0,
+            up: flags & IFF_UP != 0,
         };
         let mut partial = false;
         attribute::for_each(attributes, |kind, value| {
@@ -113,6 +123,7 @@ impl Link {
     fn read(&mut self, kind: u16, value: &[u8]) -> Result<(), DecodeError> {
         match kind {
             IFLA_IFNAME => self.name = attribute::string(value),
+            IFLA_MTU => self.mtu = attribute::u32_host(value)?,
             IFLA_LINK => self.lower = Some(attribute::u32_host(value)?),
             IFLA_MASTER => self.master = Some(attribute::u32_host(value)?),
             IFLA_LINK_NETNSID => self.lower_elsewhere = true,

@@ -20,7 +20,7 @@ use super::socket::Socket;
 use super::Error;
 
 pub use address::{Address, AddressEvent};
-pub use change::is_route_change;
+pub use change::RouteChange;
 pub use link::{Link, LinkEvent};
 pub use lookup::{Lookup, Route, RouteKind};
 pub use mac::{Mac, MacError};
@@ -63,7 +63,7 @@ pub enum Event {
     /// About a station on a link or behind a bridge port.
     Neighbour(NeighbourEvent),
     /// Packets may go other ways than before.
-    Routes,
+    Routes(RouteChange),
 }
 
 /// Lists all devices of this network namespace.
@@ -158,8 +158,8 @@ pub fn lookup(socket: &mut Socket, question: &Lookup) -> Result<Route, Error> {
 /// # Errors
 /// A malformed message.
 pub fn parse(message: &Message<'_>) -> Result<Option<Event>, Error> {
-    if is_route_change(message) {
-        return Ok(Some(Event::Routes));
+    if let Some(change) = RouteChange::parse(message) {
+        return Ok(Some(Event::Routes(change)));
     }
     let malformed = |reading| move |error| Error::malformed(reading, &error);
     if let Some(event) = LinkEvent::parse(message).map_err(malformed("network device"))? {

@@ -8,7 +8,7 @@ use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
-use crate::scenario::{Line, Operand, Relation, Scenario, Step, Value};
+use crate::scenario::{Line, Operand, Pace, Relation, Scenario, Step, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -136,6 +136,14 @@ impl Driver {
                 Report::Held(format!("{}: {rounds} round trips, none lost", line.text)).send();
                 Ok(())
             }
+            Step::Steady { flow, pace } => {
+                let flow = self.flow(flow)?;
+                match pace {
+                    Pace::Start => flow.start_steady(),
+                    Pace::Mark => flow.mark_steady(),
+                    Pace::Stop => flow.stop_steady(),
+                }
+            }
             Step::Run { command } => run(Command::new("sh").args(["-ec", command])).map(drop),
             Step::Remember { name, value } => {
                 let seen = self.value(value)?;
@@ -245,6 +253,7 @@ impl Driver {
             Value::EngineForwarded(flow, rounds) => self.flow(flow)?.engine_forwarded(*rounds),
             Value::Punted(flow, rounds) => self.flow(flow)?.punted(*rounds),
             Value::Sent(flow) => self.flow(flow)?.sent(),
+            Value::Steady(flow, pointer) => self.flow(flow)?.steady(pointer),
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),
             Value::Client(address, pointer) => look::client(address, pointer),

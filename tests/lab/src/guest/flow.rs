@@ -126,6 +126,35 @@ impl Flow {
         }
     }
 
+    /// Starts datagrams at a steady rate, which go on whether or not they are answered.
+    pub fn start_steady(&mut self) -> Result<()> {
+        self.streaming = true;
+        self.order("steady")
+    }
+
+    /// What is seen of the replies counts from now.
+    pub fn mark_steady(&mut self) -> Result<()> {
+        self.order("mark")?;
+        self.answer().map(drop)
+    }
+
+    /// Ends them.
+    pub fn stop_steady(&mut self) -> Result<()> {
+        self.order("stop")?;
+        self.streaming = false;
+        self.answer().map(drop)
+    }
+
+    /// A key of what was seen of the replies.
+    pub fn steady(&mut self, pointer: &str) -> Result<Json> {
+        self.order("look")?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line).context("the client is gone")?;
+        let seen = line.trim().strip_prefix("seen ").context(format!("the client: {line}"))?;
+        let seen: Json = serde_json::from_str(seen).context("what the client has seen")?;
+        Ok(seen.pointer(pointer).cloned().unwrap_or(Json::Null))
+    }
+
     /// The path that conntrack shows: `none`, `new`, `assured`, `offload` or `hw_offload`. A
     /// packet passes first, unless the flow streams anyway, because only packets move a flow.
     pub fn path(&mut self) -> Result<Json> {

@@ -21,6 +21,7 @@ pub mod look;
 pub mod peer;
 pub mod plan;
 pub mod service;
+pub mod steady;
 pub mod topology;
 
 /// Where scenarios and other files of the lab are in the guest.

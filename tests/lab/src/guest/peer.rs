@@ -4,8 +4,10 @@
 //! Traffic is counted in round trips, because each is at least one packet each way whatever
 //! segmentation offload does; so the number of packets that must have crossed the router is known
 //! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`,
-//! `stop`) on standard input and answers each with `ok ROUNDS` or `error WHY`.
+//! `steady`, `mark`, `look`, `stop`) on standard input and answers each with `ok ROUNDS`, `seen JSON`
+//! or `error WHY`.
 
+use super::steady;
 use crate::error::{Context, Error, Result};
 use std::io::{BufRead, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -73,6 +75,17 @@ impl Wire {
         Ok(Wire::Tcp(stream))
     }
 
+    fn steady(&self, orders: &Receiver<Order>, number: &mut u32) -> Result<u32> {
+        let Wire::Udp(socket) = self else {
+            return Err(Error::new("TCP sends what is not answered at its own pace"));
+        };
+        let replies = steady::run(socket, orders, number)?;
+        // Replies that are late are no replies to what comes next.
+        while socket.recv(&mut [0; MESSAGE_LEN]).is_ok() {}
+        socket.set_read_timeout(Some(REPLY_TIMEOUT)).context("socket")?;
+        Ok(replies)
+    }
+
     fn round_trip(&mut self, number: u32) -> Result<()> {
         let mut message = [0x2a; MESSAGE_LEN];
         for (to, from) in message.iter_mut().zip(number.to_be_bytes()) {
@@ -96,9 +109,19 @@ impl Wire {
     }
 }
 
-enum Order {
+/// What a client is told to do.
+pub enum Order {
+    /// So many round trips.
     Exchange(u32),
+    /// Round trips until the next order.
     Stream,
+    /// Datagrams at a steady rate until [`Order::Stop`].
+    Steady,
+    /// What is seen counts from now.
+    Mark,
+    /// Tells what was seen.
+    Look,
+    /// The end of either.
     Stop,
 }
 
@@ -108,8 +131,13 @@ fn orders() -> Receiver<Order> {
         for line in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
             let order = match line.split_once(' ') {
                 Some(("exchange", rounds)) => Order::Exchange(rounds.parse().unwrap_or(0)),
-                _ if line == "stream" => Order::Stream,
-                _ => Order::Stop,
+                _ => match line.as_str() {
+                    "stream" => Order::Stream,
+                    "steady" => Order::Steady,
+                    "mark" => Order::Mark,
+                    "look" => Order::Look,
+                    _ => Order::Stop,
+                },
             };
             if sender.send(order).is_err() {
                 return;
@@ -135,7 +163,11 @@ pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
         let (rounds, result) = match order {
             Order::Exchange(rounds) => exchange(&mut wire, rounds, &mut number),
             Order::Stream => stream(&mut wire, &orders, &mut number),
-            Order::Stop => (0, Ok(())),
+            Order::Steady => match wire.steady(&orders, &mut number) {
+                Ok(replies) => (replies, Ok(())),
+                Err(e) => (0, Err(e)),
+            },
+            Order::Mark | Order::Look | Order::Stop => (0, Ok(())),
         };
         match result {
             Ok(()) => println!("ok {rounds}"),

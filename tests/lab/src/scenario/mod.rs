@@ -123,6 +123,13 @@ pub enum Step {
         /// Start, or stop and require that every byte came back.
         start: bool,
     },
+    /// Datagrams at a steady rate that run beside the following steps, answered or not.
+    Steady {
+        /// The flow.
+        flow: String,
+        /// What to do.
+        pace: Pace,
+    },
     /// A shell command on the router that must succeed.
     Run {
         /// For `sh -c`.
@@ -172,6 +179,17 @@ pub enum Step {
         /// The heading.
         text: String,
     },
+}
+
+/// What can be done to a steady flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Start it.
+    Start,
+    /// What is seen of its replies counts from now.
+    Mark,
+    /// Stop it.
+    Stop,
 }
 
 /// What can be done to a program.
@@ -240,6 +258,8 @@ pub enum Value {
     Punted(String, u32),
     /// Bytes of IP packets that a UDP flow's round trips were, each way.
     Sent(String),
+    /// A key of what was seen of the replies of a steady flow since the mark.
+    Steady(String, String),
     /// A key of a flow as `flowtable flows` lists it; null when it is not listed.
     Listed(String, String),
     /// A key of what `explain` answers about a flow.

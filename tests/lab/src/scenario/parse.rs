@@ -2,7 +2,7 @@
 //! Reading a scenario: one step a line, indented lines belong to the step above them.
 
 use super::words::{split, Word};
-use super::{Action, FlowKind, Line, Operand, Relation, Scenario, Step, Target, Value};
+use super::{Action, FlowKind, Line, Operand, Pace, Relation, Scenario, Step, Target, Value};
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -115,6 +115,15 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             target: target(rest)?,
         },
         ["stream", flow, "start"] => Step::Stream { flow: owned(flow), start: true },
+        ["steady", flow, pace] => {
+            let pace = match *pace {
+                "start" => Pace::Start,
+                "mark" => Pace::Mark,
+                "stop" => Pace::Stop,
+                _ => return Err(Error::new(format!("not start, mark or stop: {pace}"))),
+            };
+            Step::Steady { flow: owned(flow), pace }
+        }
         ["stream", flow, "stop"] => Step::Stream { flow: owned(flow), start: false },
         ["run"] => Step::Run { command: owned(block) },
         ["run", ..] => Step::Run { command: format!("{}\n{block}", rest_of(line, words, 1)) },
@@ -265,6 +274,7 @@ fn value(words: &[&str]) -> Result<Value> {
         ["engine_forwarded", flow, number] => Value::EngineForwarded(owned(flow), rounds(number)?),
         ["punted", flow, number] => Value::Punted(owned(flow), rounds(number)?),
         ["sent", flow] => Value::Sent(owned(flow)),
+        ["steady", flow, path] => Value::Steady(owned(flow), pointer(path)?),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
         ["client", address, path] => Value::Client(owned(address), pointer(path)?),
@@ -408,6 +418,21 @@ mod tests {
                 Step::Check { patience: None, value, relation: Relation::Equal, operand },
             ]
         );
+    }
+
+    #[test]
+    fn a_steady_flow() {
+        let got = steps("steady dns mark\nexpect steady dns .quiet_ms <= 100\n");
+        let value = Value::Steady("dns".into(), "/quiet_ms".into());
+        let (relation, operand) = (Relation::AtMost, Operand::Literal(json!(100)));
+        assert_eq!(
+            got,
+            [
+                Step::Steady { flow: "dns".into(), pace: Pace::Mark },
+                Step::Check { patience: None, value, relation, operand },
+            ]
+        );
+        assert!(fails("steady dns faster\n").contains("not start, mark or stop"));
     }
 
     #[test]

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which tables may hold a flow that a change has made stale.
+//!
+//! What is about devices is answered from the devices of each flowtable, so that a flow which no list
+//! has named yet is not missed. What is about addresses is answered from a list of flows.
+
+use super::{Cause, Control};
+use crate::core::devices::Device;
+use crate::core::flows::{Flow, FlowState};
+use crate::core::links::Links;
+use crate::core::plan::Class;
+use crate::core::topology::moves::{Moves, Rerouted};
+use crate::netlink::route::{Link, LinkEvent};
+use std::time::Instant;
+
+/// Devices stand on one another at most this deep; deeper chains can only be a mistake.
+const DEPTH_MAX: usize = 8;
+
+/// Tables of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Tables {
+    /// None of them.
+    #[default]
+    None,
+    /// Those of these names.
+    Named(Vec<String>),
+    /// All of them.
+    All,
+}
+
+impl Tables {
+    /// True when there are none.
+    pub fn is_none(&self) -> bool {
+        *self == Tables::None
+    }
+
+    /// The table of this name is one of them.
+    pub fn have(&self, name: &str) -> bool {
+        match self {
+            Tables::None => false,
+            Tables::Named(names) => names.iter().any(|known| known == name),
+            Tables::All => true,
+        }
+    }
+
+    /// These and those.
+    pub fn add(&mut self, more: Tables) {
+        match (&mut *self, more) {
+            (Tables::All, _) | (_, Tables::None) => (),
+            (Tables::Named(names), Tables::Named(more)) => {
+                names.extend(more);
+                names.sort_unstable();
+                names.dedup();
+            }
+            (_, more) => *self = more,
+        }
+    }
+}
+
+/// The tables that hold offloaded flows with packets to an address that may go another way now.
+/// `table_of` knows the table of a flow.
+pub fn concerned(
+    rerouted: &Rerouted,
+    flows: impl Iterator<Item = Flow>,
+    table_of: impl Fn(&Flow) -> Option<String>,
+) -> Tables {
+    let mut tables = Tables::None;
+    for flow in flows.filter(|flow| flow.state != FlowState::Classic) {
+        // Before translation and behind it: the router's own address may be what has changed.
+        let ends = [&flow.orig, &flow.reply];
+        let mut addresses = ends.iter().flat_map(|tuple| [tuple.source(), tuple.destination()]);
+        if !addresses.any(|address| rerouted.concerns(address)) {
+            continue;
+        }
+        match table_of(&flow) {
+            Some(name) if tables.have(&name) => (),
+            Some(name) => tables.add(Tables::Named(vec![name])),
+            None => return Tables::All,
+        }
+    }
+    tables
+}
+
+impl Control {
+    /// A device is about to change or go.
+    pub(in crate::core) fn link_changes(&mut self, event: &LinkEvent, now: Instant) {
+        let tables = match event {
+            LinkEvent::Gone(index) => self.left_behind(*index, None),
+            LinkEvent::New(link) => self.left_behind(link.index, Some(link)),
+        };
+        self.evict(Cause::Device, tables, now);
+    }
+
+    /// All devices are about to be replaced by these.
+    pub(in crate::core) fn links_change(&mut self, links: &[Link], now: Instant) {
+        let indexes: Vec<u32> = self.links.iter().map(|link| link.index).collect();
+        for index in indexes {
+            let new = links.iter().find(|link| link.index == index);
+            let tables = self.left_behind(index, new);
+            self.evict(Cause::Device, tables, now);
+        }
+    }
+
+    /// Clients have moved behind bridges, or neighbours have other MAC addresses.
+    pub(in crate::core) fn moved(&mut self, moves: &Moves, now: Instant) {
+        for port in &moves.ports {
+            let holds = |class: &&Class, name: &str| holds(class, name, &self.devices);
+            let tables = self.tables_with(*port, holds);
+            self.evict(Cause::Roaming, tables, now);
+        }
+        for index in &moves.neighbours {
+            // Else the kernel looks the neighbour up for each packet.
+            let bridged = crosses_bridge(&self.links, *index);
+            let keeps = |class: &&Class, name: &str| {
+                (class.flowtable.hardware || bridged) && holds(class, name, &self.devices)
+            };
+            let tables = self.tables_with(*index, keeps);
+            self.evict(Cause::Neighbour, tables, now);
+        }
+    }
+
+    /// The tables whose flows do not fit to a device any more that becomes `new`, or goes.
+    fn left_behind(&self, index: u32, new: Option<&Link>) -> Tables {
+        let Some(old) = self.links.indexed(index) else { return Tables::None };
+        let changed = new.is_some_and(|new| {
+            (new.mtu, new.master, new.lower) != (old.mtu, old.master, old.lower)
+        });
+        let off = new.is_none_or(|new| old.up && !new.up);
+        // The kernel lets go of flows by the lowest device itself, but knows none above it.
+        let stale = |class: &&Class, name: &str| {
+            (changed && holds(class, name, &self.devices))
+                || (off && stands_on(name, class, &self.devices))
+        };
+        self.tables_with(index, stale)
+    }
+
+    fn tables_with(&self, index: u32, stale: impl Fn(&&Class, &str) -> bool) -> Tables {
+        let Some(link) = self.links.indexed(index) else { return Tables::None };
+        let classes = self.wanted.iter().filter(|class| stale(class, &link.name));
+        let names: Vec<String> = classes.map(|class| class.flowtable.table.name.clone()).collect();
+        if names.is_empty() {
+            return Tables::None;
+        }
+        Tables::Named(names)
+    }
+
+    /// The rules are others than before because the configuration is: what they let in may not be
+    /// what is in the flowtables. Devices are not meant; who takes one out ends its flows.
+    pub(in crate::core) fn rules_change(&mut self, wanted: &[Class], now: Instant) {
+        if !std::mem::take(&mut self.settings_changed) {
+            return;
+        }
+        let mut tables = Tables::None;
+        for class in wanted {
+            let same = |old: &&Class| old.flowtable.table == class.flowtable.table;
+            let before = self.wanted.iter().find(same);
+            if before.is_some_and(|old| old.rules != class.rules || old.sets != class.sets) {
+                tables.add(Tables::Named(vec![class.flowtable.table.name.clone()]));
+            }
+        }
+        let asked = now.checked_sub(super::DEBOUNCE).unwrap_or(now);
+        self.evict(Cause::Settings, tables, asked);
+    }
+}
+
+/// The flowtable has the device, or one below it.
+fn holds(class: &Class, name: &str, devices: &[Device]) -> bool {
+    class.flowtable.devices.iter().any(|device| device == name) || stands_on(name, class, devices)
+}
+
+/// The device stands on one that the flowtable has.
+fn stands_on(name: &str, class: &Class, devices: &[Device]) -> bool {
+    let above = |device: &&Device| device.upper.iter().any(|upper| upper == name);
+    let mut lower = devices.iter().filter(above);
+    lower.any(|device| class.flowtable.devices.contains(&device.name))
+}
+
+/// Packets to neighbours by this device cross a bridge, so the kernel keeps their MAC addresses.
+fn crosses_bridge(links: &Links, index: u32) -> bool {
+    let mut next = links.indexed(index);
+    for _ in 0..DEPTH_MAX {
+        match next {
+            Some(link) if link.kind == "bridge" => return true,
+            Some(link) if link.kind == "vlan" && !link.lower_elsewhere => {
+                next = link.lower.and_then(|lower| links.indexed(lower));
+            }
+            _ => return false,
+        }
+    }
+    false
+}

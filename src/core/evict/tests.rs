@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which tables are made anew after which change, and when.
+
+use super::*;
+use crate::core::control::tests::{settings, World};
+use crate::core::control::Event;
+use crate::core::flows::table::tests::{entry, table_of as flows_of};
+use crate::core::flows::FlowState;
+use crate::core::links::tests::link;
+use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
+use crate::core::settings::{Mode, Settings};
+use crate::core::topology::moves::{Moves, Rerouted};
+use crate::netlink::route::{Link, LinkEvent, RouteChange};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn fw4() -> Table {
+    Table::inet("fw4")
+}
+
+/// A router with a firewall, whose switch does hardware for these devices.
+fn router(capable: &[&'static str]) -> World {
+    let mut world = World::new();
+    world.capable = capable.iter().copied().collect();
+    world.kernel.filtering = vec![fw4()];
+    world.start(if capable.is_empty() { Mode::Software } else { Mode::Hardware });
+    assert_eq!(world.commits.len(), 1);
+    world
+}
+
+fn rules_change(world: &mut World) {
+    world.event(Event::Nftables(NftEvent::Rules(fw4())));
+}
+
+/// Names of the tables that the last transaction made anew.
+fn anew(world: &World) -> Vec<String> {
+    let lines = world.commits.last().unwrap().iter();
+    lines.filter_map(|line| line.strip_prefix("delete table inet ").map(str::to_owned)).collect()
+}
+
+fn last(world: &World) -> Option<(Cause, u64)> {
+    world.control.status(None, world.now).evicted.last
+}
+
+#[test]
+fn a_changed_rule_evicts_within_one_debounce_and_once() {
+    let mut world = router(&[]);
+    rules_change(&mut world);
+    rules_change(&mut world);
+    world.pass(DEBOUNCE - MS);
+    assert_eq!(world.commits.len(), 1);
+    world.pass(MS);
+    assert_eq!(world.commits.len(), 2);
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.commits.len(), 2, "our own change is none of others");
+    assert_eq!(last(&world), Some((Cause::Firewall, 60)));
+    assert!(world.log.contains(&(
+        Level::Info,
+        "flows are handed back: the firewall's rules have changed".into()
+    )));
+}
+
+#[test]
+fn a_source_that_never_pauses_is_held_back() {
+    let mut world = router(&[]);
+    for _ in 0..100 {
+        rules_change(&mut world);
+        world.pass(100 * MS);
+    }
+    let evictions = world.control.status(None, world.now).evicted.count;
+    assert!((5..=6).contains(&evictions), "{evictions} in ten seconds");
+    world.pass(PAUSE);
+    let after = world.control.status(None, world.now).evicted.count;
+    assert_eq!(after, evictions + 1, "the last change is not forgotten");
+    let told = world.log.iter().filter(|(_, line)| line.contains("handed back"));
+    assert_eq!(told.count(), 1);
+    // Another cause does not wait for it.
+    rules_change(&mut world);
+    world.event(Event::Rerouted(Tables::All));
+    world.rest();
+    assert_eq!(last(&world), Some((Cause::Routes, 0)));
+}
+
+#[test]
+fn tables_that_no_forwarded_packet_passes_concern_nobody() {
+    let mut world = router(&[]);
+    let bans = Table::inet("bans");
+    for event in [
+        NftEvent::Rules(bans.clone()),
+        NftEvent::Chains(bans.clone()),
+        NftEvent::Object(fw4()),
+        NftEvent::Flowtable(fw4()),
+    ] {
+        world.event(Event::Nftables(event));
+        world.rest();
+    }
+    assert_eq!(world.commits.len(), 1);
+    // Its first chain in the way.
+    world.kernel.filtering.push(bans.clone());
+    world.event(Event::Nftables(NftEvent::Chains(bans.clone())));
+    world.event(Event::Nftables(NftEvent::Rules(bans.clone())));
+    world.rest();
+    assert_eq!(world.commits.len(), 2);
+    // It goes with its rules.
+    world.pass(PAUSE);
+    world.kernel.filtering.pop();
+    world.event(Event::Nftables(NftEvent::Chains(bans)));
+    world.rest();
+    assert_eq!(world.commits.len(), 3);
+    // Too many at once to look at each.
+    world.pass(PAUSE);
+    for number in 0..=SUSPECTS_MAX {
+        world.event(Event::Nftables(NftEvent::Chains(Table::inet(&format!("t{number}")))));
+    }
+    world.rest();
+    assert_eq!(world.commits.len(), 4);
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let mut world = router(&[]);
+    let off = Settings { evict_on_reload: false, ..settings(Mode::Software) };
+    world.event(Event::Settings(Ok((off, Vec::new()))));
+    rules_change(&mut world);
+    world.event(Event::Nftables(NftEvent::Chains(Table::inet("new"))));
+    world.rest();
+    assert_eq!(world.commits.len(), 1);
+}
+
+#[test]
+fn lost_events_may_have_been_about_rules() {
+    let mut world = router(&[]);
+    world.event(Event::EventsLost);
+    world.rest();
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+}
+
+#[test]
+fn nothing_waits_where_nothing_is_offloaded() {
+    let mut world = router(&[]);
+    world.event(Event::Settings(Ok((settings(Mode::Classic), Vec::new()))));
+    world.rest();
+    world.kernel.filtering.clear(); // not read any more
+    let commits = world.commits.len();
+    rules_change(&mut world);
+    world.event(Event::Rerouted(Tables::All));
+    world.rest();
+    assert_eq!((world.commits.len(), world.control.deadline()), (commits, None));
+    world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
+    world.pass(PAUSE);
+    assert_eq!(world.commits.len(), commits + 1, "what was due then is not done now");
+}
+
+#[test]
+fn a_refused_eviction_is_tried_again() {
+    let mut world = router(&[]);
+    world.refuse_all = Some(libc::ENOMEM);
+    rules_change(&mut world);
+    world.rest();
+    assert_eq!(world.control.status(None, world.now).evicted.count, 0);
+    world.refuse_all = None;
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.control.status(None, world.now).evicted.count, 1);
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+}
+
+#[test]
+fn what_others_do_to_our_table_is_repaired_in_the_same_transaction() {
+    let mut world = router(&[]);
+    world.kernel.rules.clear();
+    world.kernel.generation += 1;
+    world.event(Event::Nftables(NftEvent::Rules(Table::inet(TABLE_SOFTWARE))));
+    rules_change(&mut world);
+    world.rest();
+    assert_eq!(world.commits.len(), 2);
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+}
+
+/// A world in which `change` happens to a device, and what is made anew by it.
+fn after(world: &mut World, event: LinkEvent) -> Vec<String> {
+    let before = world.commits.len();
+    world.event(Event::Link(event));
+    world.pass(PAUSE);
+    if world.commits.len() == before {
+        return Vec::new();
+    }
+    anew(world)
+}
+
+#[test]
+fn an_mtu_evicts_only_the_tables_with_the_device() {
+    let mut world = router(&["lan0", "wan0"]);
+    let lan0 = || Link { mtu: 1400, ..link(2, "lan0") };
+    assert_eq!(after(&mut world, LinkEvent::New(lan0())), [TABLE_HARDWARE]);
+    assert_eq!(last(&world).map(|(cause, _)| cause), Some(Cause::Device));
+    assert_eq!(after(&mut world, LinkEvent::New(lan0())), Vec::<String>::new());
+    let other = |mtu| LinkEvent::New(Link { mtu, ..link(9, "lo") });
+    assert_eq!(after(&mut world, other(1500)), Vec::<String>::new());
+    assert_eq!(after(&mut world, other(1400)), Vec::<String>::new(), "nobody's device");
+    let moved = Link { master: Some(9), ..lan0() };
+    assert_eq!(after(&mut world, LinkEvent::New(moved)), [TABLE_HARDWARE]);
+}
+
+/// A bridge `lan0` with the ports `p1` and `p2`, which does hardware on none of them.
+fn bridged() -> World {
+    let mut world = World::new();
+    world.kernel.filtering = vec![fw4()];
+    world.set_links(vec![
+        Link { kind: "bridge".into(), ..link(2, "lan0") },
+        link(3, "wan0"),
+        Link { master: Some(2), ..link(4, "p1") },
+        Link { master: Some(2), ..link(5, "p2") },
+    ]);
+    world.start(Mode::Software);
+    world
+}
+
+#[test]
+fn the_kernel_lets_go_of_ports_but_not_of_bridges() {
+    let mut world = bridged();
+    let down = Link { master: Some(2), up: false, ..link(4, "p1") };
+    assert_eq!(after(&mut world, LinkEvent::New(down)), Vec::<String>::new());
+    let down = |up| LinkEvent::New(Link { kind: "bridge".into(), up, ..link(2, "lan0") });
+    assert_eq!(after(&mut world, down(false)), [TABLE_SOFTWARE]);
+    assert_eq!(after(&mut world, down(true)), Vec::<String>::new());
+    // The list tells what an event that was lost would have.
+    let mut links = world.links();
+    links[0].mtu = 1300;
+    world.set_links(links);
+    world.event(Event::Links(Ok(world.links())));
+    world.pass(PAUSE);
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+    assert_eq!(last(&world).map(|(cause, _)| cause), Some(Cause::Device));
+}
+
+#[test]
+fn roaming_evicts_tables_with_the_port() {
+    let mut world = bridged();
+    let moved = |ports: &[u32]| Event::Moved(Moves { ports: ports.to_vec(), neighbours: vec![] });
+    world.event(moved(&[77]));
+    world.rest();
+    assert_eq!(last(&world), None, "nobody's port");
+    world.event(moved(&[4]));
+    world.rest();
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+    assert_eq!(last(&world), Some((Cause::Roaming, 0)));
+}
+
+#[test]
+fn a_new_mac_evicts_only_where_the_kernel_keeps_it() {
+    let moved = |index| Event::Moved(Moves { ports: vec![], neighbours: vec![index] });
+    let mut world = bridged();
+    world.event(moved(3));
+    world.rest();
+    assert_eq!(last(&world), None, "the kernel looks it up");
+    world.event(moved(2));
+    world.rest();
+    assert_eq!(last(&world), Some((Cause::Neighbour, 0)));
+
+    let mut world = router(&["lan0"]);
+    world.event(moved(3));
+    world.rest();
+    assert_eq!(last(&world), None, "in software only");
+    world.event(moved(2));
+    world.rest();
+    assert_eq!(anew(&world), [TABLE_HARDWARE], "hardware has it, the software table does not");
+}
+
+#[test]
+fn routes_evict_the_tables_named() {
+    let mut world = router(&["lan0"]);
+    world.event(Event::Rerouted(Tables::Named(vec![TABLE_HARDWARE.into()])));
+    world.rest();
+    assert_eq!(anew(&world), [TABLE_HARDWARE]);
+}
+
+#[test]
+fn our_own_rules_evict_when_the_configuration_changes_them() {
+    let mut world = router(&[]);
+    let mut wanted = world.control.wanted.clone();
+    wanted[0].rules.pop();
+    let due = |world: &mut World, wanted: &[_]| {
+        world.control.rules_change(wanted, world.now);
+        world.control.evictions.are_due(TABLE_SOFTWARE, world.now)
+    };
+    assert!(!due(&mut world, &wanted), "a device that comes makes rules for itself");
+    let same = world.control.wanted.clone();
+    world.control.settings_changed = true;
+    assert!(!due(&mut world, &same));
+    world.control.settings_changed = true;
+    assert!(due(&mut world, &wanted));
+}
+
+fn rerouted(prefix: &str) -> Rerouted {
+    let mut rerouted = Rerouted::default();
+    rerouted.note(RouteChange::To(prefix.parse().unwrap()));
+    rerouted
+}
+
+#[test]
+fn only_flows_with_an_end_behind_the_route_are_concerned() {
+    let table = flows_of(&[entry(1, 0)]);
+    let flow = table.flows(0).next().unwrap();
+    let source = flow.orig.source().to_string();
+    let offloaded = || {
+        let flow = table.flows(0).next().unwrap();
+        std::iter::once(crate::core::flows::Flow { state: FlowState::Software, ..flow })
+    };
+    let named = |name: &str| Some(name.to_owned());
+    let hit = concerned(&rerouted(&source), offloaded(), |_| named("a"));
+    assert_eq!(hit, Tables::Named(vec!["a".into()]));
+    assert_eq!(concerned(&rerouted(&source), offloaded(), |_| None), Tables::All);
+    assert_eq!(concerned(&rerouted("192.0.2.0/24"), offloaded(), |_| None), Tables::None);
+    let classic = std::iter::once(flow);
+    assert_eq!(concerned(&rerouted(&source), classic, |_| None), Tables::None);
+}
+
+#[test]
+fn tables_add_up() {
+    let named = |names: &[&str]| Tables::Named(names.iter().map(|name| (*name).into()).collect());
+    let mut tables = Tables::None;
+    tables.add(Tables::None);
+    assert!(tables.is_none() && !tables.have("a"));
+    tables.add(named(&["b"]));
+    tables.add(named(&["a", "b"]));
+    assert_eq!(tables, named(&["a", "b"]));
+    assert!(tables.have("a") && !tables.have("c"));
+    tables.add(Tables::All);
+    tables.add(named(&["a"]));
+    assert!(tables.have("c"));
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Finding out which tables hold flows that a change of routes is about.
+//!
+//! Flows that are known are asked where they were before the change. The list that follows moves
+//! them to where they are now, and brings those that no list has named yet: where these were nobody
+//! knows, so they may be in any table.
+
+use std::time::Instant;
+
+use super::knowledge::Knowledge;
+use crate::core::control::{Control, DEBOUNCE};
+use crate::core::evict::{concerned, Tables, PAUSE};
+use crate::core::flows::selection::table_of;
+use crate::core::flows::table::FlowTable;
+use crate::core::topology::moves::Rerouted;
+use crate::netlink::Error;
+
+/// A change under examination.
+#[derive(Debug)]
+struct Check {
+    rerouted: Rerouted,
+    /// When the list began, in the table's time.
+    begun_ms: u32,
+}
+
+/// What is known about changes of routes.
+#[derive(Debug, Default)]
+pub(super) struct Rerouting {
+    /// When the list for a change is to begin.
+    due: Option<Instant>,
+    check: Option<Check>,
+    checked: Option<Instant>,
+    found: Tables,
+}
+
+impl Rerouting {
+    /// When a list of flows is wanted.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Takes over what has changed. Lists are made no more often than flows are handed back.
+    pub fn note(&mut self, table: &mut FlowTable, offloading: bool, now: Instant) {
+        let topology = table.topology_mut();
+        if topology.rerouted().is_empty() {
+            return;
+        }
+        if !offloading || topology.rerouted().is_any() {
+            topology.take_rerouted();
+            self.due = None;
+            if offloading {
+                self.found = Tables::All;
+            }
+            return;
+        }
+        let pause = self.checked.map_or(now, |checked| checked + PAUSE);
+        self.due.get_or_insert((now + DEBOUNCE).max(pause));
+    }
+
+    /// A list is about to begin.
+    pub fn begin(&mut self, table: &mut FlowTable, control: &Control, now: Instant, now_ms: u32) {
+        self.due = None;
+        let rerouted = table.topology_mut().take_rerouted();
+        if rerouted.is_empty() {
+            return;
+        }
+        self.checked = Some(now);
+        let ledger = table.ledger();
+        let facts = Knowledge { control, ledger, policies: &[], now };
+        let of = |flow: &_| table_of(flow, &facts);
+        self.found.add(concerned(&rerouted, table.flows(now_ms), of));
+        self.check = Some(Check { rerouted, begun_ms: now_ms });
+    }
+
+    /// The list has ended.
+    pub fn end(&mut self, table: &FlowTable, result: &Result<(), Error>, now_ms: u32) {
+        let Some(Check { rerouted, begun_ms }) = self.check.take() else { return };
+        if result.is_err() {
+            return self.found.add(Tables::All);
+        }
+        let young = |first_ms: u32| first_ms.wrapping_sub(begun_ms) <= u32::MAX / 2;
+        let flows = table.flows(now_ms).filter(|flow| young(flow.first_ms));
+        self.found.add(concerned(&rerouted, flows, |_| None));
+    }
+
+    /// The tables found since this was asked last.
+    pub fn take_found(&mut self) -> Tables {
+        std::mem::take(&mut self.found)
+    }
+}
