@@ -227,6 +227,13 @@ mod tests {
         assert_eq!(code(&flow, &facts), "unknown", "nobody counts, so nobody knows of silence");
         flow.helped = true;
         assert_eq!(code(&flow, &facts), "helper");
+        facts.ruled_out = Some(FlowReason::BelowThreshold);
+        assert_eq!(code(&flow, &facts), "below_threshold");
+        facts.ruled_out = Some(FlowReason::PolicyBypass);
+        assert_eq!(why_classic(&flow, &facts).unwrap().1, "rule 'x'");
+        assert_eq!(code(&flow, &facts), "policy_bypass");
+        facts.ruled_out = Some(FlowReason::DeviceNotCovered);
+        assert_eq!(why_classic(&flow, &facts).unwrap().1, "rule 'x'");
         facts.uncovered = true;
         let reason = why_classic(&flow, &facts).unwrap();
         assert_eq!(reason, (FlowReason::DeviceNotCovered, "device 1".into()));
@@ -257,8 +264,8 @@ mod tests {
         let mut flow = flow();
         flow.helped = true;
         let steps = passed(&flow, &Ready::default());
-        assert_eq!(steps.last(), Some(&FlowReason::DeviceNotCovered));
-        assert_eq!(steps.len(), 8);
+        assert_eq!(steps.last(), Some(&FlowReason::BelowThreshold));
+        assert_eq!(steps.len(), 10);
         flow.state = FlowState::Hardware;
         assert_eq!(passed(&flow, &Ready::default()).last(), Some(&FlowReason::Ipsec));
     }
