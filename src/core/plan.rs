@@ -136,8 +136,7 @@ fn members<'a>(
     }
     let named = |name: &String| partition.devices.iter().any(|glob| glob::matches(glob, name));
     let is_member = |device: &&&Device| named(&device.name) || device.upper.iter().any(named);
-    let (inside, outside): (Vec<&Device>, Vec<&Device>) =
-        covered.iter().partition(|device| is_member(&device));
+    let (inside, outside): (Vec<&Device>, Vec<&Device>) = covered.iter().partition(is_member);
     if inside.is_empty() {
         return None;
     }

@@ -5,6 +5,8 @@
 //! order and padded to four bytes, which is what the kernel's interval sets take. Since every field
 //! is compared as bytes, one comparison serves all of them.
 
+use std::ops::Range;
+
 use crate::netlink::nftables::KeyType;
 
 /// A box.
@@ -156,9 +158,6 @@ impl Kind {
         if one.0 > two.1 || two.0 > one.1 {
             return false;
         }
-        if self.fields == other.fields && self.mark_mask == other.mark_mask {
-            return self.overlap(key, other_key);
-        }
         self.fields().filter(|field| *field != Field::Protocol).all(|field| {
             match (self.bounds(key, field), other.bounds(other_key, field)) {
                 (Some((mark, _)), Some((other_mark, _))) if field == Field::Mark => {
@@ -172,19 +171,24 @@ impl Kind {
         })
     }
 
-    /// Two boxes of the same fields have something in common. This is asked most.
-    fn overlap(&self, one: &[u8], two: &[u8]) -> bool {
-        let half = one.len() / 2;
-        let (Some((low, high)), Some((other_low, other_high))) =
-            (one.split_at_checked(half), two.split_at_checked(half))
-        else {
-            return true;
-        };
-        self.layout().all(|(_, start, length)| {
-            let part = start..start + length;
-            low.get(part.clone()) <= other_high.get(part.clone())
-                && other_low.get(part.clone()) <= high.get(part)
-        })
+    /// Keys of both have the same form, and can be compared part by part.
+    pub fn is_alike(&self, other: &Kind) -> bool {
+        self.fields == other.fields
+            && self.family == other.family
+            && self.mark_mask == other.mark_mask
+    }
+
+    /// Where the fields are in a bound: what tells entries apart best first.
+    pub fn parts(&self) -> Vec<Range<usize>> {
+        let addresses = |field| matches!(field, Field::SrcIp | Field::DestIp);
+        let (mut parts, mut others) = (Vec::new(), Vec::new());
+        for (field, start, length) in self.layout() {
+            let list = if addresses(field) { &mut parts } else { &mut others };
+            list.push(start..start + length);
+        }
+        others.reverse();
+        parts.extend(others);
+        parts
     }
 
     /// The box that is just two boxes of this kind together, which meet; `None` when there is none.
@@ -216,6 +220,24 @@ impl Kind {
             _ => false,
         })
     }
+}
+
+/// Two boxes of the same kind, with these parts, have something in common. This is asked for each
+/// pair of entries, and most are told apart by one part.
+pub fn overlap(parts: &[Range<usize>], one: &[u8], two: &[u8]) -> bool {
+    let half = one.len() / 2;
+    let Some(((low, high), (other_low, other_high))) =
+        one.split_at_checked(half).zip(two.split_at_checked(half))
+    else {
+        return true;
+    };
+    for part in parts {
+        let of = |bound| <[u8]>::get(bound, part.clone());
+        if of(low) > of(other_high) || of(other_low) > of(high) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Lower and upper bound of one field.

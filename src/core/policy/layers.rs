@@ -6,6 +6,7 @@
 //! of the order of the rules. An entry goes into an earlier group if nothing between would decide
 //! otherwise about anything in it; what overlaps its equals only in part gets a further group.
 
+use super::entries::Entries;
 use super::key::{apart, Family, Field, Key, Kind, Span};
 use super::{Action, Rule, BOTH_PROTOCOLS};
 use crate::netlink::prefix::Prefix;
@@ -46,7 +47,7 @@ pub struct Group {
     pub(super) kind: Kind,
     pub(super) action: Action,
     /// Empty when the kind has no fields: then it matches everything of its kind.
-    pub(super) entries: Vec<Key>,
+    pub(super) entries: Entries,
 }
 
 /// The groups of these rules, in the order in which they are asked.
@@ -178,8 +179,10 @@ fn place(groups: &mut Vec<Group>, kind: &Kind, action: &Action, key: Key) {
             break;
         }
     }
-    let entries = if key.is_empty() { Vec::new() } else { vec![key] };
-    groups.push(Group { kind: kind.clone(), action: action.clone(), entries });
+    let entries = Entries::new(kind);
+    let mut group = Group { kind: kind.clone(), action: action.clone(), entries };
+    group.admit(&key);
+    groups.push(group);
 }
 
 impl Group {
@@ -188,23 +191,17 @@ impl Group {
     fn admit(&mut self, key: &Key) -> bool {
         let mut union = key.clone();
         let mut absorbed = Vec::new();
-        loop {
-            let met = self.entries.iter().enumerate().find(|(place, entry)| {
-                !absorbed.contains(place) && self.kind.meet(&union, &self.kind, entry)
-            });
-            let Some((place, entry)) = met else { break };
+        while let Some((place, entry)) = self.entries.meeting(&union, &absorbed) {
             let Some(both) = self.kind.union(&union, entry) else { return false };
             if both == *entry {
-                // The rest of what was absorbed is in it too, so nothing was.
+                // It has all of it, so it meets no other.
                 return true;
             }
             union = both;
             absorbed.push(place);
         }
-        let mut place = 0..;
-        self.entries.retain(|_| place.next().is_none_or(|place| !absorbed.contains(&place)));
         if !union.is_empty() {
-            self.entries.push(union);
+            self.entries.replace(&absorbed, union);
         }
         true
     }
@@ -212,6 +209,9 @@ impl Group {
     fn meets(&self, kind: &Kind, key: &[u8]) -> bool {
         if self.entries.is_empty() {
             return self.kind.meet(&[], kind, key);
+        }
+        if self.kind.is_alike(kind) {
+            return self.entries.meeting(key, &[]).is_some();
         }
         self.entries.iter().any(|entry| self.kind.meet(entry, kind, key))
     }

@@ -9,6 +9,7 @@
 //! by sets that `layers` fills with `key`s.
 
 pub mod chain;
+mod entries;
 pub mod judge;
 mod key;
 pub mod layers;

@@ -242,7 +242,7 @@ fn a_thousand_rules_of_one_kind_cost_as_much_as_one() {
     assert_eq!(size(vec![rule(1)]), size((1..=1000).map(rule).collect()));
     // Neither do rules between that are about something else.
     let mixed = |number: u16| {
-        let action = if number % 2 == 0 { Action::Bypass } else { Action::OFFLOAD };
+        let action = if number.is_multiple_of(2) { Action::Bypass } else { Action::OFFLOAD };
         Rule { action, ..rule(number) }
     };
     assert_eq!(size(vec![mixed(1), mixed(2)]), size((1..=1000).map(mixed).collect()));
@@ -255,7 +255,7 @@ fn ranges_of_one_field_are_one_set() {
         vec![ports(80, 90), ports(85, 100), ports(10, 85), ports(500, 600), ports(550, 560)];
     let policy = Policy::new(rules).unwrap();
     let [group] = policy.groups() else { panic!("{:?}", policy.groups()) };
-    assert_eq!(group.entries.len(), 2);
+    assert_eq!(group.entries.iter().count(), 2);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn what_overlaps_in_part_gets_a_further_set() {
     assert_eq!(policy.groups().len(), 2);
     let inside = Policy::new(vec![rule("10.0.0.0/8", 1, 99), rule("10.1.0.0/16", 80, 80)]).unwrap();
     assert_eq!(inside.groups().len(), 1);
-    assert_eq!(inside.groups()[0].entries.len(), 1);
+    assert_eq!(inside.groups()[0].entries.iter().count(), 1);
 }
 
 #[test]
