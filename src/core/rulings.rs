@@ -77,3 +77,7 @@ fn subject<'a>(flow: &Flow, input: Option<&'a str>, output: Option<&'a str>) -> 
         output,
     }
 }
+
+#[cfg(test)]
+#[path = "rulings_tests.rs"]
+mod tests;
