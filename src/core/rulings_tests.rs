@@ -15,6 +15,7 @@ use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Partition, Settings};
 use crate::netlink::conntrack::status::IPS_OFFLOAD;
 use crate::netlink::nftables::Table;
+use crate::netlink::route::LinkEvent;
 
 fn partition(name: &str, devices: &[&str]) -> Partition {
     Partition {
@@ -92,10 +93,7 @@ fn a_device_that_comes_changes_sets_in_place() {
     let rule = Rule { device: Some("wg*".into()), ..Rule::all("wg", Action::Bypass) };
     let mut world = World::configured(with(&[rule], &[]));
     let before = world.commits.len();
-    let mut links = world.links();
-    links.push(link(9, "wg0"));
-    world.set_links(links);
-    world.event(Event::EventsLost);
+    world.event(Event::Link(LinkEvent::New(link(9, "wg0"))));
     world.rest();
     let commands = world.commits[before..].concat();
     assert_eq!(commands, ["add elements to set device_0 of table inet flowtabled"]);
