@@ -128,7 +128,9 @@ fn wanted() -> Vec<Class> {
 #[test]
 fn what_kernels_keep_is_what_was_wanted() {
     for (kernel, text) in CAPTURES {
-        let read = snapshot(&capture(text));
+        let captured = capture(text);
+        assert_eq!(each(&captured, "flowtable", Flowtable::parse_users), [1], "Linux {kernel}");
+        let read = snapshot(&captured);
         assert_eq!(difference(&read, &wanted(), &|_| true), [], "Linux {kernel}");
         assert_ne!(read.flowtables[0].handle, 0);
         assert_ne!(read.generation, 0);

@@ -17,7 +17,9 @@ use log::Level;
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
 use super::evict::{Cause, Evictions, Tables};
+use super::evidence::Evidence;
 use super::fault::Fault;
+use super::flows::pairs::Pair;
 use super::leaks::Leaks;
 use super::links::Links;
 use super::marks::Marks;
@@ -26,13 +28,14 @@ use super::plan::{self, Class};
 use super::policy::Places;
 use super::reason::Reason;
 use super::settings::Settings;
+use super::shaper::{self, Queues, Shapers};
 use super::status::KernelAbilities;
 use super::takeover::{self, Takeover};
 use super::topology::moves::Moves;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
-use crate::netlink::route::{Link, LinkEvent};
+use crate::netlink::route::{Link, LinkEvent, QueueEvent};
 use crate::netlink::{Error, Refusal};
 
 /// Changes come in bursts (a bridge with its ports, a firewall reload); this long after the first
@@ -61,6 +64,10 @@ pub enum Event {
     Links(Result<Vec<Link>, Error>),
     /// One device changed.
     Link(LinkEvent),
+    /// How packets wait at devices.
+    Queues(Result<Queues, Error>),
+    /// That has changed at one device.
+    Queue(QueueEvent),
     /// Somebody else changed nf_tables.
     Nftables(NftEvent),
     /// Events were lost; everything must be read again.
@@ -79,6 +86,8 @@ pub enum Event {
     Order(u32, Order),
     /// A list of all flows: the packets that they have carried in all, in software and in hardware.
     Carried([u64; 2]),
+    /// The same list: its offloaded flows by the devices that they are between.
+    Offloaded(Vec<Pair>),
     /// Answer to [`Effect::ProbeHardware`], for each device.
     HardwareProbed(Vec<(String, Answer)>),
     /// Answer to [`Effect::ProbeDevices`], for each device.
@@ -98,6 +107,8 @@ pub enum Effect {
     ProbeKernel,
     /// List all devices.
     ListLinks,
+    /// Read how packets wait at devices.
+    ListQueues,
     /// Read nf_tables.
     Survey,
     /// Ask the kernel for each device, without changing anything, whether it offloads to hardware.
@@ -130,6 +141,8 @@ pub struct Control {
     pub(super) places: Places,
     /// Whether each device offloads to hardware.
     pub(super) hardware: Answers,
+    /// Whether those that do have flows there.
+    pub(super) evidence: Evidence,
     /// Devices that the kernel lets into no flowtable at present.
     pub(super) refused: Answers,
     pub(super) snapshot: Option<Snapshot>,
@@ -149,6 +162,8 @@ pub struct Control {
     outcomes: Vec<Outcome>,
     /// The transaction under way is one of the repairs.
     repairing: bool,
+    /// What shapes which devices.
+    pub(super) shapers: Shapers,
     /// How taking over from firewall4 went.
     pub(super) takeover: Takeover,
     /// Why conntrack could not be made to count.
@@ -185,6 +200,7 @@ impl Control {
             devices: Vec::new(),
             places: Places::default(),
             hardware: Answers::default(),
+            evidence: Evidence::default(),
             refused: Answers::default(),
             snapshot: None,
             fault: None,
@@ -197,6 +213,7 @@ impl Control {
             orders: Vec::new(),
             outcomes: Vec::new(),
             repairing: false,
+            shapers: Shapers::default(),
             takeover: Takeover::default(),
             accounting_fault: None,
             repairs: VecDeque::new(),
@@ -214,7 +231,7 @@ impl Control {
 
     /// When [`Event::Timer`] is wanted; `None` while nothing can expire.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.due, self.retry_at].into_iter().flatten().min()
+        [self.due, self.retry_at, self.evidence.deadline()].into_iter().flatten().min()
     }
 
     /// Transactions committed so far.
@@ -225,7 +242,9 @@ impl Control {
     /// Takes one event at the instant `now`.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
-            Event::Started => return vec![Effect::ProbeKernel, Effect::ListLinks],
+            Event::Started => {
+                return vec![Effect::ProbeKernel, Effect::ListLinks, Effect::ListQueues];
+            }
             Event::Settings(result) => return self.take_settings(result, now),
             Event::Links(Ok(links)) => {
                 self.links_change(&links, now);
@@ -244,6 +263,12 @@ impl Control {
                     self.links_changed(now + DEBOUNCE);
                 }
             }
+            Event::Queues(result) => return self.take_queues(result),
+            Event::Queue(event) => {
+                if self.queue_changed(&event) {
+                    self.survey_by(now + DEBOUNCE);
+                }
+            }
             Event::Nftables(event) => {
                 if concerns_us(&event) {
                     self.survey_by(now + DEBOUNCE);
@@ -256,7 +281,7 @@ impl Control {
             Event::EventsLost => {
                 self.survey_by(now);
                 self.others_unknown(now);
-                return vec![Effect::ListLinks];
+                return vec![Effect::ListLinks, Effect::ListQueues];
             }
             Event::Kernel(kernel) => {
                 self.kernel = kernel;
@@ -283,6 +308,7 @@ impl Control {
             Event::Refreshed(Err(_)) => self.survey_by(now),
             Event::Order(ticket, order) => return self.take_order(ticket, order, now),
             Event::Carried(packets) => return self.judge_leaks(packets, now),
+            Event::Offloaded(pairs) => return self.judge_hardware(&pairs, now),
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
             Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {
@@ -336,12 +362,14 @@ impl Control {
 
     fn links_changed(&mut self, survey_by: Instant) {
         self.hardware.prune(&self.links);
+        self.evidence.prune(&self.links);
         self.refused.prune(&self.links);
         self.survey_by(survey_by);
     }
 
     fn forget_answers(&mut self) {
         self.hardware.clear();
+        self.evidence.clear();
         self.refused.clear();
         self.repairs.clear();
         self.takeover.try_again();
@@ -369,8 +397,14 @@ impl Control {
             }
             self.survey_by(now);
         }
+        if self.evidence.release(now) {
+            self.survey_by(now);
+        }
         if self.due.is_some_and(|instant| instant <= now) {
             self.due = None;
+            if self.queues_are_stale() {
+                effects.push(Effect::ListQueues);
+            }
             effects.push(Effect::Survey);
         }
         effects
@@ -384,6 +418,9 @@ impl Control {
             return self.give_up_orders();
         };
         self.devices = devices::resolve(settings, &self.links);
+        if settings.qos_bypass {
+            shaper::bypass(&mut self.devices, &self.shapers, &self.links);
+        }
         self.places = Places::resolve(settings, &self.links);
         let wanted = if takeover::observes(settings, snapshot) {
             Vec::new()

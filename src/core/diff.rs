@@ -21,16 +21,16 @@ pub fn difference(
     exists: &dyn Fn(&str) -> bool,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
-    // Flows that a table before wants are in one behind it.
-    let mut claimed = false;
+    // What a class takes over for itself is in tables behind it.
+    let mut claimed = Vec::new();
     for class in wanted {
-        let made = actual.tables.contains(&class.flowtable.table);
-        match made {
+        let table = &class.flowtable.table;
+        match actual.tables.contains(table) {
             false => create(class, &mut commands),
-            true if claimed => commands.extend(replacement(class)),
+            true if holds(actual, table, &claimed) => commands.extend(replacement(class)),
             true => update(actual, class, exists, &mut commands),
         }
-        claimed |= claims(actual, class);
+        claimed.extend(claims(actual, class));
     }
     let is_wanted = |table: &Table| wanted.iter().any(|class| class.flowtable.table == *table);
     let surplus = actual.tables.iter().filter(|table| is_ours(table) && !is_wanted(table));
@@ -38,15 +38,23 @@ pub fn difference(
     commands
 }
 
-/// A class takes devices over for itself that another table of ours has already.
-fn claims(actual: &Snapshot, class: &Class) -> bool {
+/// Devices that a class gets and whose flows it takes before other classes do: those that come
+/// into hardware, and those of a partition.
+fn claims(actual: &Snapshot, class: &Class) -> Vec<String> {
+    if !class.flowtable.hardware && !class.chooses_by_devices() {
+        return Vec::new();
+    }
     let table = &class.flowtable.table;
-    let has = |own: bool, name: &String| {
-        let ours = |entry: &&Flowtable| is_ours(&entry.table) && (entry.table == *table) == own;
-        actual.flowtables.iter().filter(ours).any(|entry| entry.devices.contains(name))
-    };
-    let mut devices = class.flowtable.devices.iter();
-    class.chooses_by_devices() && devices.any(|name| !has(true, name) && has(false, name))
+    let old = actual.flowtables.iter().find(|flowtable| flowtable.table == *table);
+    let new = |name: &&String| !old.is_some_and(|old| old.devices.contains(name));
+    class.flowtable.devices.iter().filter(new).cloned().collect()
+}
+
+/// The table's flowtable hooks one of these devices. What it has of their flows stays there as long
+/// as they carry packets, whatever another table would do with them.
+fn holds(actual: &Snapshot, table: &Table, names: &[String]) -> bool {
+    let mut flowtables = actual.flowtables.iter().filter(|entry| entry.table == *table);
+    flowtables.any(|flowtable| flowtable.devices.iter().any(|name| names.contains(name)))
 }
 
 /// Commands that make the table of a class anew, so that its flows return to the classic path with
@@ -308,6 +316,30 @@ mod tests {
         assert!(matches!(&commands[0], Command::AddTable(table) if table.name == TABLE_HARDWARE));
         let last = commands.last().unwrap();
         assert!(matches!(last, Command::DeleteTable(table) if table.name == TABLE_SOFTWARE));
+    }
+
+    #[test]
+    fn a_device_that_comes_into_hardware_takes_its_flows_along() {
+        let devices: Vec<_> = ["lan0", "lan1", "wan0"].map(|name| device(name, &[], true)).into();
+        let mixed = |capable: &[&str]| {
+            let capable = capable.iter().map(|name| (*name).to_owned()).collect();
+            let places = Places::default();
+            wanted(&asking_for(Mode::Hardware), &devices, &places, &capable, &BTreeSet::new())
+        };
+        let exists = |_: &str| true;
+        let replaced = |actual: &[Class], wanted: &[Class]| -> Vec<String> {
+            let commands = difference(&snapshot_of(actual), wanted, &exists);
+            let deleted = commands.iter().filter_map(|command| match command {
+                Command::DeleteTable(table) => Some(table.name.clone()),
+                _ => None,
+            });
+            deleted.collect()
+        };
+        assert_eq!(replaced(&mixed(&[]), &mixed(&["lan0", "wan0"])), [TABLE_SOFTWARE]);
+        let two = mixed(&["lan0", "wan0"]);
+        assert_eq!(replaced(&mixed(&["lan0"]), &two), [TABLE_SOFTWARE]);
+        assert_eq!(replaced(&two, &mixed(&["lan0"])), [TABLE_HARDWARE], "and out of it");
+        assert!(difference(&snapshot_of(&two), &two, &exists).is_empty());
     }
 
     #[test]

@@ -196,6 +196,7 @@ impl Control {
         let exists = |name: &str| self.links.named(name).is_some();
         let mut commands = difference(snapshot, &classes, &exists);
         let repairs = !commands.is_empty();
+        changes.replaced.extend(self.newly_shaped(&commands));
         for class in classes.iter().filter(|class| made(&class.flowtable.table.name)) {
             let table = &class.flowtable.table;
             let made_anew = |c: &Command| matches!(c, Command::DeleteTable(gone) if gone == table);

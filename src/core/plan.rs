@@ -18,6 +18,8 @@ use super::settings::{Mode, Partition, Settings};
 use crate::netlink::nftables::{Family, Table};
 use class::Members;
 
+pub(super) use class::SET_OFF;
+
 pub use class::{leak_key, Class, CHAIN, SET_BYPASS, SET_LEAKED, SET_WATCHED};
 
 /// Table of the flows that the kernel forwards in software.
@@ -85,10 +87,17 @@ pub fn wanted(
         covered.iter().partition(|device| in_hardware(device));
     let off: Vec<&Device> = devices
         .iter()
-        .filter(|device| matches!(device.coverage, Coverage::Off(Reason::DeviceOverride, _)))
+        .filter(|device| {
+            matches!(
+                device.coverage,
+                Coverage::Off(Reason::DeviceOverride | Reason::DeviceShaped, _)
+            )
+        })
         .collect();
     // Kernels before 6.19 offload one direction of a flow when only one of its devices is listed.
-    let off = only_above(&off, &covered);
+    let mut off = only_above(&off, &covered);
+    // What is shaped above a device that carries other traffic too is known by its own name.
+    off.extend(shaped(devices));
     let mut classes = Vec::new();
     for (priority, partition) in (PRIORITY_PARTITION..).zip(&settings.partitions) {
         let Some((hooked, between)) = members(partition, &covered) else { continue };
@@ -144,6 +153,12 @@ fn members<'a>(
     Some((inside, Some(between)))
 }
 
+/// Names of the devices that a shaper is in charge of.
+pub(super) fn shaped(devices: &[Device]) -> impl Iterator<Item = String> + '_ {
+    let is = |device: &&Device| matches!(device.coverage, Coverage::Off(Reason::DeviceShaped, _));
+    devices.iter().filter(is).map(|device| device.name.clone())
+}
+
 /// True when the user lets the device offload to hardware.
 pub fn may_offload(device: &Device) -> bool {
     device.coverage == Coverage::Covered { hardware: true }
@@ -161,7 +176,7 @@ fn only_above(some: &[&Device], others: &[&Device]) -> BTreeSet<String> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::class::{SET_HARDWARE, SET_OFF, SET_PROTOCOLS};
+    use super::class::{SET_HARDWARE, SET_PROTOCOLS};
     use super::*;
     use crate::netlink::nftables::Expression;
 

@@ -28,7 +28,7 @@ pub enum Reason {
     NoHardware,
     /// Only some devices accept hardware offload.
     SomeHardware,
-    /// The hardware flag was accepted, yet no live flow is in hardware.
+    /// The hardware flag was accepted, yet live flows show that nothing is in hardware.
     NoHardwareSeen,
     /// `flowtable.global.takeover` is 0: firewall4's own offloading is left alone.
     Observing,
@@ -38,6 +38,8 @@ pub enum Reason {
     DeviceNoHardware,
     /// A `config device` section says so.
     DeviceOverride,
+    /// A shaper is in charge of its traffic.
+    DeviceShaped,
     /// No such network device at present.
     DeviceAbsent,
     /// The devices below it are covered in its place.
@@ -50,7 +52,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the manual.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 20] = [
         Reason::AsConfigured,
         Reason::Disabled,
         Reason::OffloadOff,
@@ -66,6 +68,7 @@ impl Reason {
         Reason::OffloadedInName,
         Reason::DeviceNoHardware,
         Reason::DeviceOverride,
+        Reason::DeviceShaped,
         Reason::DeviceAbsent,
         Reason::LowerCovered,
         Reason::LowerElsewhere,
@@ -90,6 +93,7 @@ impl Reason {
             Reason::OffloadedInName => "offloaded_in_name",
             Reason::DeviceNoHardware => "device_no_hardware",
             Reason::DeviceOverride => "device_override",
+            Reason::DeviceShaped => "device_shaped",
             Reason::DeviceAbsent => "device_absent",
             Reason::LowerCovered => "lower_covered",
             Reason::LowerElsewhere => "lower_elsewhere",
@@ -111,12 +115,13 @@ impl Reason {
             Reason::NoHardware => "no device accepts hardware offload",
             Reason::SomeHardware => "only some devices accept hardware offload",
             Reason::NoHardwareSeen => {
-                "hardware offload was accepted but no live flow is in hardware"
+                "hardware offload was accepted but live flows are not in hardware"
             }
             Reason::Observing => "offloading by firewall4 itself is left alone and observed",
             Reason::OffloadedInName => "offloaded flows still take the classic path",
             Reason::DeviceNoHardware => "the device does not accept hardware offload",
             Reason::DeviceOverride => "set by a device section of /etc/config/flowtable",
+            Reason::DeviceShaped => "a shaper is in charge of its traffic",
             Reason::DeviceAbsent => "there is no such device at present",
             Reason::LowerCovered => "covered by the devices below it",
             Reason::LowerElsewhere => "the device below it is in another network namespace",

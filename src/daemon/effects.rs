@@ -9,6 +9,7 @@ use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
 use crate::core::plan::is_ours;
+use crate::core::shaper::Queues;
 use crate::core::takeover;
 use crate::netlink::nftables::Nftables;
 use crate::netlink::route::{self, Link, NETLINK_ROUTE};
@@ -66,6 +67,7 @@ impl World {
             }
             Effect::ProbeKernel => Event::Kernel(kernel::abilities(self.nftables().ok())),
             Effect::ListLinks => Event::Links(self.links()),
+            Effect::ListQueues => Event::Queues(self.queues()),
             Effect::Survey => {
                 self.surveyed = Some(now);
                 let beside = takeover::beside();
@@ -102,11 +104,32 @@ impl World {
     }
 
     fn links(&mut self) -> Result<Vec<Link>, Error> {
-        let socket = match &mut self.route {
-            Some(socket) => socket,
-            empty => empty.insert(Socket::open(NETLINK_ROUTE, &[], "open the rtnetlink socket")?),
-        };
-        route::links(socket)
+        route::links(self.route()?)
+    }
+
+    fn queues(&mut self) -> Result<Queues, Error> {
+        let socket = self.route()?;
+        let qdiscs = route::qdiscs(socket)?;
+        let mut redirects = Vec::new();
+        for device in Queues::filtered(&qdiscs) {
+            match route::redirects(socket, device) {
+                Ok(list) => redirects.extend(list),
+                // The device has gone since; another event tells.
+                Err(Error::Refused(_)) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Queues { qdiscs, redirects })
+    }
+
+    fn route(&mut self) -> Result<&mut Socket, Error> {
+        match &mut self.route {
+            Some(socket) => Ok(socket),
+            empty => {
+                let doing = "open the rtnetlink socket";
+                Ok(empty.insert(Socket::open(NETLINK_ROUTE, &[], doing)?))
+            }
+        }
     }
 
     /// Asks for each device whether a flowtable, with the hardware flag or without, takes it.

@@ -28,7 +28,7 @@ use crate::core::takeover::State;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::{NETLINK_NETFILTER, NFNLGRP_NFTABLES};
-use crate::netlink::route::{self, NETLINK_ROUTE, RTNLGRP_LINK};
+use crate::netlink::route::{self, NETLINK_ROUTE, RTNLGRP_LINK, RTNLGRP_TC};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::sys::signal::{Signal, SignalFd};
@@ -106,8 +106,6 @@ pub struct Daemon {
     notices: Notices,
     /// Something happened since what they know was compared with what is.
     changed: bool,
-    /// Commits before the last list of flows; what it counted says nothing about later ones.
-    listed_commits: u64,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
     /// Names of clients.
@@ -127,7 +125,8 @@ impl Daemon {
         let instance = only_instance()?;
         let poll = Poll::new().map_err(system("open the event queue"))?;
         let signals = SignalFd::new().map_err(system("watch signals"))?;
-        let links = Socket::open(NETLINK_ROUTE, &[RTNLGRP_LINK], "watch network devices")
+        let groups = [RTNLGRP_LINK, RTNLGRP_TC];
+        let links = Socket::open(NETLINK_ROUTE, &groups, "watch network devices")
             .map_err(RunError::Netlink)?;
         let nftables = open_nftables();
         let flows = FlowPoll::open(now).map_err(told).ok();
@@ -148,7 +147,6 @@ impl Daemon {
             orders: Orders::default(),
             notices: Notices::default(),
             changed: false,
-            listed_commits: 0,
             unread: VecDeque::new(),
             names: LeaseFiles::default(),
             watches: Watches::default(),
@@ -292,7 +290,8 @@ impl Daemon {
     fn on_links(&mut self) {
         let parse = |message: &Message<'_>| {
             Ok(match route::parse(message)? {
-                Some(route::Event::Link(event)) => Some(event),
+                Some(route::Event::Link(event)) => Some(Event::Link(event)),
+                Some(route::Event::Queue(event)) => Some(Event::Queue(event)),
                 _ => None,
             })
         };
@@ -300,7 +299,7 @@ impl Daemon {
             let events = read_events(&mut self.links, "read device events", parse);
             match events {
                 Ok(Some(events)) => {
-                    events.into_iter().for_each(|event| self.feed(Event::Link(event)))
+                    events.into_iter().for_each(|event| self.feed(event));
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -378,10 +377,9 @@ impl Daemon {
         }
         self.flow_error = line;
         if result.is_ok() {
-            self.judge_leaks();
+            self.judge_flows();
         }
         self.changed = true;
-        self.listed_commits = self.control.commits();
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }

@@ -4,6 +4,9 @@
 //! The file belongs to us, so what it holds beyond the known options is pointed out, with a
 //! bounded number of warnings. A missing file means the defaults.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::error::Error;
 use super::files::Source;
 use super::view::{View, Word};
@@ -29,8 +32,12 @@ pub struct Flowtable {
     pub accounting: bool,
     /// `takeover`.
     pub takeover: bool,
+    /// `qos_bypass`.
+    pub qos_bypass: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
+    /// `hardware_patience`.
+    pub hardware_patience: Option<Duration>,
     /// `evict_on_reload`.
     pub evict_on_reload: bool,
     /// `config device` sections, one rule for each of their names.
@@ -46,6 +53,9 @@ pub struct Flowtable {
 }
 
 pub(super) const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
+const PATIENCE: &str = "0 or a number of seconds from 10 to 86400";
+/// Evidence of live flows takes some seconds; who waits longer than a day wants no end.
+const PATIENCE_S: RangeInclusive<u64> = 10..=86_400;
 const GLOB: &str = "a device name or a pattern of *, ? and [a-z]";
 const FEWER: &str = "no more than 256 device names in all";
 const LEASE_FILE: &str = "the path of a file, beginning with '/'";
@@ -118,7 +128,9 @@ impl Flowtable {
             "counter",
             "accounting",
             "takeover",
+            "qos_bypass",
             "priority",
+            "hardware_patience",
             "evict_on_reload",
             "lease_file",
         ];
@@ -127,10 +139,17 @@ impl Flowtable {
         self.counter = view.boolean("counter", self.counter)?;
         self.accounting = view.boolean("accounting", self.accounting)?;
         self.takeover = view.boolean("takeover", self.takeover)?;
+        self.qos_bypass = view.boolean("qos_bypass", self.qos_bypass)?;
         self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
+        }
+        if let Some(word) = view.single("hardware_patience", PATIENCE)? {
+            let seconds = word.text.parse().ok().filter(|s| *s == 0 || PATIENCE_S.contains(s));
+            let seconds =
+                seconds.ok_or_else(|| view.refuse("hardware_patience", &word, PATIENCE))?;
+            self.hardware_patience = Some(Duration::from_secs(seconds)).filter(|p| !p.is_zero());
         }
         let files = view.words("lease_file");
         if let Some(word) = files.get(MAX_LEASE_FILES) {
@@ -224,7 +243,9 @@ pub(super) mod tests {
             counter: true,
             accounting: false,
             takeover: true,
+            qos_bypass: true,
             priority: 0,
+            hardware_patience: Some(Duration::from_secs(180)),
             evict_on_reload: true,
             device_rules: Vec::new(),
             policy: Policy::default(),
@@ -251,7 +272,7 @@ pub(super) mod tests {
     fn the_global_section_is_read() {
         let flowtable = read(
             "config flowtable 'global'\noption enabled '0'\noption counter off\n\
-             option accounting on\noption takeover 0\noption priority -10\n\
+             option accounting on\noption takeover 0\noption qos_bypass off\noption priority -10\n\
              option evict_on_reload no\n",
         )
         .unwrap();
@@ -260,11 +281,27 @@ pub(super) mod tests {
             counter: false,
             accounting: true,
             takeover: false,
+            qos_bypass: false,
             priority: -10,
             evict_on_reload: false,
             ..defaults()
         };
         assert_eq!(flowtable, expected);
+    }
+
+    #[test]
+    fn patience_is_a_time_or_for_ever() {
+        let patience = |value: &str| {
+            let text = format!("config flowtable 'global'\noption hardware_patience {value}\n");
+            read(&text).map(|read| read.hardware_patience)
+        };
+        assert_eq!(patience("0").unwrap(), None);
+        assert_eq!(patience("10").unwrap(), Some(Duration::from_secs(10)));
+        for bad in ["9", "86401", "-1", "1h"] {
+            let message = patience(bad).unwrap_err().to_string();
+            let option = format!("'{bad}' of option 'hardware_patience', expected {PATIENCE}");
+            assert_eq!(message, format!("/c/flowtable:2: bad value {option}"));
+        }
     }
 
     #[test]
@@ -368,7 +405,7 @@ pub(super) mod tests {
         #[test]
         fn any_value_is_read_or_refused(
             command in "option|list",
-            option in "name|offload|enabled|counter|accounting|priority|lease_file",
+            option in "name|offload|enabled|counter|accounting|priority|hardware_patience|lease_file",
             value in "[^'\\x00]*",
         ) {
             let line = format!("{command} {option} '{value}'\n");

@@ -9,9 +9,9 @@ use std::str::FromStr;
 
 use super::error::Error;
 use super::view::{View, Word};
-use crate::core::policy::{Action, Mark, Rule, BOTH_PROTOCOLS};
+use crate::core::policy::{Action, Mark, Rule, ALL_PROTOCOLS, WITH_PORTS};
 use crate::core::settings::{Partition, Zone};
-use crate::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
+use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::prefix::Prefix;
 
 /// The options of a rule.
@@ -42,7 +42,7 @@ const ZONE: &str = "* or the name of a zone in /etc/config/firewall";
 const ADDRESS: &str = "an address or a prefix of IPv4 or IPv6";
 const FAMILY: &str = "an address of the family that the other addresses of the rule have";
 const PORT: &str = "a port from 0 to 65535, or two as in 8000-8099";
-const PROTOCOL: &str = "tcp, udp, tcpudp, all or any";
+const PROTOCOL: &str = "tcp, udp, gre or any, or tcp and udp";
 const DSCP: &str = "a name as EF, CS1 or AF41, or a number from 0 to 63";
 const MARK: &str = "a number of 32 bits, or VALUE/MASK with a bit in MASK and no others in VALUE";
 const DEVICE: &str = "a device name or a pattern of *, ? and [a-z]";
@@ -146,14 +146,27 @@ fn protocols(view: &View<'_>) -> Result<(u8, u8), Error> {
     let one = |text: &str| match text.to_ascii_lowercase().as_str() {
         "tcp" | "6" => Some((IPPROTO_TCP, IPPROTO_TCP)),
         "udp" | "17" => Some((IPPROTO_UDP, IPPROTO_UDP)),
-        "tcpudp" | "all" | "any" => Some(BOTH_PROTOCOLS),
+        "gre" | "47" => Some((IPPROTO_GRE, IPPROTO_GRE)),
+        "tcpudp" => Some(WITH_PORTS),
+        "all" | "any" => Some(ALL_PROTOCOLS),
         _ => None,
     };
-    let named = list(view, "proto", PROTOCOL, one)?;
-    let widest = |(low, high): (u8, u8), (other_low, other_high): (u8, u8)| {
-        (low.min(other_low), high.max(other_high))
+    let mut words = view.words("proto").into_iter();
+    let Some(first) = words.next() else {
+        // As in the firewall: what names ports is about what has them.
+        let ports = !view.words("src_port").is_empty() || !view.words("dest_port").is_empty();
+        return Ok(if ports { WITH_PORTS } else { ALL_PROTOCOLS });
     };
-    Ok(named.into_iter().reduce(widest).unwrap_or(BOTH_PROTOCOLS))
+    let refuse = |word: &Word| view.refuse("proto", word, PROTOCOL);
+    let mut protocols = one(&first.text).ok_or_else(|| refuse(&first))?;
+    for word in words {
+        // TCP and UDP together are a range; with GRE they would take in what is between.
+        let more = one(&word.text).filter(|more| *more == protocols || more.1 <= WITH_PORTS.1);
+        let (low, high) =
+            more.filter(|_| protocols.1 <= WITH_PORTS.1).ok_or_else(|| refuse(&word))?;
+        protocols = (protocols.0.min(low), protocols.1.max(high));
+    }
+    Ok(protocols)
 }
 
 /// As firewall4 names them: class selectors, assured forwarding, expedited forwarding, best effort.

@@ -61,11 +61,20 @@ fn every_option_is_read() {
 
 #[test]
 fn protocols_add_up() {
-    let protocols = |text: &str| rule(&format!("option proto '{text}'\n")).unwrap().protocols;
-    assert_eq!(
-        ["tcp", "UDP", "tcp udp", "all", "tcpudp"].map(protocols),
-        [(6, 6), (17, 17), BOTH_PROTOCOLS, BOTH_PROTOCOLS, BOTH_PROTOCOLS]
-    );
+    let protocols = |options: &str| rule(options).map(|rule| rule.protocols);
+    for (options, expected) in [
+        ("option proto tcp\n", (6, 6)),
+        ("option proto UDP\n", (17, 17)),
+        ("option proto gre\n", (47, 47)),
+        ("option proto 'tcp udp'\n", WITH_PORTS),
+        ("option proto tcpudp\n", WITH_PORTS),
+        ("option proto any\n", ALL_PROTOCOLS),
+        ("", ALL_PROTOCOLS),
+        ("option dest_port 80\n", WITH_PORTS),
+    ] {
+        assert_eq!(protocols(options), Ok(expected), "{options}");
+    }
+    assert!(protocols("option proto 'tcp gre'\n").is_err(), "what is between is not meant");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::*;
 use crate::core::links::tests::link;
 use crate::core::plan::TABLE_HARDWARE;
 use crate::core::settings::{Interface, Mode, Zone};
-use crate::core::status::{DeviceState, FlowCounts};
+use crate::core::status::DeviceState;
 use crate::netlink::nftables::Table;
 use crate::netlink::Refusal;
 
@@ -19,7 +19,8 @@ use crate::netlink::Refusal;
 pub struct World {
     pub control: Control,
     pub now: Instant,
-    links: Vec<Link>,
+    pub links: Vec<Link>,
+    pub queues: Queues,
     pub kernel: Snapshot,
     /// Devices that offload to hardware.
     pub capable: BTreeSet<&'static str>,
@@ -70,6 +71,7 @@ impl World {
             control: Control::new(now),
             now,
             links: vec![link(2, "lan0"), link(3, "wan0")],
+            queues: Queues::default(),
             kernel: Snapshot { generation: 1, ..Snapshot::default() },
             capable: BTreeSet::new(),
             unhookable: BTreeSet::new(),
@@ -120,6 +122,7 @@ impl World {
                 }
                 Effect::ProbeKernel => Event::Kernel(self.abilities.clone()),
                 Effect::ListLinks => Event::Links(self.list()),
+                Effect::ListQueues => Event::Queues(Ok(self.queues.clone())),
                 Effect::Survey => {
                     self.surveys += 1;
                     Event::Surveyed(Ok(self.kernel.clone()))
@@ -222,7 +225,7 @@ impl World {
         exists && !self.unhookable.contains(device)
     }
 
-    fn hooked(&self, table: &str) -> Vec<String> {
+    pub fn hooked(&self, table: &str) -> Vec<String> {
         let table = Table::inet(table);
         let of_table = self.kernel.flowtables.iter().filter(|entry| entry.table == table);
         of_table.flat_map(|flowtable| flowtable.devices.clone()).collect()
@@ -286,7 +289,7 @@ fn hardware_falls_back_with_its_reason() {
 }
 
 #[test]
-fn mixed_when_one_device_can_and_hardware_only_when_flows_are_there() {
+fn mixed_when_one_device_can_and_hardware_when_all_can() {
     let mut world = World::new();
     world.capable = ["lan0"].into();
     world.start(Mode::Hardware);
@@ -299,9 +302,6 @@ fn mixed_when_one_device_can_and_hardware_only_when_flows_are_there() {
     world.event(Event::Settings(Ok((settings(Mode::Hardware), Vec::new()))));
     world.rest();
     assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
-    let none_in_hardware = FlowCounts { classic: 0, software: 5, hardware: 0 };
-    let status = world.control.status(Some(none_in_hardware), world.now);
-    assert_eq!((status.effective, status.reason), (Mode::Software, Some(Reason::NoHardwareSeen)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::core::devices::Device;
 use crate::core::policy::chain::{Share, CHAIN_DECIDE};
 use crate::core::policy::Places;
 use crate::core::settings::Settings;
-use crate::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
+use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::conntrack::{IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD};
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::{
@@ -33,7 +33,8 @@ pub(super) const SET_PROTOCOLS: &str = "protocols";
 pub(super) const SET_HARDWARE: &str = "hw_devices";
 /// Devices between which flows go into a partition.
 const SET_DEVICES: &str = "devices";
-pub(super) const SET_OFF: &str = "off_devices";
+/// Devices whose flows stay on the classic path.
+pub const SET_OFF: &str = "off_devices";
 
 /// One of our tables with everything in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +165,8 @@ fn gate(
     let names_set = |name: &str, names: &BTreeSet<String>| {
         Set::of(table, name, KeyType::Ifname, names.iter().map(|name| ifname_key(name)))
     };
-    let protocols = [vec![IPPROTO_TCP], vec![IPPROTO_UDP]];
+    // What the kernel refuses of them (GRE that is translated) only ends its rule.
+    let protocols = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_GRE].map(|protocol| vec![protocol]);
     let mut sets = vec![
         Set::of(table, SET_PROTOCOLS, KeyType::InetProto, protocols),
         marks(table, SET_BYPASS, false),

@@ -8,7 +8,7 @@
 
 use super::entries::Entries;
 use super::key::{apart, Family, Field, Key, Kind, Span};
-use super::{Action, Rule, BOTH_PROTOCOLS};
+use super::{Action, Rule, ALL_PROTOCOLS};
 use crate::netlink::prefix::Prefix;
 
 /// Rules; somebody who asks about flows has them read for each.
@@ -81,30 +81,36 @@ fn kinds(rule: &Rule) -> Vec<(Kind, Vec<Vec<Span>>)> {
     let by_family = !rule.src_ip.is_empty() || !rule.dest_ip.is_empty() || !rule.dscp.is_empty();
     let families: &[Option<Family>] =
         if by_family { &[Some(Family::V4), Some(Family::V6)] } else { &[None] };
-    families.iter().filter_map(|family| kind(rule, *family)).collect()
+    families.iter().flat_map(|family| of_family(rule, *family)).collect()
 }
 
-/// `None` when the rule is not about this family.
-fn kind(rule: &Rule, family: Option<Family>) -> Option<(Kind, Vec<Vec<Span>>)> {
+/// None when the rule is not about this family.
+fn of_family(rule: &Rule, family: Option<Family>) -> Vec<(Kind, Vec<Vec<Span>>)> {
     let mut kind = Kind::new(rule.src.clone(), rule.dest.clone(), rule.device.clone());
     kind.family = family;
     let mut fields = Vec::new();
     for field in Field::ALL {
-        let spans = apart(spans(rule, field, family)?);
+        let Some(spans) = spans(rule, field, family) else { return Vec::new() };
         if !spans.is_empty() {
             kind.add(field);
-            fields.push(spans);
+            fields.push(apart(spans));
         }
     }
     kind.mark_mask = rule.mark.map_or(0, |mark| mark.mask);
     let (low, high) = rule.protocols;
-    if fields.is_empty() {
-        kind.protocol = (rule.protocols != BOTH_PROTOCOLS).then_some(low);
-    } else {
+    if !fields.is_empty() {
         kind.add(Field::Protocol);
         fields.insert(0, vec![(vec![low], vec![high])]);
+        return vec![(kind, fields)];
     }
-    Some((kind, fields))
+    let mut protocols = vec![None];
+    if rule.protocols != ALL_PROTOCOLS {
+        // The protocol alone is no set of several fields.
+        protocols = vec![Some(low), Some(high)];
+        protocols.dedup();
+    }
+    let of = |protocol| (Kind { protocol, ..kind.clone() }, Vec::new());
+    protocols.into_iter().map(of).collect()
 }
 
 /// The values of a field, none when any will do; `None` when no value is of this family.

@@ -74,7 +74,7 @@ pub struct Rule {
     pub src_port: Vec<(u16, u16)>,
     /// Ports of the end that answers.
     pub dest_port: Vec<(u16, u16)>,
-    /// The lowest and the highest protocol of TCP and UDP; there is none that is offloaded between.
+    /// The lowest and the highest protocol; none that is offloaded is between TCP and UDP.
     pub protocols: (u8, u8),
     /// DSCP of the packet, 0 to 63.
     pub dscp: Vec<u8>,
@@ -86,8 +86,10 @@ pub struct Rule {
     pub action: Action,
 }
 
-/// TCP and UDP.
-pub const BOTH_PROTOCOLS: (u8, u8) = (IPPROTO_TCP, IPPROTO_UDP);
+/// TCP and UDP, which have ports.
+pub const WITH_PORTS: (u8, u8) = (IPPROTO_TCP, IPPROTO_UDP);
+/// Every protocol.
+pub const ALL_PROTOCOLS: (u8, u8) = (0, u8::MAX);
 
 impl Rule {
     /// A rule that matches everything.
@@ -100,7 +102,7 @@ impl Rule {
             dest_ip: Vec::new(),
             src_port: Vec::new(),
             dest_port: Vec::new(),
-            protocols: BOTH_PROTOCOLS,
+            protocols: ALL_PROTOCOLS,
             dscp: Vec::new(),
             mark: None,
             device: None,

@@ -12,6 +12,7 @@ pub mod link;
 pub mod lookup;
 pub mod mac;
 pub mod neighbour;
+pub mod qdisc;
 
 use std::cell::Cell;
 
@@ -25,6 +26,7 @@ pub use link::{Link, LinkEvent};
 pub use lookup::{Lookup, Route, RouteKind};
 pub use mac::{Mac, MacError};
 pub use neighbour::{FdbEntry, Neighbour, NeighbourEvent};
+pub use qdisc::{Qdisc, QueueEvent};
 
 /// Netlink family of rtnetlink.
 pub const NETLINK_ROUTE: isize = 0;
@@ -32,6 +34,8 @@ pub const NETLINK_ROUTE: isize = 0;
 pub const RTNLGRP_LINK: u32 = 1;
 /// Multicast group of neighbours and of bridges' forwarding tables.
 pub const RTNLGRP_NEIGH: u32 = 3;
+/// Multicast group of queueing disciplines and filters.
+pub const RTNLGRP_TC: u32 = 4;
 /// Multicast group of IPv4 addresses.
 pub const RTNLGRP_IPV4_IFADDR: u32 = 5;
 /// Multicast group of IPv4 routes.
@@ -58,6 +62,8 @@ const AF_INET6: u8 = 10;
 pub enum Event {
     /// About a device.
     Link(LinkEvent),
+    /// About how packets wait at a device.
+    Queue(QueueEvent),
     /// About an address of a device.
     Address(AddressEvent),
     /// About a station on a link or behind a bridge port.
@@ -75,6 +81,39 @@ pub fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
         if let Some(Event::Link(LinkEvent::New(link))) = parse(message)? {
             list.push(link);
         }
+        Ok(())
+    })
+}
+
+/// Lists the queueing disciplines of all devices; none where the kernel has no such thing.
+///
+/// # Errors
+/// A refusal, a time-out or a malformed answer.
+pub fn qdiscs(socket: &mut Socket) -> Result<Vec<Qdisc>, Error> {
+    let get = qdisc::RTM_GETQDISC;
+    let listed =
+        socket.dump("list queueing disciplines", get, qdisc::write_dump, |list, message| {
+            if let Some(Event::Queue(QueueEvent::New(qdisc))) = parse(message)? {
+                list.push(qdisc);
+            }
+            Ok(())
+        });
+    match listed {
+        Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// Lists the devices to which filters redirect packets that come in by the device of this index.
+///
+/// # Errors
+/// As [`qdiscs`].
+pub fn redirects(socket: &mut Socket, index: u32) -> Result<Vec<(u32, u32)>, Error> {
+    let fill = |writer: &mut _| qdisc::write_ingress_dump(writer, index);
+    socket.dump("list filters", qdisc::RTM_GETTFILTER, fill, |list, message| {
+        let redirect = qdisc::parse_redirect(message);
+        let redirect = redirect.map_err(|error| Error::malformed("filter", &error))?;
+        list.extend(redirect.filter(|(device, _)| *device == index));
         Ok(())
     })
 }
@@ -167,6 +206,9 @@ pub fn parse(message: &Message<'_>) -> Result<Option<Event>, Error> {
     }
     if let Some(event) = AddressEvent::parse(message).map_err(malformed("address"))? {
         return Ok(Some(Event::Address(event)));
+    }
+    if let Some(event) = QueueEvent::parse(message).map_err(malformed("queueing discipline"))? {
+        return Ok(Some(Event::Queue(event)));
     }
     let event = NeighbourEvent::parse(message).map_err(malformed("neighbour"))?;
     Ok(event.map(Event::Neighbour))

@@ -63,6 +63,7 @@ pub fn pack(
     archive.link("usr/bin/ubus-client", "ubus")?;
     archive.link("usr/bin/flowtable", "../sbin/flowtabled")?;
     archive.copy("init", &paths::lab("guest/init"))?;
+    add_tree(&mut archive, "lab/openwrt", &paths::lab("guest/openwrt"))?;
     archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
     archive.copy("lab/labhw.ko", &module)?;
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
