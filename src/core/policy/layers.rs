@@ -109,7 +109,10 @@ fn of_family(rule: &Rule, family: Option<Family>) -> Vec<(Kind, Vec<Vec<Span>>)>
         protocols = vec![Some(low), Some(high)];
         protocols.dedup();
     }
-    let of = |protocol| (Kind { protocol, ..kind.clone() }, Vec::new());
+    let of = |protocol| {
+        kind.protocol = protocol;
+        (kind.clone(), Vec::new())
+    };
     protocols.into_iter().map(of).collect()
 }
 
