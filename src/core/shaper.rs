@@ -188,7 +188,8 @@ impl Control {
     /// Tables whose rules leave out a device that has begun to be shaped: the flows that they have
     /// let in before are to be handed back.
     pub(super) fn newly_shaped(&self, commands: &[Command]) -> Vec<&'static str> {
-        let names: Vec<Vec<u8>> = plan::shaped(&self.devices).map(|name| ifname_key(&name)).collect();
+        let names: Vec<Vec<u8>> =
+            plan::shaped(&self.devices).map(|name| ifname_key(&name)).collect();
         let tables = [TABLE_HARDWARE, TABLE_SOFTWARE].into_iter();
         let begins = |table: &&str| {
             commands.iter().any(|command| match command {

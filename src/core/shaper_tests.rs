@@ -24,21 +24,15 @@ fn port(index: u32, name: &str, master: u32) -> Link {
 
 /// A LAN bridge of two ports, and an uplink with a PPPoE session in one VLAN and IPTV in another.
 fn router() -> (Settings, Links) {
-    let interfaces = [
-        ("lan", "static", "br-lan"),
-        ("wan", "pppoe", "eth1.7"),
-        ("iptv", "dhcp", "eth1.8"),
-    ];
+    let interfaces =
+        [("lan", "static", "br-lan"), ("wan", "pppoe", "eth1.7"), ("iptv", "dhcp", "eth1.8")];
     let interface = |(name, proto, device): (&str, &str, &str)| Interface {
         name: name.into(),
         proto: proto.into(),
         devices: vec![device.into()],
     };
-    let zone = |name: &str| Zone {
-        name: name.into(),
-        networks: vec![name.into()],
-        ..Zone::default()
-    };
+    let zone =
+        |name: &str| Zone { name: name.into(), networks: vec![name.into()], ..Zone::default() };
     let settings = Settings {
         requested: Mode::Software,
         zones: ["lan", "wan", "iptv"].map(zone).to_vec(),
@@ -123,7 +117,8 @@ fn a_redirection_counts_when_it_ends_in_a_shaper() {
 #[test]
 fn a_bandwidth_that_follows_the_line_is_no_news() {
     let mut shapers = Shapers::default();
-    shapers.take(Queues { qdiscs: vec![qdisc(5, "cake"), qdisc(6, "fq_codel")], redirects: vec![] });
+    shapers
+        .take(Queues { qdiscs: vec![qdisc(5, "cake"), qdisc(6, "fq_codel")], redirects: vec![] });
     assert!(!shapers.concerned(&QueueEvent::New(qdisc(5, "cake"))));
     let unlimited = Qdisc { limits: Some(false), ..qdisc(5, "cake") };
     assert!(shapers.concerned(&QueueEvent::New(unlimited)));

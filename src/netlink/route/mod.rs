@@ -91,12 +91,13 @@ pub fn links(socket: &mut Socket) -> Result<Vec<Link>, Error> {
 /// A refusal, a time-out or a malformed answer.
 pub fn qdiscs(socket: &mut Socket) -> Result<Vec<Qdisc>, Error> {
     let get = qdisc::RTM_GETQDISC;
-    let listed = socket.dump("list queueing disciplines", get, qdisc::write_dump, |list, message| {
-        if let Some(Event::Queue(QueueEvent::New(qdisc))) = parse(message)? {
-            list.push(qdisc);
-        }
-        Ok(())
-    });
+    let listed =
+        socket.dump("list queueing disciplines", get, qdisc::write_dump, |list, message| {
+            if let Some(Event::Queue(QueueEvent::New(qdisc))) = parse(message)? {
+                list.push(qdisc);
+            }
+            Ok(())
+        });
     match listed {
         Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
         other => other,
