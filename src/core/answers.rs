@@ -78,6 +78,7 @@ impl Control {
         let bound = self.bound_to_hardware();
         let names = self.devices.iter().map(|device| device.name.clone());
         names
+            .filter(|name| !self.evidence.bars(name))
             .filter(|name| match self.hardware.get(name) {
                 Some(refusal) => refusal.is_none(),
                 None => bound.contains(name),
@@ -85,7 +86,7 @@ impl Control {
             .collect()
     }
 
-    fn bound_to_hardware(&self) -> BTreeSet<String> {
+    pub(super) fn bound_to_hardware(&self) -> BTreeSet<String> {
         let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
         flowtables
             .filter(|flowtable| flowtable.hardware && flowtable.table.name == TABLE_HARDWARE)

@@ -17,7 +17,9 @@ use log::Level;
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
 use super::evict::{Cause, Evictions, Tables};
+use super::evidence::Evidence;
 use super::fault::Fault;
+use super::flows::pairs::Pair;
 use super::leaks::Leaks;
 use super::links::Links;
 use super::marks::Marks;
@@ -83,6 +85,8 @@ pub enum Event {
     Order(u32, Order),
     /// A list of all flows: the packets that they have carried in all, in software and in hardware.
     Carried([u64; 2]),
+    /// The same list: its offloaded flows by the devices that they are between.
+    Offloaded(Vec<Pair>),
     /// Answer to [`Effect::ProbeHardware`], for each device.
     HardwareProbed(Vec<(String, Answer)>),
     /// Answer to [`Effect::ProbeDevices`], for each device.
@@ -134,6 +138,8 @@ pub struct Control {
     pub(super) devices: Vec<Device>,
     /// Whether each device offloads to hardware.
     pub(super) hardware: Answers,
+    /// Whether those that do have flows there.
+    pub(super) evidence: Evidence,
     /// Devices that the kernel lets into no flowtable at present.
     pub(super) refused: Answers,
     pub(super) snapshot: Option<Snapshot>,
@@ -190,6 +196,7 @@ impl Control {
             links: Links::default(),
             devices: Vec::new(),
             hardware: Answers::default(),
+            evidence: Evidence::default(),
             refused: Answers::default(),
             snapshot: None,
             fault: None,
@@ -220,7 +227,7 @@ impl Control {
 
     /// When [`Event::Timer`] is wanted; `None` while nothing can expire.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.due, self.retry_at].into_iter().flatten().min()
+        [self.due, self.retry_at, self.evidence.deadline()].into_iter().flatten().min()
     }
 
     /// Transactions committed so far.
@@ -297,6 +304,7 @@ impl Control {
             Event::Refreshed(Err(_)) => self.survey_by(now),
             Event::Order(ticket, order) => return self.take_order(ticket, order, now),
             Event::Carried(packets) => return self.judge_leaks(packets, now),
+            Event::Offloaded(pairs) => return self.judge_hardware(&pairs, now),
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
             Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {
@@ -350,12 +358,14 @@ impl Control {
 
     fn links_changed(&mut self, survey_by: Instant) {
         self.hardware.prune(&self.links);
+        self.evidence.prune(&self.links);
         self.refused.prune(&self.links);
         self.survey_by(survey_by);
     }
 
     fn forget_answers(&mut self) {
         self.hardware.clear();
+        self.evidence.clear();
         self.refused.clear();
         self.repairs.clear();
         self.takeover.try_again();
@@ -381,6 +391,9 @@ impl Control {
             if !self.links_known {
                 effects.push(Effect::ListLinks);
             }
+            self.survey_by(now);
+        }
+        if self.evidence.release(now) {
             self.survey_by(now);
         }
         if self.due.is_some_and(|instant| instant <= now) {

@@ -8,7 +8,7 @@
 
 use super::plan::{our_tables, Class};
 use crate::netlink::nftables::query::Snapshot;
-use crate::netlink::nftables::{Command, Flowtable, Rule, Set};
+use crate::netlink::nftables::{Command, Flowtable, Rule, Set, Table};
 
 /// The kernel takes at most this many devices in one message (NFT_FLOWTABLE_DEVICE_MAX is 256).
 const DEVICES_PER_MESSAGE: usize = 255;
@@ -20,16 +20,39 @@ pub fn difference(
     exists: &dyn Fn(&str) -> bool,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
+    let promoted = promoted(actual, wanted);
     for table in our_tables() {
         let made = actual.tables.contains(&table);
         match wanted.iter().find(|class| class.flowtable.table == table) {
             None if made => commands.push(Command::DeleteTable(table)),
             None => (),
             Some(class) if !made => create(class, &mut commands),
+            Some(class) if !class.flowtable.hardware && holds(actual, &table, &promoted) => {
+                commands.extend(replacement(class));
+            }
             Some(class) => update(actual, class, exists, &mut commands),
         }
     }
     commands
+}
+
+/// Devices that come into hardware.
+fn promoted(actual: &Snapshot, wanted: &[Class]) -> Vec<String> {
+    let mut names = Vec::new();
+    for class in wanted.iter().filter(|class| class.flowtable.hardware) {
+        let table = &class.flowtable.table;
+        let old = actual.flowtables.iter().find(|flowtable| flowtable.table == *table);
+        let devices = class.flowtable.devices.iter().cloned();
+        names.extend(devices.filter(|name| !old.is_some_and(|old| old.devices.contains(name))));
+    }
+    names
+}
+
+/// The table's flowtable hooks one of these devices. What it has of their flows stays there as long
+/// as they carry packets, whatever another table would do with them.
+fn holds(actual: &Snapshot, table: &Table, names: &[String]) -> bool {
+    let mut flowtables = actual.flowtables.iter().filter(|entry| entry.table == *table);
+    flowtables.any(|flowtable| flowtable.devices.iter().any(|name| names.contains(name)))
 }
 
 /// Commands that make the table of a class anew, so that its flows return to the classic path with
@@ -274,6 +297,29 @@ mod tests {
         assert!(matches!(&commands[0], Command::AddTable(table) if table.name == TABLE_HARDWARE));
         let last = commands.last().unwrap();
         assert!(matches!(last, Command::DeleteTable(table) if table.name == TABLE_SOFTWARE));
+    }
+
+    #[test]
+    fn a_device_that_comes_into_hardware_takes_its_flows_along() {
+        let devices: Vec<_> = ["lan0", "lan1", "wan0"].map(|name| device(name, &[], true)).into();
+        let mixed = |capable: &[&str]| {
+            let capable = capable.iter().map(|name| (*name).to_owned()).collect();
+            wanted(&asking_for(Mode::Hardware), &devices, &capable, &BTreeSet::new())
+        };
+        let exists = |_: &str| true;
+        let replaced = |actual: &[Class], wanted: &[Class]| -> Vec<String> {
+            let commands = difference(&snapshot_of(actual), wanted, &exists);
+            let deleted = commands.iter().filter_map(|command| match command {
+                Command::DeleteTable(table) => Some(table.name.clone()),
+                _ => None,
+            });
+            deleted.collect()
+        };
+        assert_eq!(replaced(&mixed(&[]), &mixed(&["lan0", "wan0"])), [TABLE_SOFTWARE]);
+        let two = mixed(&["lan0", "wan0"]);
+        assert_eq!(replaced(&mixed(&["lan0"]), &two), [TABLE_SOFTWARE]);
+        assert_eq!(replaced(&two, &mixed(&["lan0"])), [TABLE_HARDWARE], "and out of it");
+        assert!(difference(&snapshot_of(&two), &two, &exists).is_empty());
     }
 
     #[test]

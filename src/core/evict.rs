@@ -22,10 +22,6 @@ use crate::netlink::nftables::Table;
 
 pub use stale::{concerned, Tables};
 
-/// Between two evictions for the same cause. What never pauses (a program that fills a set of
-/// addresses, a routing protocol) costs each flow two classic packets in this time, of the hundreds
-/// that a busy one has; a change that comes meanwhile waits for its end at most.
-pub const PAUSE: Duration = Duration::from_secs(2);
 /// The log is told of a cause that goes on this often.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Tables of others whose chains have changed, between two surveys; with more all are suspect.
@@ -58,6 +54,19 @@ impl Cause {
         Cause::Device,
         Cause::Settings,
     ];
+
+    /// The time between two evictions for this cause: what never pauses (a program that fills a set
+    /// of addresses, a routing protocol, a bridge with a loop) costs each flow two classic packets
+    /// in it, of the hundreds that a busy one has, and a change that comes meanwhile waits for its
+    /// end. So it is the shorter the worse the flows are off that wait: they are dead, or take the
+    /// old way, or go on although the firewall has changed.
+    pub const fn pause(self) -> Duration {
+        match self {
+            Cause::Roaming | Cause::Neighbour | Cause::Device => Duration::from_millis(500),
+            Cause::Routes => Duration::from_secs(1),
+            Cause::Firewall | Cause::Settings => Duration::from_secs(2),
+        }
+    }
 
     /// The code used on the bus.
     pub fn code(self) -> &'static str {
@@ -124,7 +133,7 @@ impl Evictions {
             return None;
         }
         waiting.tables.add(tables);
-        let pause = waiting.done.map_or(now, |done| done + PAUSE);
+        let pause = waiting.done.map_or(now, |done| done + cause.pause());
         let due = (now + DEBOUNCE).max(pause);
         Some(*waiting.due.get_or_insert(due))
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::flow_reason::FlowReason;
 use super::flows::place::{End, Place};
 use super::flows::{Flow, FlowState};
-use crate::netlink::conntrack::tuple::{Tuple, IPPROTO_TCP, IPPROTO_UDP};
+use crate::netlink::conntrack::tuple::{Tuple, IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::xfrm::{Direction, Policy};
 
 /// A classic flow that is ready and has carried nothing for longer than this waits for its next
@@ -99,10 +99,7 @@ fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
     match step {
         FlowReason::OffloadOff => facts.nothing_offloaded(),
         FlowReason::Local => plain(is_local(flow.place)),
-        FlowReason::Protocol => {
-            let offloaded = matches!(flow.orig.protocol, IPPROTO_TCP | IPPROTO_UDP);
-            (!offloaded).then(|| protocol(&flow.orig))
-        }
+        FlowReason::Protocol => refused_protocol(flow),
         FlowReason::NotEstablished => match flow.tcp_state.filter(|state| state.is_opening()) {
             Some(state) => Some(state.to_string()),
             None => plain(!flow.replied),
@@ -129,8 +126,19 @@ fn is_local(place: Place) -> bool {
     place.opener() == End::Router || place.answerer() == End::Router
 }
 
-fn protocol(tuple: &Tuple) -> String {
-    tuple.protocol_name().map_or_else(|| tuple.protocol.to_string(), str::to_owned)
+/// The flow's protocol when the kernel does not offload it. Of GRE it takes version 0, which has no
+/// key in conntrack, and only where nothing is translated (`nft_flow_offload_eval`).
+fn refused_protocol(flow: &Flow) -> Option<String> {
+    let orig = &flow.orig;
+    match orig.protocol {
+        IPPROTO_TCP | IPPROTO_UDP => None,
+        IPPROTO_GRE if orig.source_port != 0 || orig.destination_port != 0 => {
+            Some("gre of version 1".into())
+        }
+        IPPROTO_GRE if flow.reply != orig.inverse() => Some("gre, translated".into()),
+        IPPROTO_GRE => None,
+        number => Some(orig.protocol_name().map_or_else(|| number.to_string(), str::to_owned)),
+    }
 }
 
 /// Packets that have been decrypted make no flow an offloaded one; those of the other direction do,
@@ -238,6 +246,20 @@ mod tests {
         assert_eq!(code(&flow, &facts), "offloaded");
         facts.leaking = true;
         assert_eq!(code(&flow, &facts), "in_name_only");
+    }
+
+    #[test]
+    fn gre_is_offloaded_as_far_as_the_kernel_does() {
+        let mut flow = flow();
+        let detail = |flow: &Flow| fails(FlowReason::Protocol, flow, &Ready::default());
+        flow.orig = Tuple { source_port: 0, destination_port: 0, protocol: 47, ..flow.orig };
+        flow.reply = flow.orig.inverse();
+        assert_eq!(detail(&flow), None);
+        flow.orig.destination_port = 7;
+        flow.reply = flow.orig.inverse();
+        assert_eq!(detail(&flow).unwrap(), "gre of version 1");
+        flow.orig.destination_port = 0;
+        assert_eq!(detail(&flow).unwrap(), "gre, translated");
     }
 
     #[test]

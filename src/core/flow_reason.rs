@@ -12,7 +12,7 @@ pub enum FlowReason {
     OffloadOff,
     /// One of its ends is this router.
     Local,
-    /// The kernel offloads neither TCP nor UDP here, but something else.
+    /// Of a protocol that the kernel does not offload, or not this way.
     Protocol,
     /// Nobody has answered yet, or the TCP handshake is not complete.
     NotEstablished,
@@ -78,7 +78,7 @@ impl FlowReason {
         match self {
             FlowReason::OffloadOff => "nothing is offloaded at present",
             FlowReason::Local => "one end is this router, and only forwarded packets are offloaded",
-            FlowReason::Protocol => "only TCP and UDP are offloaded",
+            FlowReason::Protocol => "only TCP, UDP and untranslated GRE are offloaded",
             FlowReason::NotEstablished => "the connection is not established yet",
             FlowReason::Closing => "the connection is being closed",
             FlowReason::NotAssured => "it has not carried packets both ways for long enough",

@@ -10,6 +10,7 @@ pub mod control;
 pub mod devices;
 pub mod diff;
 pub mod evict;
+mod evidence;
 pub mod explain;
 mod fault;
 pub mod flow_reason;

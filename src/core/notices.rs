@@ -84,11 +84,6 @@ impl Notices {
         self.told.is_none()
     }
 
-    /// The mode that subscribers know.
-    pub fn mode(&self) -> Option<&ModeNotice> {
-        self.told.as_ref().map(|told| &told.mode)
-    }
-
     /// What has changed. [`Self::told`] is to be called with each notice that was sent.
     pub fn changes(&mut self, present: Present) -> Vec<Notice> {
         match &self.told {

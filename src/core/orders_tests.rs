@@ -8,11 +8,10 @@ use crate::core::control::tests::{apply, settings, World};
 use crate::core::control::Event;
 use crate::core::flows::place::Place;
 use crate::core::flows::table::tests::{entry, table_of};
-use crate::core::notices::ModeNotice;
 use crate::core::plan::{leak_key, SET_LEAKED, SET_WATCHED};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Settings};
-use crate::core::status::{FlowCounts, Leak};
+use crate::core::status::Leak;
 use crate::netlink::conntrack::entry::Entry;
 use crate::netlink::conntrack::status::IPS_OFFLOAD;
 use crate::netlink::conntrack::tuple::Tuple;
@@ -516,48 +515,27 @@ fn leaks_outlive_a_flush_and_cannot_be_judged_without_counts() {
 }
 
 #[test]
-fn subscribers_are_told_what_status_says_and_nothing_until_flows_are_counted() {
-    let mut world = World::new();
-    world.capable = ["lan0", "wan0"].into();
-    world.start(Mode::Hardware);
-    let now = |world: &World, flows, told: Option<&ModeNotice>| {
-        let mode = world.control.present(flows, told).mode;
-        let status = world.control.status(flows, world.now);
-        assert!(flows.is_none() || status.reason == Some(mode.reason));
-        assert!(
-            flows.is_none() || (status.effective, &status.detail) == (mode.effective, &mode.detail)
-        );
-        mode
+fn subscribers_are_told_what_status_says() {
+    let mut world = World::started(Mode::Software);
+    let now = |world: &World| {
+        let mode = world.control.present().mode;
+        let status = world.control.status(None, world.now);
+        assert_eq!(status.reason, Some(mode.reason));
+        assert_eq!((status.effective, &status.detail), (mode.effective, &mode.detail));
+        (mode.effective, mode.reason)
     };
-    let counted = |software, hardware| Some(FlowCounts { classic: 0, software, hardware });
-    let unseen = now(&world, counted(5, 0), None);
-    assert_eq!((unseen.effective, unseen.reason), (Mode::Software, Reason::NoHardwareSeen));
-    world.order(Order::Watch { id: 1 }).unwrap();
-    assert_eq!(now(&world, None, Some(&unseen)), unseen);
-    let seen = now(&world, counted(5, 1), Some(&unseen));
-    assert_eq!((seen.effective, seen.reason), (Mode::Hardware, Reason::AsConfigured));
-    assert_eq!(now(&world, None, Some(&seen)), seen);
-
-    // Likewise when they leak.
     for leaked in [0, 500] {
         world.now += Duration::from_secs(2);
         world.leak([leaked, 0]);
         world.refresh();
         world.event(Event::Carried([leaked, 0]));
     }
-    let leaking = now(&world, counted(5, 0), Some(&seen));
-    assert_eq!((leaking.effective, leaking.reason), (Mode::Software, Reason::OffloadedInName));
+    assert_eq!(now(&world), (Mode::Software, Reason::OffloadedInName));
     world.order(Order::Watch { id: 2 }).unwrap();
-    assert_eq!(now(&world, None, Some(&leaking)), leaking);
-
-    // What needs no counts is told at once.
+    assert_eq!(now(&world), (Mode::Software, Reason::OffloadedInName));
     world.event(Event::Settings(Ok((settings(Mode::Classic), Vec::new()))));
     world.rest();
-    assert_eq!(now(&world, None, Some(&leaking)).reason, Reason::OffloadOff);
-    let software = ModeNotice { reason: Reason::AsConfigured, ..unseen };
-    world.event(Event::Settings(Ok((settings(Mode::Hardware), Vec::new()))));
-    world.rest();
-    assert_eq!(now(&world, None, Some(&software)).effective, Mode::Hardware);
+    assert_eq!(now(&world), (Mode::Classic, Reason::OffloadOff));
 }
 
 #[test]

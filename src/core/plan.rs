@@ -11,6 +11,7 @@ use std::fmt;
 use super::devices::{Coverage, Device};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
+use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::conntrack::{IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD};
 use crate::netlink::nftables::expression::CT_STATE_ESTABLISHED;
 use crate::netlink::nftables::set::ifname_key;
@@ -44,9 +45,6 @@ pub(super) const SET_OFF: &str = "off_devices";
 const PRIORITY_SOFTWARE: i32 = 10;
 /// Before the software table: a connection goes into the first flowtable that takes it.
 const PRIORITY_HARDWARE: i32 = 9;
-
-const IPPROTO_TCP: u8 = 6;
-const IPPROTO_UDP: u8 = 17;
 
 /// One of our tables with everything in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +162,8 @@ fn class(
         counting,
         ..Set::of(&table, name, KeyType::CtId, [])
     };
-    let protocols = [vec![IPPROTO_TCP], vec![IPPROTO_UDP]];
+    // What the kernel refuses of them (GRE that is translated) only ends its rule.
+    let protocols = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_GRE].map(|protocol| vec![protocol]);
     let mut sets = vec![
         Set::of(&table, SET_PROTOCOLS, KeyType::InetProto, protocols),
         marks(SET_BYPASS, false),

@@ -28,7 +28,7 @@ pub enum Reason {
     NoHardware,
     /// Only some devices accept hardware offload.
     SomeHardware,
-    /// The hardware flag was accepted, yet no live flow is in hardware.
+    /// The hardware flag was accepted, yet live flows show that nothing is in hardware.
     NoHardwareSeen,
     /// `flowtable.global.takeover` is 0: firewall4's own offloading is left alone.
     Observing,
@@ -115,7 +115,7 @@ impl Reason {
             Reason::NoHardware => "no device accepts hardware offload",
             Reason::SomeHardware => "only some devices accept hardware offload",
             Reason::NoHardwareSeen => {
-                "hardware offload was accepted but no live flow is in hardware"
+                "hardware offload was accepted but live flows are not in hardware"
             }
             Reason::Observing => "offloading by firewall4 itself is left alone and observed",
             Reason::OffloadedInName => "offloaded flows still take the classic path",

@@ -28,7 +28,7 @@ const LEAKS_MATTER: [Reason; 4] =
 impl Control {
     /// The answer of `status`; `flows` are counted by the caller, who also knows of polling.
     pub fn status(&self, flows: Option<FlowCounts>, now: Instant) -> Status {
-        let ModeNotice { requested, effective, reason, detail } = self.shown_mode(flows);
+        let ModeNotice { requested, effective, reason, detail } = self.shown_mode();
         let last_error = self.config_error.clone();
         let fault = self.fault.as_ref().map(Fault::line);
         Status {
@@ -64,15 +64,10 @@ impl Control {
         }
     }
 
-    /// What subscribers are told about, who were `told` a mode before; `flows` are counted by the
-    /// caller.
-    pub fn present(&self, flows: Option<FlowCounts>, told: Option<&ModeNotice>) -> Present {
-        let mode = self.shown_mode(flows);
-        // That hardware takes none was seen of flows, and holds until they have been counted again.
-        let unseen = FlowCounts { software: 1, ..FlowCounts::default() };
-        let kept = told.filter(|told| flows.is_none() && **told == self.shown_mode(Some(unseen)));
+    /// What subscribers are told about.
+    pub fn present(&self) -> Present {
         Present {
-            mode: kept.cloned().unwrap_or(mode),
+            mode: self.shown_mode(),
             devices: self.device_list().into_iter().map(DeviceNotice::from).collect(),
             config_error: self.config_error.clone(),
         }
@@ -122,7 +117,7 @@ impl Control {
         if self.offloads() {
             return None;
         }
-        let (_, reason, detail) = self.mode(None);
+        let (_, reason, detail) = self.mode();
         Some(with_detail(reason.text(), &detail))
     }
 
@@ -185,7 +180,7 @@ impl Control {
 
     /// One line for the log about what is in force.
     pub(super) fn summary(&self) -> String {
-        let (effective, reason, detail) = self.mode(None);
+        let (effective, reason, detail) = self.mode();
         let mut names: Vec<&str> = self
             .in_force()
             .flat_map(|flowtable| flowtable.devices.iter().map(String::as_str))
@@ -228,8 +223,8 @@ impl Control {
     }
 
     /// The mode, as `status` and subscribers are told.
-    fn shown_mode(&self, flows: Option<FlowCounts>) -> ModeNotice {
-        let (effective, mut reason, mut detail) = self.mode(flows);
+    fn shown_mode(&self) -> ModeNotice {
+        let (effective, mut reason, mut detail) = self.mode();
         if let (true, Some(finding)) = (LEAKS_MATTER.contains(&reason), self.leaks.finding()) {
             (reason, detail) = (Reason::OffloadedInName, finding);
         }
@@ -237,9 +232,11 @@ impl Control {
     }
 
     /// Mode in force, why, and what belongs to the reason, whatever leaks.
-    fn mode(&self, flows: Option<FlowCounts>) -> (Mode, Reason, String) {
-        let hardware = self.flowtables(true).any(|flowtable| flowtable.hardware);
-        let software = self.flowtables(true).any(|flowtable| !flowtable.hardware);
+    fn mode(&self) -> (Mode, Reason, String) {
+        let bound = self.bound_to_hardware();
+        let hardware = bound.iter().any(|name| !self.evidence.unseen(name));
+        let software = bound.iter().any(|name| self.evidence.unseen(name))
+            || self.flowtables(true).any(|flowtable| !flowtable.hardware);
         let built = match (hardware, software) {
             (true, true) => Mode::Mixed,
             (true, false) => Mode::Hardware,
@@ -260,13 +257,12 @@ impl Control {
             return (built, Reason::OffloadOff, nothing);
         }
         if self.observes() {
-            return self.observed_mode(flows);
+            return self.observed_mode();
         }
         // Some drivers and all of OpenWrt's kernels accept the flag without offloading anything.
-        if built == Mode::Hardware
-            && flows.is_some_and(|flows| flows.software > 0 && flows.hardware == 0)
-        {
-            return (Mode::Software, Reason::NoHardwareSeen, nothing);
+        let unseen = self.evidence.names();
+        if built != Mode::Classic && settings.requested == Mode::Hardware && !unseen.is_empty() {
+            return (built, Reason::NoHardwareSeen, unseen.join(", "));
         }
         match built {
             Mode::Classic => self.why_classic(),
@@ -310,6 +306,9 @@ impl Control {
             })
         };
         let (state, table) = match (holder(true), holder(false)) {
+            (Some(flowtable), _) if self.evidence.unseen(&device.name) => {
+                (DeviceState::Software, Some(flowtable.table.name.clone()))
+            }
             (Some(flowtable), _) => (DeviceState::Hardware, Some(flowtable.table.name.clone())),
             (None, Some(flowtable)) => (DeviceState::Software, Some(flowtable.table.name.clone())),
             (None, None) => (DeviceState::Off, None),
@@ -340,13 +339,14 @@ impl Control {
             return (Reason::Refused, words.to_owned());
         }
         if state == DeviceState::Off {
-            let (_, reason, detail) = self.mode(None);
+            let (_, reason, detail) = self.mode();
             return (reason, detail);
         }
         if state == DeviceState::Software && self.requested() == Mode::Hardware {
             return match self.hardware.get(&device.name) {
                 _ if !hardware_allowed => (Reason::DeviceOverride, String::new()),
                 Some(Some(words)) => (Reason::DeviceNoHardware, words.to_owned()),
+                _ if self.evidence.unseen(&device.name) => (Reason::NoHardwareSeen, String::new()),
                 _ => (Reason::AsConfigured, String::new()),
             };
         }

@@ -3,6 +3,8 @@
 //!
 //! The `uci` room fills these in; everything in `core` reads only these.
 
+use std::time::Duration;
+
 /// How far forwarding may be accelerated. The order is the ladder: a later mode includes more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub enum Mode {
@@ -95,6 +97,9 @@ pub struct Settings {
     pub qos_bypass: bool,
     /// `flowtable.global.priority`: priority of the ingress hook, lower runs earlier.
     pub priority: i32,
+    /// `flowtable.global.hardware_patience`: so long a device may have nothing in hardware before
+    /// it goes on in software; `None`: for ever.
+    pub hardware_patience: Option<Duration>,
     /// `flowtable.global.evict_on_reload`: flows are handed back when another program changes rules.
     pub evict_on_reload: bool,
     /// Zones of the firewall in file order.
@@ -106,6 +111,10 @@ pub struct Settings {
     /// Paths of the files that hold the names of LAN clients; any of them may be missing.
     pub lease_files: Vec<String>,
 }
+
+/// Some minutes: long enough for a firewall's restart or a full table to pass, and each flow that
+/// is refused costs the processor a call a second meanwhile.
+const HARDWARE_PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where the DHCP servers of OpenWrt keep their leases: dnsmasq, and odhcpd of releases before and
 /// since November 2025.
@@ -122,6 +131,7 @@ impl Default for Settings {
             takeover: true,
             qos_bypass: true,
             priority: 0,
+            hardware_patience: Some(HARDWARE_PATIENCE),
             evict_on_reload: true,
             zones: Vec::new(),
             interfaces: Vec::new(),

@@ -18,7 +18,7 @@ use log::Level;
 use super::control::{Control, Effect};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
-use super::status::{FlowCounts, TakeoverStatus};
+use super::status::TakeoverStatus;
 use crate::netlink::nftables::query::{Beside, Snapshot};
 use crate::netlink::nftables::{Command, Expression, Flowtable, MetaKey, Rule, Table};
 use crate::netlink::Refusal;
@@ -217,7 +217,7 @@ impl Control {
     }
 
     /// Effective mode of an observer: from the flowtable, and from what live flows show.
-    pub(super) fn observed_mode(&self, flows: Option<FlowCounts>) -> (Mode, Reason, String) {
+    pub(super) fn observed_mode(&self) -> (Mode, Reason, String) {
         let Some(flowtable) = self.observed() else {
             let detail = match self.takeover_state() {
                 State::Taken => "its rule is put back when it loads again",
@@ -225,11 +225,13 @@ impl Control {
             };
             return (Mode::Classic, Reason::Observing, detail.into());
         };
-        let mode = match flows {
-            _ if !flowtable.hardware => Mode::Software,
-            Some(FlowCounts { software: 1.., hardware: 0, .. }) => Mode::Software,
-            Some(FlowCounts { software: 1.., hardware: 1.., .. }) => Mode::Mixed,
-            _ => Mode::Hardware,
+        let devices = || flowtable.devices.iter();
+        let mode = if !flowtable.hardware || devices().all(|name| self.evidence.unseen(name)) {
+            Mode::Software
+        } else if devices().any(|name| self.evidence.unseen(name)) {
+            Mode::Mixed
+        } else {
+            Mode::Hardware
         };
         (mode, Reason::Observing, format!("{flowtable}: {}", flowtable.devices.join(" ")))
     }

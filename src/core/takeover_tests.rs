@@ -4,6 +4,7 @@
 use super::*;
 use crate::core::control::tests::{settings, World};
 use crate::core::control::Event;
+use crate::core::flows::pairs::Pair;
 use crate::core::plan::TABLE_SOFTWARE;
 use crate::core::status::DeviceState;
 use crate::netlink::nftables::event::NftEvent;
@@ -231,14 +232,19 @@ fn an_observer_changes_nothing_and_tells_what_is_there() {
 
     world.kernel.beside.as_mut().unwrap().flowtable.hardware = true;
     told(&mut world);
-    let effective = |software, hardware| {
-        let flows = FlowCounts { classic: 0, software, hardware };
-        world.control.status(Some(flows), world.now).effective
+    let mut effective = |hardware, software| {
+        let devices = ["lan0".to_owned(), "wan0".to_owned()];
+        for _ in 0..8 {
+            world.now += Duration::from_secs(2);
+            let pair = Pair { devices: devices.clone(), hardware, software };
+            world.event(Event::Offloaded(vec![pair]));
+        }
+        world.mode().0
     };
     assert_eq!(effective(0, 0), Mode::Hardware);
-    assert_eq!(effective(0, 3), Mode::Hardware);
-    assert_eq!(effective(2, 3), Mode::Mixed);
-    assert_eq!(effective(2, 0), Mode::Software);
+    assert_eq!(effective(3, 0), Mode::Hardware);
+    assert_eq!(effective(0, 2), Mode::Software);
+    assert_eq!(effective(1, 2), Mode::Hardware);
 
     world.kernel.beside = None;
     told(&mut world);

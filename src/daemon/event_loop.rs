@@ -106,8 +106,6 @@ pub struct Daemon {
     notices: Notices,
     /// Something happened since what they know was compared with what is.
     changed: bool,
-    /// Commits before the last list of flows; what it counted says nothing about later ones.
-    listed_commits: u64,
     /// Sources whose budget was used up before their input.
     unread: VecDeque<Token>,
     /// Names of clients.
@@ -149,7 +147,6 @@ impl Daemon {
             orders: Orders::default(),
             notices: Notices::default(),
             changed: false,
-            listed_commits: 0,
             unread: VecDeque::new(),
             names: LeaseFiles::default(),
             watches: Watches::default(),
@@ -380,10 +377,9 @@ impl Daemon {
         }
         self.flow_error = line;
         if result.is_ok() {
-            self.judge_leaks();
+            self.judge_flows();
         }
         self.changed = true;
-        self.listed_commits = self.control.commits();
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
             self.answer(&question, reply_to, result.is_ok());
         }

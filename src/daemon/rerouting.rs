@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::knowledge::Knowledge;
 use crate::core::control::{Control, DEBOUNCE};
-use crate::core::evict::{concerned, Tables, PAUSE};
+use crate::core::evict::{concerned, Cause, Tables};
 use crate::core::flows::selection::table_of;
 use crate::core::flows::table::FlowTable;
 use crate::core::topology::moves::Rerouted;
@@ -53,7 +53,7 @@ impl Rerouting {
             }
             return;
         }
-        let pause = self.checked.map_or(now, |checked| checked + PAUSE);
+        let pause = self.checked.map_or(now, |checked| checked + Cause::Routes.pause());
         self.due.get_or_insert((now + DEBOUNCE).max(pause));
     }
 

@@ -4,6 +4,9 @@
 //! The file belongs to us, so what it holds beyond the known options is pointed out, with a
 //! bounded number of warnings. A missing file means the defaults.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::error::Error;
 use super::files::Source;
 use super::view::{View, Word};
@@ -31,6 +34,8 @@ pub struct Flowtable {
     pub qos_bypass: bool,
     /// `priority` of the ingress hook.
     pub priority: i32,
+    /// `hardware_patience`.
+    pub hardware_patience: Option<Duration>,
     /// `evict_on_reload`.
     pub evict_on_reload: bool,
     /// `config device` sections, one rule for each of their names.
@@ -42,6 +47,9 @@ pub struct Flowtable {
 }
 
 const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
+const PATIENCE: &str = "0 or a number of seconds from 10 to 86400";
+/// Evidence of live flows takes some seconds; who waits longer than a day wants no end.
+const PATIENCE_S: RangeInclusive<u64> = 10..=86_400;
 const GLOB: &str = "a device name or a pattern of *, ? and [a-z]";
 const FEWER: &str = "no more than 256 device names in all";
 const LEASE_FILE: &str = "the path of a file, beginning with '/'";
@@ -82,6 +90,7 @@ impl Flowtable {
             "takeover",
             "qos_bypass",
             "priority",
+            "hardware_patience",
             "evict_on_reload",
             "lease_file",
         ];
@@ -95,6 +104,12 @@ impl Flowtable {
         if let Some(word) = view.single("priority", PRIORITY)? {
             let number = word.text.parse();
             self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
+        }
+        if let Some(word) = view.single("hardware_patience", PATIENCE)? {
+            let seconds = word.text.parse().ok().filter(|s| *s == 0 || PATIENCE_S.contains(s));
+            let seconds =
+                seconds.ok_or_else(|| view.refuse("hardware_patience", &word, PATIENCE))?;
+            self.hardware_patience = Some(Duration::from_secs(seconds)).filter(|p| !p.is_zero());
         }
         let files = view.words("lease_file");
         if let Some(word) = files.get(MAX_LEASE_FILES) {
@@ -190,6 +205,7 @@ mod tests {
             takeover: true,
             qos_bypass: true,
             priority: 0,
+            hardware_patience: Some(Duration::from_secs(180)),
             evict_on_reload: true,
             device_rules: Vec::new(),
             lease_files: vec!["/tmp/dhcp.leases".into()],
@@ -229,6 +245,21 @@ mod tests {
             ..defaults()
         };
         assert_eq!(flowtable, expected);
+    }
+
+    #[test]
+    fn patience_is_a_time_or_for_ever() {
+        let patience = |value: &str| {
+            let text = format!("config flowtable 'global'\noption hardware_patience {value}\n");
+            read(&text).map(|read| read.hardware_patience)
+        };
+        assert_eq!(patience("0").unwrap(), None);
+        assert_eq!(patience("10").unwrap(), Some(Duration::from_secs(10)));
+        for bad in ["9", "86401", "-1", "1h"] {
+            let message = patience(bad).unwrap_err().to_string();
+            let option = format!("'{bad}' of option 'hardware_patience', expected {PATIENCE}");
+            assert_eq!(message, format!("/c/flowtable:2: bad value {option}"));
+        }
     }
 
     #[test]
@@ -332,7 +363,7 @@ mod tests {
         #[test]
         fn any_value_is_read_or_refused(
             command in "option|list",
-            option in "name|offload|enabled|counter|accounting|priority|lease_file",
+            option in "name|offload|enabled|counter|accounting|priority|hardware_patience|lease_file",
             value in "[^'\\x00]*",
         ) {
             let line = format!("{command} {option} '{value}'\n");

@@ -91,7 +91,7 @@ test('the fastest flows are shown with the reason of those on the classic path',
 		[ 'classic', 'tcp', '192.168.9.2:55168', '203.0.113.2:7004', '192.168.9.2', '0 B/s',
 			'one of its devices is in no flowtable '
 				+ '(guest0: set by a device section of /etc/config/flowtable (guest*))' ],
-		[ 'classic', 'icmp', '192.168.1.2', '192.0.2.1', '-', '-', 'only TCP and UDP are offloaded (icmp)' ]
+		[ 'classic', 'icmp', '192.168.1.2', '192.0.2.1', '-', '-', 'only TCP, UDP and untranslated GRE are offloaded (icmp)' ]
 	]);
 
 	const badges = page.node.find((n) => n.tag == 'td' && n.attributes['data-title'] == 'State')

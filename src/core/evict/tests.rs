@@ -13,6 +13,7 @@ use crate::core::topology::moves::{Moves, Rerouted};
 use crate::netlink::route::{Link, LinkEvent, RouteChange};
 
 const MS: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Cause::Firewall.pause();
 
 fn fw4() -> Table {
     Table::inet("fw4")

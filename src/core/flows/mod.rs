@@ -4,7 +4,7 @@
 //! The kernel cannot list a flowtable, so flows come from lists of conntrack, a poll at a time.
 //! `table` keeps them in bounded memory, with the help of `index`, `place` and `record`. What they
 //! carried is in the `ledger`: by state (`account`), by device (`attachments`) and by client
-//! (`hosts`). `select` and `sums` answer questions about them, `view` gives them names.
+//! (`hosts`). `select`, `sums` and `pairs` answer questions about them, `view` gives them names.
 
 pub mod account;
 pub mod attachments;
@@ -13,6 +13,7 @@ mod index;
 mod keyed_hash;
 pub mod ledger;
 pub mod names;
+pub mod pairs;
 pub mod place;
 mod record;
 pub mod select;

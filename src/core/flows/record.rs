@@ -26,6 +26,9 @@ const HELPED: u8 = 128;
 /// for so long is taken for one of them; the kernel lets it go after 30 s.
 const CLOSED_MS: u32 = 10_000;
 
+/// A flow that takes the fast path is in hardware within milliseconds, if it ever is.
+const SETTLED_MS: u32 = 1000;
+
 /// No TCP state: another protocol, or offloaded.
 const NO_TCP_STATE: u8 = 15;
 
@@ -263,6 +266,16 @@ impl Record {
                     && now_ms.wrapping_sub(self.active_ms) >= CLOSED_MS
             }
         }
+    }
+
+    /// It is offloaded, and has been carrying packets in software only for some time.
+    pub(super) fn is_kept_from_hardware(&self, now_ms: u32, keeps_closed: bool) -> bool {
+        let settled_ms = now_ms.wrapping_sub(self.changed_ms);
+        let quiet_ms = now_ms.wrapping_sub(self.active_ms);
+        self.state() == FlowState::Software
+            && settled_ms >= SETTLED_MS
+            && !self.is_closing(now_ms, keeps_closed)
+            && (!self.is_accounted() || quiet_ms < settled_ms)
     }
 
     /// The flow as it is shown.

@@ -35,7 +35,7 @@ const ENDED_MAX: usize = 16_384;
 /// All flows, and what they carried.
 #[derive(Debug)]
 pub struct FlowTable {
-    records: Vec<Record>,
+    pub(super) records: Vec<Record>,
     sixes: Sixes,
     index: Index,
     hasher: KeyedHash,
@@ -52,7 +52,7 @@ pub struct FlowTable {
     /// The flowtables count into conntrack.
     counting: bool,
     /// The kernel keeps closed TCP connections in the flowtable for a while.
-    keeps_closed: bool,
+    pub(super) keeps_closed: bool,
     /// The first list only tells where counters stand: what they hold was carried before.
     baseline: bool,
     counts: FlowCounts,

@@ -46,11 +46,7 @@ impl Daemon {
         if !std::mem::take(&mut self.changed) && !self.notices.is_new() {
             return;
         }
-        let current = self.flow_error.is_empty() && self.listed_commits == self.control.commits();
-        let flows = self.known_flows(current);
-        let counts = flows.map(|flows| flows.table().counts());
-        let present = self.control.present(counts, self.notices.mode());
-        for change in self.notices.changes(present) {
+        for change in self.notices.changes(self.control.present()) {
             let (name, data) = notice::encode(&change);
             if self.bus.notify(name, &data) {
                 self.notices.told(change);
@@ -104,9 +100,14 @@ impl Daemon {
         }
     }
 
-    /// What a list of flows says beside the counts of what leaked.
-    pub(super) fn judge_leaks(&mut self) {
+    /// What a list of flows says about hardware, and beside the counts of what leaked.
+    pub(super) fn judge_flows(&mut self) {
         self.refresh();
+        let Some(flows) = &self.flows else { return };
+        if self.control.wants_evidence() {
+            let pairs = flows.table().pairs(flows.now_ms(Instant::now()));
+            self.feed(Event::Offloaded(pairs));
+        }
         let Some(flows) = &self.flows else { return };
         let totals = flows.table().ledger().account.totals();
         // What may have been offloaded counts as if it had been: the doubt is the path's benefit.

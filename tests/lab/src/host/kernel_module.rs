@@ -83,8 +83,9 @@ fn sources() -> Result<Vec<(String, String)>> {
 fn headers(kernel: &Kernel) -> Result<PathBuf> {
     let root = kernel.modules.with_file_name("headers");
     let dir = root.join("usr/src").join(format!("linux-headers-{}", kernel.release));
-    let complete = root.join("complete");
-    if complete.exists() {
+    // They hold their own place, so those of a copied folder are of no use.
+    let (complete, place) = (root.join("complete"), root.display().to_string());
+    if fs::read_to_string(&complete).is_ok_and(|old| old == place) {
         return Ok(dir);
     }
     let _ = fs::remove_dir_all(&root);
@@ -115,7 +116,7 @@ fn headers(kernel: &Kernel) -> Result<PathBuf> {
     if kernel.newer {
         with_own_libraries(&root, &dir)?;
     }
-    fs::write(complete, "").context("keeping the headers")?;
+    fs::write(complete, place).context("keeping the headers")?;
     Ok(dir)
 }
 

@@ -36,7 +36,7 @@ const REASONS = {
 	refused: _('the kernel refused the change, the last good state stays in force'),
 	no_hardware: _('no device accepts hardware offload'),
 	some_hardware: _('only some devices accept hardware offload'),
-	no_hardware_seen: _('hardware offload was accepted but no live flow is in hardware'),
+	no_hardware_seen: _('hardware offload was accepted but live flows are not in hardware'),
 	observing: _('offloading by firewall4 itself is left alone and observed'),
 	offloaded_in_name: _('offloaded flows still take the classic path'),
 	device_no_hardware: _('the device does not accept hardware offload'),
@@ -59,7 +59,7 @@ const TAKEOVER = {
 const FLOW_REASONS = {
 	offload_off: _('nothing is offloaded at present'),
 	local: _('one end is this router, and only forwarded packets are offloaded'),
-	protocol: _('only TCP and UDP are offloaded'),
+	protocol: _('only TCP, UDP and untranslated GRE are offloaded'),
 	not_established: _('the connection is not established yet'),
 	closing: _('the connection is being closed'),
 	not_assured: _('it has not carried packets both ways for long enough'),
