@@ -83,6 +83,40 @@ pub fn uplinks(settings: &Settings, devices: &[Device]) -> BTreeSet<String> {
     reached.map(|device| device.name.clone()).collect()
 }
 
+/// Names by which routing sees what comes from a zone and goes to it: what the firewall matches.
+pub fn routed(settings: &Settings, links: &Links, zone: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for zone in settings.zones.iter().filter(|entry| entry.name == zone) {
+        for pattern in &zone.devices {
+            match pattern.strip_suffix('+') {
+                Some(prefix) => {
+                    let known = links.iter().map(|link| &link.name);
+                    names.extend(known.filter(|name| name.starts_with(prefix)).cloned());
+                }
+                None => names.extend([pattern.clone()]),
+            }
+        }
+        for network in &zone.networks {
+            names.extend(routed_devices(settings, network, 0));
+        }
+    }
+    names
+}
+
+/// The devices of an interface that have its addresses.
+fn routed_devices(settings: &Settings, network: &str, depth: usize) -> Vec<String> {
+    let interface = settings.interfaces.iter().find(|entry| entry.name == network);
+    let Some(interface) = interface.filter(|_| depth < DEPTH_MAX) else { return Vec::new() };
+    if interface.proto == "pppoe" {
+        return own_device(interface).into_iter().collect();
+    }
+    let alias = interface.devices.iter().find_map(|device| device.strip_prefix('@'));
+    match alias {
+        Some(other) => routed_devices(settings, other, depth + 1),
+        None => interface_devices(settings, network, depth),
+    }
+}
+
 /// The devices of an interface: those that it names, or the one that its protocol makes.
 fn interface_devices(settings: &Settings, network: &str, depth: usize) -> Vec<String> {
     let Some(interface) = settings.interfaces.iter().find(|entry| entry.name == network) else {

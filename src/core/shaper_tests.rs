@@ -69,7 +69,7 @@ fn left_out(qdiscs: &[Qdisc], redirects: &[(u32, u32)]) -> (Vec<String>, Vec<Str
 fn only_what_limits_a_rate_counts() {
     let unlimited = Qdisc { limits: Some(false), ..qdisc(5, "cake") };
     for other in [qdisc(5, "fq_codel"), qdisc(5, "mq"), qdisc(5, "prio"), unlimited] {
-        let (shaped, covered) = left_out(&[other.clone()], &[]);
+        let (shaped, covered) = left_out(std::slice::from_ref(&other), &[]);
         assert!(shaped.is_empty(), "{other:?}");
         assert_eq!(covered, ["eth1", "lan1", "lan2"]);
     }

@@ -9,6 +9,7 @@ use super::radios;
 use crate::core::devices::{self, Coverage};
 use crate::core::links::Links;
 use crate::core::plan;
+use crate::core::policy::Places;
 use crate::core::settings::{Mode, Settings};
 use crate::core::takeover;
 use crate::netlink::route::{Link, NETLINK_ROUTE};
@@ -81,7 +82,8 @@ fn write_plan(settings: &Settings, list: Vec<Link>, out: &mut impl Write) -> io:
         writeln!(out, "nothing would be made: firewall4's own offloading is only observed")?;
         return Ok(());
     }
-    let classes = plan::wanted(settings, &devices, &capable, &BTreeSet::new());
+    let places = Places::resolve(settings, &links);
+    let classes = plan::wanted(settings, &devices, &places, &capable, &BTreeSet::new());
     if classes.is_empty() {
         writeln!(out, "nothing would be made")?;
     }

@@ -2,7 +2,7 @@
 //! The program that runs inside the lab's virtual machine; started by `guest/init`.
 
 use lab::error::{Context, Error, Result};
-use lab::guest::{capture, capture_route, capture_xfrm, live, peer, plan};
+use lab::guest::{capture, capture_route, capture_xfrm, live, peer, plan, witness};
 use std::process::ExitCode;
 
 fn act(args: &[&str]) -> Result<()> {
@@ -23,6 +23,7 @@ fn act(args: &[&str]) -> Result<()> {
         ["capture", "xfrm"] => capture_xfrm::capture(),
         ["echo", protocol, port] => peer::echo(protocol, port.parse().context("port")?),
         ["client", protocol, to] => peer::client(protocol, to.parse().context("address")?),
+        ["witness"] => witness::serve(),
         _ => Err(Error::new(format!("not for use by hand: {args:?}"))),
     }
 }

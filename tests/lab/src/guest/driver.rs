@@ -136,6 +136,7 @@ impl Driver {
                 Report::Held(format!("{}: {rounds} round trips, none lost", line.text)).send();
                 Ok(())
             }
+            Step::Close { flow, reset } => self.flow(flow)?.close(*reset),
             Step::Steady { flow, pace } => {
                 let flow = self.flow(flow)?;
                 match pace {
@@ -250,6 +251,8 @@ impl Driver {
             Value::Generation => generation::current().map(Json::from),
             Value::Path(flow) => self.flow(flow)?.path(),
             Value::Forwarded(flow, rounds) => self.flow(flow)?.forwarded(*rounds),
+            Value::Received(flow, rounds, pointer) => self.flow(flow)?.received(*rounds, pointer),
+            Value::Probe(flow, shape, pointer) => self.flow(flow)?.probe(shape, pointer),
             Value::EngineForwarded(flow, rounds) => self.flow(flow)?.engine_forwarded(*rounds),
             Value::Punted(flow, rounds) => self.flow(flow)?.punted(*rounds),
             Value::Sent(flow) => self.flow(flow)?.sent(),

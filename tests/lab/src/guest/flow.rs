@@ -3,10 +3,11 @@
 //! conntrack and firewall say about it.
 
 use super::peer::MESSAGE_LEN;
+use super::probe::{Ends, Watch};
 use super::{engine, look};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
-use crate::scenario::FlowKind;
+use crate::scenario::{FlowKind, Shape};
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -25,6 +26,8 @@ pub struct Flow {
     pub kind: FlowKind,
     /// The port that the client connects to.
     port: u16,
+    from: String,
+    to: String,
     server: Child,
     client: Child,
     orders: ChildStdin,
@@ -78,7 +81,9 @@ impl Flow {
         let orders = client.stdin.take().context("the client has no input")?;
         let answers = BufReader::new(client.stdout.take().context("the client has no output")?);
         let (streaming, rounds) = (false, 0);
-        let mut flow = Flow { kind, port, server, client, orders, answers, streaming, rounds };
+        let (from, to) = (from.to_string(), to.to_string());
+        let mut flow =
+            Flow { kind, port, from, to, server, client, orders, answers, streaming, rounds };
         flow.answer()?;
         // UDP is assured by packets more than two seconds apart: the sooner the first, the better.
         flow.exchange(1)?;
@@ -124,6 +129,13 @@ impl Flow {
             0 => Err(Error::new("the stream made no round trip at all")),
             rounds => Ok(rounds),
         }
+    }
+
+    /// Ends the connection, by a reset or in good order; an error if what the server had to say
+    /// after our end was lost.
+    pub fn close(&mut self, reset: bool) -> Result<()> {
+        self.order(if reset { "reset" } else { "close" })?;
+        self.answer().map(drop)
     }
 
     /// Starts datagrams at a steady rate, which go on whether or not they are answered.
@@ -186,6 +198,35 @@ impl Flow {
         let before = self.counted()?;
         self.exchange(rounds)?;
         Ok(self.counted()?.saturating_sub(before).into())
+    }
+
+    /// A key of what arrived at either host during so many round trips.
+    pub fn received(&mut self, rounds: u32, pointer: &str) -> Result<Json> {
+        let watch = self.watch()?;
+        self.exchange(rounds)?;
+        Ok(look::at(&watch.arrived(rounds)?, pointer))
+    }
+
+    /// A key of what became of one packet that was sent into the flow; `forwarded` is how many
+    /// packets of this kind of flow the firewall's forward chain saw meanwhile, and the echo.
+    pub fn probe(&mut self, shape: &Shape, pointer: &str) -> Result<Json> {
+        if self.kind.tcp || self.streaming {
+            return Err(Error::new(
+                "only a UDP flow that does not stream takes a packet from aside",
+            ));
+        }
+        let watch = self.watch()?;
+        let before = self.counted()?;
+        let mut report = watch.probe(shape)?;
+        if let Some(keys) = report.as_object_mut() {
+            let seen = self.counted()?.saturating_sub(before);
+            keys.insert("forwarded".into(), seen.into());
+        }
+        Ok(look::at(&report, pointer))
+    }
+
+    fn watch(&self) -> Result<Watch> {
+        Watch::start(Ends::parse(&self.listing()?)?, &self.from, &self.to)
     }
 
     /// Packets that simulated hardware forwarded during so many round trips.

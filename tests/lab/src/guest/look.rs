@@ -11,7 +11,8 @@ fn ubus(method: &str) -> Result<Json> {
     serde_json::from_str(&text).context(format!("ubus call flowtable {method}: {text}"))
 }
 
-fn at(reply: &Json, pointer: &str) -> Json {
+/// What a JSON pointer points at; null when it is absent.
+pub fn at(reply: &Json, pointer: &str) -> Json {
     reply.pointer(pointer).cloned().unwrap_or(Json::Null)
 }
 

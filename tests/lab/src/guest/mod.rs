@@ -4,7 +4,8 @@
 //! `plan` runs the scenarios one after another, each in a process of its own inside a fresh
 //! network namespace that plays the router, so that nothing of one scenario reaches the next.
 //! That process is `driver`; it performs the steps with the help of `topology` (wires),
-//! `service` (the daemon and the bus broker), `peer` (hosts that talk) and `look` (values).
+//! `service` (the daemon and the bus broker), `peer` (hosts that talk), `look` (values) and `probe`
+//! (packets as `witness`es on the hosts see them).
 //! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
 pub mod capture;
@@ -18,11 +19,14 @@ pub mod flow;
 pub mod generation;
 pub mod live;
 pub mod look;
+pub mod packet;
 pub mod peer;
 pub mod plan;
+pub mod probe;
 pub mod service;
 pub mod steady;
 pub mod topology;
+pub mod witness;
 
 /// Where scenarios and other files of the lab are in the guest.
 pub const LAB_DIR: &str = "/lab";

@@ -4,21 +4,26 @@
 //! Traffic is counted in round trips, because each is at least one packet each way whatever
 //! segmentation offload does; so the number of packets that must have crossed the router is known
 //! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`,
-//! `steady`, `mark`, `look`, `stop`) on standard input and answers each with `ok ROUNDS`, `seen JSON`
-//! or `error WHY`.
+//! `steady`, `mark`, `look`, `stop`, `close`, `reset`) on standard input and answers each with
+//! `ok ROUNDS`, `seen JSON` or `error WHY`.
 
 use super::steady;
 use crate::error::{Context, Error, Result};
+use rustix::net::sockopt::set_socket_linger;
 use std::io::{BufRead, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{channel, Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
 /// Bytes of a request and of its reply.
 pub const MESSAGE_LEN: usize = 512;
+/// What a packet starts with that is no round trip's, so that its echo is not taken for a reply.
+pub const PROBE_MARK: [u8; 4] = [0xff; 4];
 /// A reply that takes longer is lost. Generous: the machine may be busy with another guest.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(8);
+/// Messages that a TCP server sends after the client has closed its direction.
+const FAREWELL: usize = 20;
 /// Pause between the round trips of a stream, so that it does not starve the guest.
 const STREAM_PAUSE: Duration = Duration::from_millis(5);
 
@@ -45,7 +50,8 @@ pub fn echo(protocol: &str, port: u16) -> Result<()> {
             loop {
                 let len = stream.read(&mut buffer)?;
                 if len == 0 {
-                    return Ok(());
+                    // The other direction is still open, and what goes there must arrive.
+                    return (0..FAREWELL).try_for_each(|_| stream.write_all(&[0x2b; MESSAGE_LEN]));
                 }
                 stream.write_all(buffer.get(..len).unwrap_or_default())?;
             }
@@ -75,6 +81,27 @@ impl Wire {
         Ok(Wire::Tcp(stream))
     }
 
+    /// Closes our direction and reads the other to its end.
+    fn close(&mut self) -> Result<()> {
+        let Wire::Tcp(stream) = self else { return Err(Error::new("only TCP is closed")) };
+        stream.shutdown(Shutdown::Write).context("closing one direction")?;
+        let mut farewell = Vec::new();
+        stream.read_to_end(&mut farewell).context("reading the other direction")?;
+        if farewell != [0x2b; MESSAGE_LEN * FAREWELL] {
+            return Err(Error::new(format!("only {} bytes came after our end", farewell.len())));
+        }
+        Ok(())
+    }
+
+    /// Closing a socket that may not linger sends a reset.
+    fn reset(self) -> Result<()> {
+        let Wire::Tcp(stream) = self else { return Err(Error::new("only TCP is reset")) };
+        set_socket_linger(&stream, Some(Duration::ZERO)).context("socket")?;
+        drop(stream);
+        println!("ok 0");
+        Ok(())
+    }
+
     fn steady(&self, orders: &Receiver<Order>, number: &mut u32) -> Result<u32> {
         let Wire::Udp(socket) = self else {
             return Err(Error::new("TCP sends what is not answered at its own pace"));
@@ -100,6 +127,9 @@ impl Wire {
             Wire::Udp(socket) => {
                 socket.send(&message).context("sending")?;
                 socket.recv(&mut reply).context("no reply")?;
+                while reply.starts_with(&PROBE_MARK) {
+                    socket.recv(&mut reply).context("no reply")?;
+                }
             }
         }
         if reply != message {
@@ -123,6 +153,10 @@ pub enum Order {
     Look,
     /// The end of either.
     Stop,
+    /// Our direction is closed, the other read to its end.
+    Close,
+    /// The connection is reset, and the client ends.
+    Reset,
 }
 
 fn orders() -> Receiver<Order> {
@@ -136,6 +170,8 @@ fn orders() -> Receiver<Order> {
                     "steady" => Order::Steady,
                     "mark" => Order::Mark,
                     "look" => Order::Look,
+                    "close" => Order::Close,
+                    "reset" => Order::Reset,
                     _ => Order::Stop,
                 },
             };
@@ -147,7 +183,7 @@ fn orders() -> Receiver<Order> {
     receiver
 }
 
-/// Connects, prints `ok 0`, then obeys until standard input ends.
+/// Connects, prints `ok 0`, then obeys until standard input ends or the connection is reset.
 pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
     let mut wire = match Wire::open(protocol, to) {
         Ok(wire) => wire,
@@ -163,6 +199,9 @@ pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
         let (rounds, result) = match order {
             Order::Exchange(rounds) => exchange(&mut wire, rounds, &mut number),
             Order::Stream => stream(&mut wire, &orders, &mut number),
+            Order::Close => (0, wire.close()),
+            // Nothing can be ordered any more.
+            Order::Reset => return wire.reset(),
             Order::Steady => match wire.steady(&orders, &mut number) {
                 Ok(replies) => (replies, Ok(())),
                 Err(e) => (0, Err(e)),

@@ -25,7 +25,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 28] = [
+const OPTIONAL: [&str; 29] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -50,6 +50,7 @@ const OPTIONAL: [&str; 28] = [
     "pktgen",
     "virtio_net",
     "nf_conntrack_ftp",
+    "nf_nat_ftp",
     "xfrm_user",
     "esp4",
     "authenc",

@@ -4,9 +4,11 @@
 //! The text format is described in `docs/lab.md`; `parse` reads it.
 
 mod parse;
+mod shape;
 mod words;
 
 pub use parse::{parse, release, Load};
+pub use shape::Shape;
 
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -122,6 +124,13 @@ pub enum Step {
         flow: String,
         /// Start, or stop and require that every byte came back.
         start: bool,
+    },
+    /// Ends a TCP connection from the side that opened it.
+    Close {
+        /// The flow.
+        flow: String,
+        /// By a reset; else by closing one direction and reading the other to its end.
+        reset: bool,
     },
     /// Datagrams at a steady rate that run beside the following steps, answered or not.
     Steady {
@@ -252,6 +261,10 @@ pub enum Value {
     Path(String),
     /// Packets that crossed the firewall's forward chain during so many round trips of a flow.
     Forwarded(String, u32),
+    /// A key of what arrived at either end during so many round trips of a flow.
+    Received(String, u32, String),
+    /// A key of what became of one packet of this shape, sent into a UDP flow.
+    Probe(String, Shape, String),
     /// Packets that simulated hardware forwarded during so many round trips of a flow.
     EngineForwarded(String, u32),
     /// Packets that simulated hardware left to the router's stack during so many round trips.

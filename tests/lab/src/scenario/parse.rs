@@ -2,7 +2,9 @@
 //! Reading a scenario: one step a line, indented lines belong to the step above them.
 
 use super::words::{split, Word};
-use super::{Action, FlowKind, Line, Operand, Pace, Relation, Scenario, Step, Target, Value};
+use super::{
+    Action, FlowKind, Line, Operand, Pace, Relation, Scenario, Shape, Step, Target, Value,
+};
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -125,6 +127,8 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             Step::Steady { flow: owned(flow), pace }
         }
         ["stream", flow, "stop"] => Step::Stream { flow: owned(flow), start: false },
+        ["close", flow] => Step::Close { flow: owned(flow), reset: false },
+        ["reset", flow] => Step::Close { flow: owned(flow), reset: true },
         ["run"] => Step::Run { command: owned(block) },
         ["run", ..] => Step::Run { command: format!("{}\n{block}", rest_of(line, words, 1)) },
         ["remember", name, value @ ..] => {
@@ -270,6 +274,12 @@ fn value(words: &[&str]) -> Result<Value> {
         ["tables"] => Value::Tables,
         ["generation"] => Value::Generation,
         ["path", flow] => Value::Path(owned(flow)),
+        ["received", flow, number, path] => {
+            Value::Received(owned(flow), rounds(number)?, pointer(path)?)
+        }
+        ["probe", flow, shape @ .., path] => {
+            Value::Probe(owned(flow), Shape::parse(shape)?, pointer(path)?)
+        }
         ["forwarded", flow, number] => Value::Forwarded(owned(flow), rounds(number)?),
         ["engine_forwarded", flow, number] => Value::EngineForwarded(owned(flow), rounds(number)?),
         ["punted", flow, number] => Value::Punted(owned(flow), rounds(number)?),

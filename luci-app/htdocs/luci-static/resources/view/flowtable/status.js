@@ -64,6 +64,8 @@ const FLOW_REASONS = {
 	not_assured: _('it has not carried packets both ways for long enough'),
 	bypassed: _('it was handed back to the classic path and is kept there'),
 	device_not_covered: _('one of its devices is in no flowtable'),
+	policy_bypass: _('a rule of /etc/config/flowtable keeps it there'),
+	below_threshold: _('it has carried less than its rule asks for'),
 	helper: _('a conntrack helper has to see all of its packets'),
 	ipsec: _('its packets of both directions come out of IPsec'),
 	idle: _('it was silent; its next packet makes it offloaded'),
