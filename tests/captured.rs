@@ -15,6 +15,7 @@ use std::time::Duration;
 use flowtabled::core::devices::{Coverage, Device};
 use flowtabled::core::diff::difference;
 use flowtabled::core::plan::{self, Class};
+use flowtabled::core::policy::Places;
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::conntrack::entry::Entry;
 use flowtabled::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
@@ -121,7 +122,7 @@ fn wanted() -> Vec<Class> {
     };
     let settings = Settings { requested: Mode::Software, ..Settings::default() };
     let devices = [device("lan0"), device("wan0")];
-    plan::wanted(&settings, &devices, &BTreeSet::new(), &BTreeSet::new())
+    plan::wanted(&settings, &devices, &Places::default(), &BTreeSet::new(), &BTreeSet::new())
 }
 
 #[test]

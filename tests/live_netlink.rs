@@ -67,7 +67,7 @@ fn every_expression() -> Vec<Expression> {
     list.extend(Expression::ct_has(CtKey::Status, 4));
     list.extend(Expression::meta_in(MetaKey::L4Proto, "protocols"));
     list.extend(Expression::meta_in(MetaKey::InputName, "devices"));
-    list.push(Expression::Meta(MetaKey::OutputName));
+    list.push(Expression::meta(MetaKey::OutputName));
     list.push(Expression::Lookup { set: "devices".into(), inverted: true });
     list.push(Expression::counter());
     list.extend(Expression::ct_id_not_in("bypass"));
@@ -80,7 +80,7 @@ fn every_expression() -> Vec<Expression> {
 fn what_is_sent_is_read_back() {
     in_namespace("what_is_sent_is_read_back", || {
         let mut nftables = Nftables::open().unwrap();
-        let before = nftables.snapshot(&[table()]).unwrap();
+        let before = nftables.snapshot(&|entry| *entry == table()).unwrap();
         assert!(before.tables.is_empty());
         let protocols = set(KeyType::InetProto, "protocols", &[&[6], &[17]]);
         let devices = set(KeyType::Ifname, "devices", &[b"lan0\0\0\0\0\0\0\0\0\0\0\0\0"]);
@@ -100,7 +100,7 @@ fn what_is_sent_is_read_back() {
             Command::AddRule(wanted.clone()),
         ];
         nftables.commit(commands, before.generation).unwrap();
-        let after = nftables.snapshot(&[table()]).unwrap();
+        let after = nftables.snapshot(&|entry| *entry == table()).unwrap();
         assert_eq!(after.tables, [table()]);
         assert_eq!(after.chains, [chain()]);
         assert_eq!(after.rules.len(), 1);
@@ -134,7 +134,7 @@ fn what_is_sent_is_read_back() {
             Command::AddElements(marks("bypass", &[(0xfeff_0000, 30)], None)),
         ];
         nftables.commit(commands, after.generation).unwrap();
-        let last = nftables.snapshot(&[table()]).unwrap();
+        let last = nftables.snapshot(&|entry| *entry == table()).unwrap();
         assert!(last.rules.is_empty());
         assert!(last.sets.contains(&set(KeyType::InetProto, "protocols", &[&[17], &[47]])));
         let bypass = last.sets.iter().find(|set| set.name == "bypass").unwrap();
@@ -151,7 +151,7 @@ fn a_stale_generation_changes_nothing() {
         nftables.commit(vec![Command::AddTable(table())], stale).unwrap();
         let error = nftables.commit(vec![Command::DeleteTable(table())], stale).unwrap_err();
         assert_eq!(error.errno(), Some(libc::ERESTART), "{error}");
-        assert_eq!(nftables.snapshot(&[table()]).unwrap().tables, [table()]);
+        assert_eq!(nftables.snapshot(&|entry| *entry == table()).unwrap().tables, [table()]);
     });
 }
 
@@ -171,7 +171,7 @@ fn a_refusal_names_its_object_and_undoes_the_rest() {
         assert_eq!(refusal.errno, libc::ENOENT);
         assert!(refusal.object.contains("rule \"one rule\" of chain forward"), "{refusal}");
         assert_eq!(refusal.culprit.as_deref(), Some("forward"));
-        assert!(nftables.snapshot(&[table()]).unwrap().tables.is_empty());
+        assert!(nftables.snapshot(&|entry| *entry == table()).unwrap().tables.is_empty());
     });
 }
 
@@ -182,7 +182,7 @@ fn a_dry_run_leaves_nothing() {
         let generation = nftables.generation().unwrap();
         nftables.check(vec![Command::AddTable(table()), Command::AddChain(chain())]).unwrap();
         assert!(nftables.check(vec![Command::AddChain(chain())]).is_err());
-        assert!(nftables.snapshot(&[table()]).unwrap().tables.is_empty());
+        assert!(nftables.snapshot(&|entry| *entry == table()).unwrap().tables.is_empty());
         assert_eq!(nftables.generation().unwrap(), generation);
     });
 }

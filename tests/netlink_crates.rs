@@ -10,7 +10,9 @@
 use std::collections::BTreeSet;
 
 use flowtabled::core::devices::{Coverage, Device};
+use flowtabled::core::links::Links;
 use flowtabled::core::plan::{self, Class};
+use flowtabled::core::policy::{Action, Mark, Places, Policy, Rule as PolicyRule};
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::message::{Message, Messages};
 use flowtabled::netlink::nftables::{Batch, Chain, Command, Flowtable, Rule, Set, Table};
@@ -47,7 +49,36 @@ fn classes() -> Vec<Class> {
     let settings = Settings { requested: Mode::Hardware, ..Settings::default() };
     let devices = [device("lan0", true), device("wan0", false)];
     let capable = BTreeSet::from(["lan0".to_owned()]);
-    plan::wanted(&settings, &devices, &capable, &BTreeSet::new())
+    plan::wanted(&settings, &devices, &Places::default(), &capable, &BTreeSet::new())
+}
+
+/// A table with rules of the configuration, by all options that become expressions.
+fn with_rules() -> Vec<Class> {
+    let wait = Action::Offload { min_packets: 100, min_bytes: 5000, table: None };
+    let all = PolicyRule {
+        src_ip: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+        dest_port: vec![(80, 90)],
+        dscp: vec![46],
+        mark: Some(Mark { value: 1, mask: 3 }),
+        ..PolicyRule::all("all", wait)
+    };
+    let zone = PolicyRule {
+        protocols: (6, 6),
+        src: Some("lan".into()),
+        ..PolicyRule::all("zone", Action::Bypass)
+    };
+    let policy = Policy::new(vec![all, zone]).unwrap();
+    let settings = Settings { requested: Mode::Software, policy, ..Settings::default() };
+    let places = Places::resolve(&settings, &Links::default());
+    let device = Device {
+        name: "lan0".into(),
+        ifindex: Some(1),
+        kind: String::new(),
+        zones: vec!["lan".into()],
+        upper: Vec::new(),
+        coverage: Coverage::Covered { hardware: false },
+    };
+    plan::wanted(&settings, &[device], &places, &BTreeSet::new(), &BTreeSet::new())
 }
 
 fn batch() -> Vec<u8> {
@@ -60,7 +91,7 @@ fn batch_of(classes: Vec<Class>) -> Vec<u8> {
         commands.push(Command::AddTable(class.flowtable.table.clone()));
         commands.push(Command::AddFlowtable(class.flowtable));
         commands.extend(class.sets.into_iter().map(Command::AddSet));
-        commands.push(Command::AddChain(class.chain));
+        commands.extend(class.chains.into_iter().map(Command::AddChain));
         commands.extend(class.rules.into_iter().map(Command::AddRule));
     }
     // Without a generation: their message for the start of a batch has no room for it.
@@ -93,8 +124,10 @@ fn tables_of(message: &NetlinkMessage<NetfilterMessage>) -> Option<&NfTablesMess
 #[test]
 fn every_byte_survives_their_reading_and_writing() {
     let mut classes = classes();
-    // Their sets keep the name of an expression without its data.
-    classes.iter_mut().for_each(|class| class.sets.retain(|set| !set.counting));
+    classes.extend(with_rules());
+    // Their sets keep the name of an expression without its data, and do not mark one nest as such.
+    let kept = |set: &Set| !set.counting && set.fields.is_empty();
+    classes.iter_mut().for_each(|class| class.sets.retain(kept));
     let datagram = batch_of(classes);
     let mut again = Vec::new();
     for message in theirs(&datagram) {
@@ -176,7 +209,7 @@ fn we_read_what_we_emit() {
     }
     assert_eq!(tables, classes.iter().map(|c| c.flowtable.table.clone()).collect::<Vec<_>>());
     assert_eq!(flowtables, classes.iter().map(|c| c.flowtable.clone()).collect::<Vec<_>>());
-    assert_eq!(chains, classes.iter().map(|c| c.chain.clone()).collect::<Vec<_>>());
+    assert_eq!(chains, classes.iter().flat_map(|c| c.chains.clone()).collect::<Vec<_>>());
     assert_eq!(rules, classes.iter().flat_map(|c| c.rules.clone()).collect::<Vec<_>>());
     assert_eq!(sets, classes.iter().flat_map(|c| c.sets.clone()).collect::<Vec<_>>());
 }

@@ -25,6 +25,7 @@ use super::links::Links;
 use super::marks::Marks;
 use super::orders::{Done, Order, OrderError, Outcome, Pending, Transaction};
 use super::plan::{self, Class};
+use super::policy::Places;
 use super::reason::Reason;
 use super::settings::Settings;
 use super::shaper::{self, Queues, Shapers};
@@ -136,6 +137,8 @@ pub struct Control {
     pub(super) kernel: KernelAbilities,
     pub(super) links: Links,
     pub(super) devices: Vec<Device>,
+    /// Where the zones and patterns of the rules are.
+    pub(super) places: Places,
     /// Whether each device offloads to hardware.
     pub(super) hardware: Answers,
     /// Whether those that do have flows there.
@@ -195,6 +198,7 @@ impl Control {
             kernel: KernelAbilities::default(),
             links: Links::default(),
             devices: Vec::new(),
+            places: Places::default(),
             hardware: Answers::default(),
             evidence: Evidence::default(),
             refused: Answers::default(),
@@ -417,6 +421,7 @@ impl Control {
         if settings.qos_bypass {
             shaper::bypass(&mut self.devices, &self.shapers, &self.links);
         }
+        self.places = Places::resolve(settings, &self.links);
         let wanted = if takeover::observes(settings, snapshot) {
             Vec::new()
         } else {
@@ -425,7 +430,8 @@ impl Control {
                 return vec![Effect::ProbeHardware(unknown)];
             }
             let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
-            plan::wanted(settings, &self.devices, &self.capable(), &refused)
+            let (devices, places) = (&self.devices, &self.places);
+            plan::wanted(settings, devices, places, &self.capable(), &refused)
         };
         self.rules_change(&wanted, now);
         if wanted != self.wanted {
@@ -517,7 +523,7 @@ fn concerns_us(event: &NftEvent) -> bool {
     match event {
         // Somebody else's flowtable competes with ours; `status` shows it.
         NftEvent::Flowtable(_) => true,
-        event => event.table().is_some_and(|table| plan::our_tables().contains(table)),
+        event => event.table().is_some_and(plan::is_ours),
     }
 }
 

@@ -4,11 +4,12 @@
 //!
 //! What can be changed in place is, so that running flows stay offloaded. What the kernel cannot
 //! change (the hardware flag, a hook) replaces a whole table; so does a device that is taken out
-//! while it still exists, because its flows would go on by the fast path.
+//! while it still exists, because its flows would go on by the fast path, and a change of the rules,
+//! which may want other flows there.
 
-use super::plan::{our_tables, Class};
+use super::plan::{is_ours, Class};
 use crate::netlink::nftables::query::Snapshot;
-use crate::netlink::nftables::{Command, Flowtable, Rule, Set, Table};
+use crate::netlink::nftables::{Chain, Command, Flowtable, Rule, Set, Table};
 
 /// The kernel takes at most this many devices in one message (NFT_FLOWTABLE_DEVICE_MAX is 256).
 const DEVICES_PER_MESSAGE: usize = 255;
@@ -20,32 +21,33 @@ pub fn difference(
     exists: &dyn Fn(&str) -> bool,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
-    let promoted = promoted(actual, wanted);
-    for table in our_tables() {
-        let made = actual.tables.contains(&table);
-        match wanted.iter().find(|class| class.flowtable.table == table) {
-            None if made => commands.push(Command::DeleteTable(table)),
-            None => (),
-            Some(class) if !made => create(class, &mut commands),
-            Some(class) if !class.flowtable.hardware && holds(actual, &table, &promoted) => {
-                commands.extend(replacement(class));
-            }
-            Some(class) => update(actual, class, exists, &mut commands),
+    // What a class takes over for itself is in tables behind it.
+    let mut claimed = Vec::new();
+    for class in wanted {
+        let table = &class.flowtable.table;
+        match actual.tables.contains(table) {
+            false => create(class, &mut commands),
+            true if holds(actual, table, &claimed) => commands.extend(replacement(class)),
+            true => update(actual, class, exists, &mut commands),
         }
+        claimed.extend(claims(actual, class));
     }
+    let is_wanted = |table: &Table| wanted.iter().any(|class| class.flowtable.table == *table);
+    let surplus = actual.tables.iter().filter(|table| is_ours(table) && !is_wanted(table));
+    commands.extend(surplus.cloned().map(Command::DeleteTable));
     commands
 }
 
-/// Devices that come into hardware.
-fn promoted(actual: &Snapshot, wanted: &[Class]) -> Vec<String> {
-    let mut names = Vec::new();
-    for class in wanted.iter().filter(|class| class.flowtable.hardware) {
-        let table = &class.flowtable.table;
-        let old = actual.flowtables.iter().find(|flowtable| flowtable.table == *table);
-        let devices = class.flowtable.devices.iter().cloned();
-        names.extend(devices.filter(|name| !old.is_some_and(|old| old.devices.contains(name))));
+/// Devices that a class gets and whose flows it takes before other classes do: those that come
+/// into hardware, and those of a partition.
+fn claims(actual: &Snapshot, class: &Class) -> Vec<String> {
+    if !class.flowtable.hardware && !class.chooses_by_devices() {
+        return Vec::new();
     }
-    names
+    let table = &class.flowtable.table;
+    let old = actual.flowtables.iter().find(|flowtable| flowtable.table == *table);
+    let new = |name: &&String| !old.is_some_and(|old| old.devices.contains(name));
+    class.flowtable.devices.iter().filter(new).cloned().collect()
 }
 
 /// The table's flowtable hooks one of these devices. What it has of their flows stays there as long
@@ -73,7 +75,7 @@ fn create(class: &Class, commands: &mut Vec<Command>) {
     commands.push(Command::AddTable(class.flowtable.table.clone()));
     add_devices(&class.flowtable, class.flowtable.devices.clone(), commands);
     commands.extend(class.sets.iter().cloned().map(Command::AddSet));
-    commands.push(Command::AddChain(class.chain.clone()));
+    commands.extend(class.chains.iter().cloned().map(Command::AddChain));
     commands.extend(class.rules.iter().cloned().map(Command::AddRule));
 }
 
@@ -114,14 +116,38 @@ fn update(
 fn replaceable<'a>(actual: &'a Snapshot, class: &Class) -> Option<&'a Flowtable> {
     let table = &class.flowtable.table;
     let mut flowtables = actual.flowtables.iter().filter(|entry| entry.table == *table);
-    let mut chains = actual.chains.iter().filter(|chain| chain.table == *table);
-    let (flowtable, chain) = (flowtables.next()?, chains.next()?);
-    let alone = flowtables.next().is_none() && chains.next().is_none();
+    let flowtable = flowtables.next()?;
+    let alone = flowtables.next().is_none();
     let same = flowtable.name == class.flowtable.name
         && flowtable.hardware == class.flowtable.hardware
-        && flowtable.priority == class.flowtable.priority
-        && *chain == class.chain;
-    (alone && same).then_some(flowtable)
+        && flowtable.priority == class.flowtable.priority;
+    (alone && same && same_chains(actual, class) && same_policy(actual, class)).then_some(flowtable)
+}
+
+fn same_chains(actual: &Snapshot, class: &Class) -> bool {
+    let chains = || actual.chains.iter().filter(|chain| chain.table == class.flowtable.table);
+    chains().count() == class.chains.len() && chains().all(|chain| class.chains.contains(chain))
+}
+
+/// What the configuration's rules became is as wanted: chains without a hook, and sets of ranges.
+fn same_policy(actual: &Snapshot, class: &Class) -> bool {
+    let table = &class.flowtable.table;
+    let chains = class.chains.iter().filter(|chain| chain.hook.is_none());
+    let sets = class.sets.iter().filter(|set| !set.fields.is_empty());
+    let same = |wanted: &Set, set: &Set| wanted.elements.keys().eq(set.elements.keys());
+    chains.into_iter().all(|chain| same_rules(actual, class, chain))
+        && sets.into_iter().all(|wanted| {
+            let mut actual = actual.sets.iter().filter(|set| set.table == *table);
+            actual.any(|set| set.same_kind(wanted) && same(wanted, set))
+        })
+}
+
+fn same_rules(actual: &Snapshot, class: &Class, chain: &Chain) -> bool {
+    let of = |rule: &&Rule| rule.table == chain.table && rule.chain == chain.name;
+    let rules: Vec<&Rule> = actual.rules.iter().filter(of).collect();
+    let wanted: Vec<&Rule> = class.rules.iter().filter(of).collect();
+    rules.len() == wanted.len()
+        && rules.iter().zip(wanted).all(|(rule, wanted)| rule.same_as(wanted))
 }
 
 fn only_in(these: &Flowtable, those: &Flowtable) -> Vec<String> {
@@ -141,11 +167,9 @@ fn update_flowtable(actual: &Flowtable, wanted: &Flowtable, commands: &mut Vec<C
 
 fn update_rules(actual: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
     let table = &class.flowtable.table;
-    let rules: Vec<&Rule> = actual.rules.iter().filter(|rule| rule.table == *table).collect();
     let sets: Vec<&Set> = actual.sets.iter().filter(|set| set.table == *table).collect();
-    let same_rules = rules.len() == class.rules.len()
-        && rules.iter().zip(&class.rules).all(|(rule, wanted)| rule.same_as(wanted));
-    let same_sets = class.sets.iter().all(|wanted| sets.iter().any(|set| same_kind(set, wanted)));
+    let same_rules = class.chains.iter().all(|chain| same_rules(actual, class, chain));
+    let same_sets = class.sets.iter().all(|wanted| sets.iter().any(|set| set.same_kind(wanted)));
     if same_rules && same_sets {
         for set in sets {
             match class.sets.iter().find(|wanted| wanted.name == set.name) {
@@ -156,17 +180,10 @@ fn update_rules(actual: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
         return;
     }
     // Rules refer to sets, so they go first and come last. The flowtable keeps its flows.
-    commands.push(Command::FlushChain(class.chain.clone()));
+    commands.extend(class.chains.iter().cloned().map(Command::FlushChain));
     commands.extend(sets.into_iter().cloned().map(Command::DeleteSet));
     commands.extend(class.sets.iter().cloned().map(Command::AddSet));
     commands.extend(class.rules.iter().cloned().map(Command::AddRule));
-}
-
-fn same_kind(set: &Set, wanted: &Set) -> bool {
-    set.name == wanted.name
-        && set.key_type == wanted.key_type
-        && set.expiring == wanted.expiring
-        && set.counting == wanted.counting
 }
 
 fn update_elements(actual: &Set, wanted: &Set, commands: &mut Vec<Command>) {
@@ -197,7 +214,7 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
         generation: 1,
         tables,
         flowtables: wanted.iter().map(|class| class.flowtable.clone()).collect(),
-        chains: wanted.iter().map(|class| class.chain.clone()).collect(),
+        chains: wanted.iter().flat_map(|class| class.chains.clone()).collect(),
         filtering: Vec::new(),
         sets: wanted.iter().flat_map(|class| class.sets.clone()).collect(),
         rules: wanted.iter().flat_map(|class| class.rules.clone()).collect(),
@@ -218,18 +235,20 @@ mod tests {
 
     use crate::core::plan::tests::{asking_for, device};
     use crate::core::plan::{wanted, SET_BYPASS, SET_LEAKED, TABLE_HARDWARE, TABLE_SOFTWARE};
+    use crate::core::policy::Places;
     use crate::core::settings::Mode;
     use crate::netlink::nftables::{Counted, Element};
 
     fn software(devices: &[&str]) -> Vec<Class> {
         let devices: Vec<_> = devices.iter().map(|name| device(name, &[], true)).collect();
-        wanted(&asking_for(Mode::Software), &devices, &BTreeSet::new(), &BTreeSet::new())
+        let none = BTreeSet::new();
+        wanted(&asking_for(Mode::Software), &devices, &Places::default(), &none, &none)
     }
 
     fn hardware(devices: &[&str]) -> Vec<Class> {
         let list: Vec<_> = devices.iter().map(|name| device(name, &[], true)).collect();
         let capable = devices.iter().map(|name| (*name).to_owned()).collect();
-        wanted(&asking_for(Mode::Hardware), &list, &capable, &BTreeSet::new())
+        wanted(&asking_for(Mode::Hardware), &list, &Places::default(), &capable, &BTreeSet::new())
     }
 
     fn lines(commands: &[Command]) -> Vec<String> {
@@ -304,7 +323,8 @@ mod tests {
         let devices: Vec<_> = ["lan0", "lan1", "wan0"].map(|name| device(name, &[], true)).into();
         let mixed = |capable: &[&str]| {
             let capable = capable.iter().map(|name| (*name).to_owned()).collect();
-            wanted(&asking_for(Mode::Hardware), &devices, &capable, &BTreeSet::new())
+            let places = Places::default();
+            wanted(&asking_for(Mode::Hardware), &devices, &places, &capable, &BTreeSet::new())
         };
         let exists = |_: &str| true;
         let replaced = |actual: &[Class], wanted: &[Class]| -> Vec<String> {

@@ -18,7 +18,8 @@ use log::Level;
 use super::control::{Control, Effect};
 use super::flows::pairs::Pair;
 use super::links::Links;
-use crate::netlink::nftables::Flowtable;
+use super::plan::{is_ordinary, is_ours};
+use crate::netlink::nftables::{Flowtable, Table};
 
 /// So long flows must have gone on in software before a device is said to have no hardware: a few
 /// lists while somebody looks, one otherwise. Hardware takes milliseconds for a flow.
@@ -230,11 +231,11 @@ impl Witness {
 
 impl Control {
     /// True when it matters which flows are in hardware. While another program's flowtable takes
-    /// flows in software, theirs say nothing about ours.
+    /// flows in software, or a partition of ours does, those say nothing about hardware.
     pub fn wants_evidence(&self) -> bool {
         let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
-        let ours = super::plan::our_tables();
-        let mut foreign = flowtables.filter(|flowtable| !ours.contains(&flowtable.table));
+        let ours = |table: &Table| is_ours(table) && is_ordinary(&table.name);
+        let mut foreign = flowtables.filter(|flowtable| !ours(&flowtable.table));
         let harmless = |other: &Flowtable| other.hardware || other.devices.is_empty();
         !self.in_hardware_class().is_empty() && foreign.all(harmless)
     }

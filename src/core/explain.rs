@@ -52,8 +52,10 @@ pub trait Facts {
     fn nothing_offloaded(&self) -> Option<String>;
     /// Why no flowtable has the device that this end is behind.
     fn not_covered(&self, attachment: u16) -> Option<String>;
-    /// The table whose flowtable has flows between these devices, as routing sees them.
-    fn table(&self, input: &str, output: &str) -> Option<String>;
+    /// The table whose flowtable has a flow, if it is offloaded.
+    fn table(&self, flow: &Flow) -> Option<String>;
+    /// Why the rules keep a flow on the classic path.
+    fn ruled_out(&self, flow: &Flow) -> Option<(FlowReason, String)>;
     /// Seconds for which it is kept on the classic path.
     fn bypassed_s(&self, id: u32) -> Option<u32>;
     /// IPsec policies that transform packets.
@@ -96,6 +98,10 @@ pub fn passed(flow: &Flow, facts: &dyn Facts) -> Vec<FlowReason> {
 /// What makes a flow fail a step of the ladder; `None` when it passes.
 fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
     let plain = |failed: bool| failed.then(String::new);
+    let ruled_out = || {
+        let (_, detail) = facts.ruled_out(flow).filter(|(reason, _)| *reason == step)?;
+        Some(detail)
+    };
     match step {
         FlowReason::OffloadOff => facts.nothing_offloaded(),
         FlowReason::Local => plain(is_local(flow.place)),
@@ -111,8 +117,10 @@ fn fails(step: FlowReason, flow: &Flow, facts: &dyn Facts) -> Option<String> {
         }
         FlowReason::DeviceNotCovered => {
             let ends = [flow.place.opener(), flow.place.answerer()];
-            ends.into_iter().filter_map(End::attachment).find_map(|end| facts.not_covered(end))
+            let ends = ends.into_iter().filter_map(End::attachment);
+            ends.into_iter().find_map(|end| facts.not_covered(end)).or_else(ruled_out)
         }
+        FlowReason::PolicyBypass | FlowReason::BelowThreshold => ruled_out(),
         FlowReason::Helper => plain(flow.helped),
         FlowReason::Ipsec => plain(is_decrypted_both_ways(flow, facts.policies())),
         // Where nobody counts, silence cannot be seen.
@@ -176,6 +184,7 @@ mod tests {
         uncovered: bool,
         bypassed: bool,
         leaking: bool,
+        ruled_out: Option<FlowReason>,
     }
 
     impl Facts for Ready {
@@ -185,8 +194,11 @@ mod tests {
         fn not_covered(&self, attachment: u16) -> Option<String> {
             self.uncovered.then(|| format!("device {attachment}"))
         }
-        fn table(&self, _input: &str, _output: &str) -> Option<String> {
+        fn table(&self, _flow: &Flow) -> Option<String> {
             None
+        }
+        fn ruled_out(&self, _flow: &Flow) -> Option<(FlowReason, String)> {
+            self.ruled_out.map(|reason| (reason, "rule 'x'".into()))
         }
         fn bypassed_s(&self, _id: u32) -> Option<u32> {
             self.bypassed.then_some(42)
@@ -223,6 +235,13 @@ mod tests {
         assert_eq!(code(&flow, &facts), "unknown", "nobody counts, so nobody knows of silence");
         flow.helped = true;
         assert_eq!(code(&flow, &facts), "helper");
+        facts.ruled_out = Some(FlowReason::BelowThreshold);
+        assert_eq!(code(&flow, &facts), "below_threshold");
+        facts.ruled_out = Some(FlowReason::PolicyBypass);
+        assert_eq!(why_classic(&flow, &facts).unwrap().1, "rule 'x'");
+        assert_eq!(code(&flow, &facts), "policy_bypass");
+        facts.ruled_out = Some(FlowReason::DeviceNotCovered);
+        assert_eq!(why_classic(&flow, &facts).unwrap().1, "rule 'x'");
         facts.uncovered = true;
         let reason = why_classic(&flow, &facts).unwrap();
         assert_eq!(reason, (FlowReason::DeviceNotCovered, "device 1".into()));
@@ -267,8 +286,8 @@ mod tests {
         let mut flow = flow();
         flow.helped = true;
         let steps = passed(&flow, &Ready::default());
-        assert_eq!(steps.last(), Some(&FlowReason::DeviceNotCovered));
-        assert_eq!(steps.len(), 8);
+        assert_eq!(steps.last(), Some(&FlowReason::BelowThreshold));
+        assert_eq!(steps.len(), 10);
         flow.state = FlowState::Hardware;
         assert_eq!(passed(&flow, &Ready::default()).last(), Some(&FlowReason::Ipsec));
     }

@@ -24,6 +24,10 @@ pub enum FlowReason {
     Bypassed,
     /// One of its devices is in no flowtable.
     DeviceNotCovered,
+    /// A rule of the configuration keeps it there.
+    PolicyBypass,
+    /// A rule lets it leave only after it has carried more.
+    BelowThreshold,
     /// A conntrack helper has to see every packet, or TCP sequence numbers are adjusted.
     Helper,
     /// Its packets of both directions come out of IPsec tunnels.
@@ -38,7 +42,7 @@ pub enum FlowReason {
 
 impl FlowReason {
     /// Every reason, in the order of the ladder and of the manual.
-    pub const ALL: [FlowReason; 13] = [
+    pub const ALL: [FlowReason; 15] = [
         FlowReason::OffloadOff,
         FlowReason::Local,
         FlowReason::Protocol,
@@ -47,6 +51,8 @@ impl FlowReason {
         FlowReason::NotAssured,
         FlowReason::Bypassed,
         FlowReason::DeviceNotCovered,
+        FlowReason::PolicyBypass,
+        FlowReason::BelowThreshold,
         FlowReason::Helper,
         FlowReason::Ipsec,
         FlowReason::Idle,
@@ -65,6 +71,8 @@ impl FlowReason {
             FlowReason::NotAssured => "not_assured",
             FlowReason::Bypassed => "bypassed",
             FlowReason::DeviceNotCovered => "device_not_covered",
+            FlowReason::PolicyBypass => "policy_bypass",
+            FlowReason::BelowThreshold => "below_threshold",
             FlowReason::Helper => "helper",
             FlowReason::Ipsec => "ipsec",
             FlowReason::Idle => "idle",
@@ -84,6 +92,8 @@ impl FlowReason {
             FlowReason::NotAssured => "it has not carried packets both ways for long enough",
             FlowReason::Bypassed => "it was handed back to the classic path and is kept there",
             FlowReason::DeviceNotCovered => "one of its devices is in no flowtable",
+            FlowReason::PolicyBypass => "a rule of /etc/config/flowtable keeps it there",
+            FlowReason::BelowThreshold => "it has carried less than its rule asks for",
             FlowReason::Helper => "a conntrack helper has to see all of its packets",
             FlowReason::Ipsec => "its packets of both directions come out of IPsec",
             FlowReason::Idle => "it was silent; its next packet makes it offloaded",

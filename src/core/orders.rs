@@ -44,10 +44,10 @@ pub enum Order {
         ids: Vec<u32>,
         /// How long; with zero they are only handed back.
         duration: Duration,
-        /// Some of them are offloaded in software only.
-        software: bool,
-        /// Some of them are in hardware.
-        hardware: bool,
+        /// The tables whose flowtables have some of them.
+        tables: Vec<String>,
+        /// Some of them are offloaded, and may be in any table.
+        anywhere: bool,
         /// Those that were on the classic path, but may be offloaded before the transaction.
         unsettled: Vec<u32>,
     },
@@ -64,14 +64,36 @@ pub enum Order {
 }
 
 impl Order {
-    /// These flows stay on the classic path for a time.
-    pub fn bypass(flows: &[Flow], duration: Duration) -> Order {
-        let any = |state| flows.iter().any(|flow| flow.state == state);
+    /// These flows stay on the classic path for a time; `table_of` tells which table has one.
+    pub fn bypass(
+        flows: &[Flow],
+        duration: Duration,
+        table_of: &dyn Fn(&Flow) -> Option<String>,
+    ) -> Order {
+        let (mut tables, mut anywhere) = (Vec::new(), false);
+        for flow in flows {
+            let table = match flow.state {
+                FlowState::Classic => continue,
+                // There is no hardware elsewhere.
+                FlowState::Hardware => Some(TABLE_HARDWARE.to_owned()),
+                FlowState::Software => table_of(flow),
+            };
+            match table {
+                Some(table) if tables.contains(&table) => (),
+                Some(table) => tables.push(table),
+                None => anywhere = true,
+            }
+        }
+        // Devices find out at run time whether they have hardware, so one that is in software may
+        // be in either table.
+        if tables.iter().any(|table| table == TABLE_SOFTWARE) {
+            tables.push(TABLE_HARDWARE.to_owned());
+        }
         Order::Bypass {
             ids: flows.iter().map(|flow| flow.id).collect(),
             duration,
-            software: any(FlowState::Software),
-            hardware: any(FlowState::Hardware),
+            tables,
+            anywhere,
             unsettled: flows.iter().filter(|flow| is_unsettled(flow)).map(|flow| flow.id).collect(),
         }
     }
@@ -138,7 +160,7 @@ struct Changes {
     /// Keys of the elements that are made, changed or taken out: bypassed and watched.
     touched: [Vec<Vec<u8>>; 2],
     /// Tables that are made anew.
-    replaced: Vec<&'static str>,
+    replaced: Vec<String>,
 }
 
 impl Control {
@@ -157,13 +179,15 @@ impl Control {
     pub(super) fn transaction(&self, snapshot: &Snapshot, now: Instant) -> Transaction {
         let mut changes = Changes { marks: self.marks.clone(), ..Changes::default() };
         let made = |table: &str| snapshot.tables.iter().any(|entry| entry.name == table);
+        let names = self.wanted.iter().map(|class| class.flowtable.table.name.clone());
+        let tables: Vec<String> = names.filter(|table| made(table)).collect();
         let mut outcomes = Vec::new();
         for Pending { ticket, order, .. } in &self.orders {
             let outcome = match order {
                 // It may wait for tables that will be there again.
-                Order::Release { .. } => changes.order(order, &made, now),
+                Order::Release { .. } => changes.order(order, &tables, now),
                 _ if self.wanted.is_empty() => Ok(Done::default()),
-                _ => changes.order(order, &made, now),
+                _ => changes.order(order, &tables, now),
             };
             outcomes.push((*ticket, outcome));
         }
@@ -180,7 +204,7 @@ impl Control {
                 continue;
             }
             let stale = self.evictions.are_due(&table.name, now);
-            if stale || changes.replaced.contains(&table.name.as_str()) {
+            if stale || changes.replaced.contains(&table.name) {
                 commands.retain(|command| command.table() != table);
                 commands.extend(replacement(class));
             } else {
@@ -237,27 +261,17 @@ impl Control {
 }
 
 impl Changes {
-    fn order(
-        &mut self,
-        order: &Order,
-        made: &dyn Fn(&str) -> bool,
-        now: Instant,
-    ) -> Result<Done, OrderError> {
+    fn order(&mut self, order: &Order, made: &[String], now: Instant) -> Result<Done, OrderError> {
         match order {
-            Order::Flush => Ok(self.hand_back(&[TABLE_HARDWARE, TABLE_SOFTWARE], made)),
-            Order::Bypass { ids, duration, software, hardware, unsettled } => {
-                let mut anywhere = *software;
+            Order::Flush => Ok(self.hand_back(made, |_| true)),
+            Order::Bypass { ids, duration, tables, anywhere, unsettled } => {
+                let mut anywhere = *anywhere;
                 if !duration.is_zero() {
                     // No set lets go of a flow that was offloaded since the list.
                     anywhere |= unsettled.iter().any(|id| !self.holds(*id, now));
                     self.bypass(ids, now, *duration)?;
                 }
-                let done = match (anywhere, hardware) {
-                    // A flow that hardware did not take is in the hardware table all the same.
-                    (true, _) => self.hand_back(&[TABLE_HARDWARE, TABLE_SOFTWARE], made),
-                    (false, true) => self.hand_back(&[TABLE_HARDWARE], made),
-                    (false, false) => Done::default(),
-                };
+                let done = self.hand_back(made, |table| anywhere || tables.contains(table));
                 Ok(Done { bypassed: if duration.is_zero() { 0 } else { ids.len() }, ..done })
             }
             Order::Release { ids } => Ok(self.release(ids.as_deref(), now)),
@@ -265,10 +279,10 @@ impl Changes {
         }
     }
 
-    fn hand_back(&mut self, tables: &[&'static str], made: &dyn Fn(&str) -> bool) -> Done {
-        let tables: Vec<_> = tables.iter().copied().filter(|table| made(table)).collect();
-        self.replaced.extend(&tables);
-        Done { handed_back: !tables.is_empty(), ..Done::default() }
+    fn hand_back(&mut self, made: &[String], chosen: impl Fn(&String) -> bool) -> Done {
+        let before = self.replaced.len();
+        self.replaced.extend(made.iter().filter(|table| chosen(table)).cloned());
+        Done { handed_back: self.replaced.len() > before, ..Done::default() }
     }
 
     /// A connection is kept on the classic path already, and will be until the transaction.

@@ -23,12 +23,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn bypass(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
     let ids = ids.into_iter().collect();
-    Order::Bypass { ids, duration, software: false, hardware: false, unsettled: Vec::new() }
+    Order::Bypass { ids, duration, tables: Vec::new(), anywhere: false, unsettled: Vec::new() }
 }
 
 fn evict(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
     let ids = ids.into_iter().collect();
-    Order::Bypass { ids, duration, software: true, hardware: false, unsettled: Vec::new() }
+    Order::Bypass { ids, duration, tables: Vec::new(), anywhere: true, unsettled: Vec::new() }
 }
 
 impl World {
@@ -136,7 +136,7 @@ fn a_flow_that_may_be_offloaded_since_the_list_is_handed_back() {
     let mut world = World::started(Mode::Software);
     let classic = |id, duration| {
         let flows: Vec<Flow> = table_of(&[entry(id, 100)]).flows(0).collect();
-        Order::bypass(&flows, duration)
+        Order::bypass(&flows, duration, &|_| None)
     };
     let handed_back = Done { bypassed: 1, released: 0, handed_back: true };
     let kept = Done { handed_back: false, ..handed_back };
@@ -155,7 +155,7 @@ fn a_flow_that_may_be_offloaded_since_the_list_is_handed_back() {
 #[test]
 fn what_is_never_offloaded_costs_the_others_nothing() {
     let flow = |entry: Entry| table_of(&[entry]).flows(0).next().unwrap();
-    let unsettled = |flow: Flow| match Order::bypass(&[flow], MINUTE) {
+    let unsettled = |flow: Flow| match Order::bypass(&[flow], MINUTE, &|_| None) {
         Order::Bypass { unsettled, .. } => !unsettled.is_empty(),
         other => panic!("{other:?}"),
     };
@@ -220,8 +220,8 @@ fn only_the_tables_that_hold_the_flows_are_replaced() {
     let in_hardware = |unsettled| Order::Bypass {
         ids: vec![1],
         duration: MINUTE,
-        software: false,
-        hardware: true,
+        tables: vec![TABLE_HARDWARE.to_owned()],
+        anywhere: false,
         unsettled,
     };
     world.order(in_hardware(Vec::new())).unwrap();

@@ -13,7 +13,7 @@ use super::flows::FlowState;
 use super::leaks::Finding;
 use super::links::Links;
 use super::notices::{DeviceNotice, ModeNotice, Present};
-use super::plan::our_tables;
+use super::plan::{is_ordinary, is_ours};
 use super::reason::Reason;
 use super::settings::Mode;
 use super::status::{
@@ -167,17 +167,6 @@ impl Control {
         version >= (6, 14)
     }
 
-    /// Our table whose flowtable has the flows between two devices, as routing sees them.
-    pub fn table_between(&self, input: &str, output: &str) -> Option<&str> {
-        if let Some(observed) = self.observed() {
-            return Some(observed.table.name.as_str());
-        }
-        let class = self.wanted.iter().find(|class| class.takes(input, output))?;
-        let table = &class.flowtable.table;
-        let exists = self.flowtables(true).any(|flowtable| flowtable.table == *table);
-        exists.then_some(table.name.as_str())
-    }
-
     /// One line for the log about what is in force.
     pub(super) fn summary(&self) -> String {
         let (effective, reason, detail) = self.mode();
@@ -208,9 +197,14 @@ impl Control {
         self.settings.as_ref().map_or(Mode::Classic, |settings| settings.requested)
     }
 
-    fn flowtables(&self, ours: bool) -> impl Iterator<Item = &Flowtable> {
+    pub(super) fn flowtables(&self, ours: bool) -> impl Iterator<Item = &Flowtable> {
         let list = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
-        list.filter(move |flowtable| our_tables().contains(&flowtable.table) == ours)
+        list.filter(move |flowtable| is_ours(&flowtable.table) == ours)
+    }
+
+    /// Our flowtables but for partitions, which say nothing about the mode.
+    fn ordinary(&self) -> impl Iterator<Item = &Flowtable> {
+        self.flowtables(true).filter(|flowtable| is_ordinary(&flowtable.table.name))
     }
 
     /// The flowtables that take flows: ours, or firewall4's for an observer.
@@ -236,7 +230,7 @@ impl Control {
         let bound = self.bound_to_hardware();
         let hardware = bound.iter().any(|name| !self.evidence.unseen(name));
         let software = bound.iter().any(|name| self.evidence.unseen(name))
-            || self.flowtables(true).any(|flowtable| !flowtable.hardware);
+            || self.ordinary().any(|flowtable| !flowtable.hardware);
         let built = match (hardware, software) {
             (true, true) => Mode::Mixed,
             (true, false) => Mode::Hardware,
@@ -301,7 +295,7 @@ impl Control {
 
     fn device(&self, device: &Device) -> DeviceStatus {
         let holder = |hardware: bool| {
-            self.in_force().find(|flowtable| {
+            self.ordinary().chain(self.observed()).find(|flowtable| {
                 flowtable.hardware == hardware && flowtable.devices.contains(&device.name)
             })
         };

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::policy::Policy;
+
 /// How far forwarding may be accelerated. The order is the ladder: a later mode includes more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub enum Mode {
@@ -52,6 +54,20 @@ pub struct DeviceRule {
     pub glob: String,
     /// What the matching devices may be used for.
     pub offload: DeviceOffload,
+}
+
+/// A `config table` section: a flowtable in a table of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// Its name, of lower-case letters, digits and `_`.
+    pub name: String,
+    /// Patterns over the names of devices. Flows between two of them go into it; without any it has
+    /// all devices, and only the flows that rules send there.
+    pub devices: Vec<String>,
+    /// Priority of the ingress hook; `None` for that of the other flowtables.
+    pub priority: Option<i32>,
+    /// The flowtable counts; `None` as the other flowtables.
+    pub counter: Option<bool>,
 }
 
 /// A firewall zone, reduced to where its traffic enters and leaves.
@@ -108,6 +124,10 @@ pub struct Settings {
     pub interfaces: Vec<Interface>,
     /// Overrides in file order.
     pub device_rules: Vec<DeviceRule>,
+    /// Which connections are offloaded, when and where.
+    pub policy: Policy,
+    /// Further flowtables, in file order.
+    pub partitions: Vec<Partition>,
     /// Paths of the files that hold the names of LAN clients; any of them may be missing.
     pub lease_files: Vec<String>,
 }
@@ -136,6 +156,8 @@ impl Default for Settings {
             zones: Vec::new(),
             interfaces: Vec::new(),
             device_rules: Vec::new(),
+            policy: Policy::default(),
+            partitions: Vec::new(),
             lease_files: LEASE_FILES.map(str::to_owned).to_vec(),
         }
     }

@@ -12,7 +12,7 @@ use log::Level;
 use super::control::{Control, Effect};
 use super::devices::{Coverage, Device};
 use super::links::Links;
-use super::plan::{self, SET_OFF, TABLE_HARDWARE, TABLE_SOFTWARE};
+use super::plan::{self, SET_OFF};
 use super::reason::Reason;
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::Command;
@@ -187,21 +187,17 @@ impl Control {
 
     /// Tables whose rules leave out a device that has begun to be shaped: the flows that they have
     /// let in before are to be handed back.
-    pub(super) fn newly_shaped(&self, commands: &[Command]) -> Vec<&'static str> {
+    pub(super) fn newly_shaped(&self, commands: &[Command]) -> Vec<String> {
         let names: Vec<Vec<u8>> =
             plan::shaped(&self.devices).map(|name| ifname_key(&name)).collect();
-        let tables = [TABLE_HARDWARE, TABLE_SOFTWARE].into_iter();
-        let begins = |table: &&str| {
-            commands.iter().any(|command| match command {
-                Command::AddSet(set) | Command::AddElements(set) => {
-                    set.name == SET_OFF
-                        && set.table.name == **table
-                        && names.iter().any(|name| set.elements.contains_key(name))
-                }
-                _ => false,
-            })
+        let begins = |command: &Command| match command {
+            Command::AddSet(set) | Command::AddElements(set) if set.name == SET_OFF => {
+                let shaped = names.iter().any(|name| set.elements.contains_key(name));
+                shaped.then(|| set.table.name.clone())
+            }
+            _ => None,
         };
-        tables.filter(begins).collect()
+        commands.iter().filter_map(begins).collect()
     }
 
     /// The shaper of one of these devices, in words.

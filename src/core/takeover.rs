@@ -132,7 +132,7 @@ fn is_offload_rule(rule: &Rule) -> bool {
     matches!(
         &rule.expressions[..],
         [
-            Expression::Meta(MetaKey::L4Proto),
+            Expression::Meta(MetaKey::L4Proto, _),
             Expression::Lookup { inverted: false, .. },
             Expression::FlowOffload { flowtable },
         ] if flowtable == FLOWTABLE

@@ -5,6 +5,7 @@ use super::*;
 use crate::core::control::tests::{settings, World};
 use crate::core::control::Event;
 use crate::core::flows::pairs::Pair;
+use crate::core::flows::table::tests::{entry, table_of};
 use crate::core::plan::TABLE_SOFTWARE;
 use crate::core::status::DeviceState;
 use crate::netlink::nftables::event::NftEvent;
@@ -222,7 +223,8 @@ fn an_observer_changes_nothing_and_tells_what_is_there() {
     assert_eq!(status.foreign_flowtables, ["inet fw4 ft"]);
     assert!(status.tables.is_empty());
     assert!(world.control.offloads(), "its flows are followed");
-    assert_eq!(world.control.table_between("lan0", "wan0"), Some(TABLE));
+    let flow = table_of(&[entry(1, 100)]).flows(0).next().unwrap();
+    assert_eq!(world.control.table_of(&flow, "lan0", "wan0"), Some(TABLE));
     assert_eq!(world.control.nothing_offloaded(), None);
     let devices = world.control.device_list();
     let hooked = devices

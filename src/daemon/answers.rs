@@ -14,7 +14,7 @@ use crate::core::explain::{is_in_name_only, passed, Wanted};
 use crate::core::flow_reason::FlowReason;
 use crate::core::flows::names::hosts_called;
 use crate::core::flows::select::{page, Order};
-use crate::core::flows::selection::Selection;
+use crate::core::flows::selection::{table_of, Selection};
 use crate::core::flows::sums::{by_device, by_host};
 use crate::core::flows::view::{self, FlowPage, FlowView, HostQuery};
 use crate::core::flows::Flow;
@@ -65,6 +65,11 @@ impl<'a> Answers<'a> {
     pub fn selected(&self, selection: &Selection) -> Vec<Flow> {
         let (ledger, facts) = (self.flows.table().ledger(), self.knowledge(&[]));
         selection.of(self.all(), ledger, self.names, &facts).collect()
+    }
+
+    /// The table whose flowtable has a flow.
+    pub fn table_of(&self, flow: &Flow) -> Option<String> {
+        table_of(flow, &self.knowledge(&[]))
     }
 
     /// Number of flows by state.

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::kernel;
+use super::{kernel, radios};
 use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
-use crate::core::plan::our_tables;
+use crate::core::plan::is_ours;
 use crate::core::shaper::Queues;
 use crate::core::takeover;
 use crate::netlink::nftables::Nftables;
@@ -70,9 +70,9 @@ impl World {
             Effect::ListQueues => Event::Queues(self.queues()),
             Effect::Survey => {
                 self.surveyed = Some(now);
-                let wanted = our_tables();
                 let beside = takeover::beside();
-                let read = |nftables: &mut Nftables| nftables.snapshot_with(&wanted, Some(&beside));
+                let read =
+                    |nftables: &mut Nftables| nftables.snapshot_with(&is_ours, Some(&beside));
                 Event::Surveyed(self.nftables().and_then(read))
             }
             Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
@@ -93,7 +93,7 @@ impl World {
     pub fn remove_all(&mut self) -> Result<(), Error> {
         for _ in 0..REMOVE_TRIES {
             let nftables = self.nftables()?;
-            let snapshot = nftables.snapshot(&our_tables())?;
+            let snapshot = nftables.snapshot(&is_ours)?;
             match nftables.commit(removal(&snapshot), snapshot.generation) {
                 Err(error) if error.errno() == Some(libc::ERESTART) => (),
                 Err(Error::Timeout { .. } | Error::Overrun) => (),
@@ -104,7 +104,7 @@ impl World {
     }
 
     fn links(&mut self) -> Result<Vec<Link>, Error> {
-        route::links(self.route()?)
+        radios::links(self.route()?)
     }
 
     fn queues(&mut self) -> Result<Queues, Error> {

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use crate::core::control::Control;
 use crate::core::explain::Facts;
+use crate::core::flow_reason::FlowReason;
 use crate::core::flows::ledger::Ledger;
-use crate::core::flows::FlowState;
+use crate::core::flows::place::End;
+use crate::core::flows::{Flow, FlowState};
 use crate::netlink::xfrm::Policy;
 
 /// The parts.
@@ -22,6 +24,18 @@ pub struct Knowledge<'a> {
     pub now: Instant,
 }
 
+impl Knowledge<'_> {
+    /// The devices that routing sees: those that packets of the end that opened the connection come
+    /// in and go out by.
+    fn devices(&self, flow: &Flow) -> [Option<&str>; 2] {
+        let device = |end: End| {
+            let attachment = self.ledger.attachments.get(end.attachment()?)?;
+            attachment.devices.first().map(String::as_str)
+        };
+        [device(flow.place.opener()), device(flow.place.answerer())]
+    }
+}
+
 impl Facts for Knowledge<'_> {
     fn nothing_offloaded(&self) -> Option<String> {
         self.control.nothing_offloaded()
@@ -31,8 +45,14 @@ impl Facts for Knowledge<'_> {
         self.control.not_covered(&self.ledger.attachments.get(attachment)?.devices)
     }
 
-    fn table(&self, input: &str, output: &str) -> Option<String> {
-        self.control.table_between(input, output).map(str::to_owned)
+    fn table(&self, flow: &Flow) -> Option<String> {
+        let [input, output] = self.devices(flow);
+        self.control.table_of(flow, input?, output?).map(str::to_owned)
+    }
+
+    fn ruled_out(&self, flow: &Flow) -> Option<(FlowReason, String)> {
+        let [input, output] = self.devices(flow);
+        self.control.ruled_out(flow, input, output)
     }
 
     fn bypassed_s(&self, id: u32) -> Option<u32> {

@@ -7,7 +7,7 @@ use ubus::BlobMsgTable;
 
 use super::answers::Answers;
 use crate::core::flows::selection::Selection;
-use crate::core::flows::{Flow, FlowState};
+use crate::core::flows::FlowState;
 use crate::core::orders::{Done, Order, OrderError};
 use crate::ubus::evict::{Evicted, Eviction};
 use crate::ubus::{evict as evict_reply, flush, release as release_reply, ReplyTo, StatusCode};
@@ -50,18 +50,17 @@ impl Wish {
                 let counts = about.map(Answers::counts).unwrap_or_default();
                 (Asked::Flush { offloaded: counts.software + counts.hardware }, Order::Flush)
             }
-            Wish::Evict(Eviction { selection, duration }) => {
-                evict(&about?.selected(selection), *duration)
-            }
+            Wish::Evict(Eviction { selection, duration }) => evict(about?, selection, *duration),
             Wish::Release(selection) => (Asked::Release, release(about?, selection)),
         })
     }
 }
 
-fn evict(flows: &[Flow], duration: Duration) -> (Asked, Order) {
+fn evict(about: &Answers<'_>, selection: &Selection, duration: Duration) -> (Asked, Order) {
+    let flows = about.selected(selection);
     let offloaded = flows.iter().filter(|flow| flow.state != FlowState::Classic).count();
     let asked = Asked::Evict { matched: flows.len(), offloaded };
-    (asked, Order::bypass(flows, duration))
+    (asked, Order::bypass(&flows, duration, &|flow| about.table_of(flow)))
 }
 
 /// Without any condition it is about all that are kept, whether their connection lives or not.

@@ -67,7 +67,7 @@ impl Rerouting {
         self.checked = Some(now);
         let ledger = table.ledger();
         let facts = Knowledge { control, ledger, policies: &[], now };
-        let of = |flow: &_| table_of(flow, ledger, &facts);
+        let of = |flow: &_| table_of(flow, &facts);
         self.found.add(concerned(&rerouted, table.flows(now_ms), of));
         self.check = Some(Check { rerouted, begun_ms: now_ms });
     }

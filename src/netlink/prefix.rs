@@ -48,6 +48,11 @@ impl Prefix {
         Prefix { address, length }
     }
 
+    /// True for IPv4.
+    pub fn is_v4(self) -> bool {
+        self.address.is_ipv4()
+    }
+
     /// The address, of which only the bits that are shared matter.
     pub fn address(self) -> IpAddr {
         self.address
@@ -56,6 +61,25 @@ impl Prefix {
     /// How many bits the addresses share.
     pub fn length(self) -> u8 {
         self.length
+    }
+
+    /// Its first and its last address, in the order of transmission.
+    pub fn bounds(self) -> (Vec<u8>, Vec<u8>) {
+        let octets = match self.address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let bound = |last: bool| {
+            let mut bits = usize::from(self.length);
+            let mut bound = octets.clone();
+            for octet in &mut bound {
+                let host = u8::MAX.checked_shr(bits.min(8) as u32).unwrap_or(0);
+                *octet = if last { *octet | host } else { *octet & !host };
+                bits = bits.saturating_sub(8);
+            }
+            bound
+        };
+        (bound(false), bound(true))
     }
 
     /// True when the address is inside.

@@ -24,8 +24,9 @@ const DATAGRAM_LEN: usize = 32 * 1024;
 /// Room for the events of some thousand changes while the loop is busy; the kernel charges it only
 /// while messages wait.
 const RECEIVE_BUFFER: u32 = 1 << 20;
-/// Room for one transaction; 255 devices and a few thousand set elements fit.
-const SEND_BUFFER: u32 = 512 * 1024;
+/// Room for one transaction, and the kernel takes twice as much: ten tables of ours, each with all the
+/// connections and all the entries of rules that there may be, are 4 MB; two are 0.8 MB.
+const SEND_BUFFER: u32 = 2048 * 1024;
 /// The kernel answers within the send call; this is for the answers that a worker makes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A dump that keeps being interrupted by other writers is repeated this often.

@@ -11,7 +11,9 @@ use super::error::Error;
 use super::files::Source;
 use super::view::{View, Word};
 use super::warnings::Warnings;
-use crate::core::settings::{DeviceOffload, DeviceRule};
+use super::{partition, rule};
+use crate::core::policy::Policy;
+use crate::core::settings::{DeviceOffload, DeviceRule, Partition, Zone};
 
 /// Device rules kept: each device is compared with each rule, and routers have some dozens of
 /// devices. More is an error, since dropping rules would offload what the user excluded.
@@ -40,13 +42,17 @@ pub struct Flowtable {
     pub evict_on_reload: bool,
     /// `config device` sections, one rule for each of their names.
     pub device_rules: Vec<DeviceRule>,
+    /// `config rule` sections.
+    pub policy: Policy,
+    /// `config table` sections.
+    pub partitions: Vec<Partition>,
     /// `lease_file`.
     pub lease_files: Vec<String>,
     /// Options and sections that are not known.
     pub warnings: Warnings,
 }
 
-const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
+pub(super) const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
 const PATIENCE: &str = "0 or a number of seconds from 10 to 86400";
 /// Evidence of live flows takes some seconds; who waits longer than a day wants no end.
 const PATIENCE_S: RangeInclusive<u64> = 10..=86_400;
@@ -57,8 +63,13 @@ const FEWER_FILES: &str = "no more than 8 files";
 const OFFLOAD: &str = "auto, hardware, software or off";
 
 impl Flowtable {
-    /// Reads the file over the given defaults (those of a missing file).
-    pub fn from_source(source: &Source, defaults: Flowtable) -> Result<Self, Error> {
+    /// Reads the file over the given defaults (those of a missing file); rules may name the zones of
+    /// the firewall.
+    pub fn from_source(
+        source: &Source,
+        defaults: Flowtable,
+        zones: &[Zone],
+    ) -> Result<Self, Error> {
         let mut flowtable = defaults;
         let mut global_seen = false;
         for view in View::all(source) {
@@ -73,13 +84,42 @@ impl Flowtable {
                     flowtable.warn(&view, None, what.to_string());
                 }
                 ("device", _) => flowtable.device(&view)?,
+                ("rule", _) => flowtable.unknown_options(&view, &rule::KNOWN),
+                ("table", _) => flowtable.unknown_options(&view, &partition::KNOWN),
                 (kind, _) => {
                     let what = format!("unknown section type '{}'", kind.escape_debug());
                     flowtable.warn(&view, None, what);
                 }
             }
         }
+        flowtable.policy(source, zones)?;
         Ok(flowtable)
+    }
+
+    /// Tables first: rules name them, wherever they stand.
+    fn policy(&mut self, source: &Source, zones: &[Zone]) -> Result<(), Error> {
+        for view in View::of_kind(source, "table") {
+            let partition = partition::read(&view, &self.partitions)?;
+            self.partitions.push(partition);
+        }
+        let mut views = Vec::new();
+        let mut rules = Vec::new();
+        for view in View::of_kind(source, "rule") {
+            let known = rule::Known { zones, partitions: &self.partitions };
+            if let Some(rule) = rule::read(&view, known)? {
+                rules.push(rule);
+                views.push(view);
+            }
+        }
+        match Policy::new(rules) {
+            Ok(policy) => self.policy = policy,
+            Err((index, what)) => {
+                if let Some(view) = views.get(index) {
+                    return Err(rule::too_many(view, what.accepted()));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn global(&mut self, view: &View<'_>) -> Result<(), Error> {
@@ -174,7 +214,7 @@ fn is_path(path: &str) -> bool {
 
 /// Can this match a device name? Brackets must be closed and not empty; blanks and `/` are in no
 /// device's name.
-fn is_glob(glob: &str) -> bool {
+pub(super) fn is_glob(glob: &str) -> bool {
     let mut rest = glob;
     while let Some((_, set)) = rest.split_once('[') {
         // A `]` right after the bracket (or its `!`) is a member of the set.
@@ -192,12 +232,12 @@ fn is_glob(glob: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::view::tests::source;
     use super::*;
     use proptest::prelude::*;
 
-    fn defaults() -> Flowtable {
+    pub fn defaults() -> Flowtable {
         Flowtable {
             enabled: true,
             counter: true,
@@ -208,13 +248,15 @@ mod tests {
             hardware_patience: Some(Duration::from_secs(180)),
             evict_on_reload: true,
             device_rules: Vec::new(),
+            policy: Policy::default(),
+            partitions: Vec::new(),
             lease_files: vec!["/tmp/dhcp.leases".into()],
             warnings: Warnings::default(),
         }
     }
 
     fn read(text: &str) -> Result<Flowtable, Error> {
-        Flowtable::from_source(&source("flowtable", text), defaults())
+        Flowtable::from_source(&source("flowtable", text), defaults(), &[])
     }
 
     fn error(text: &str) -> String {
@@ -336,7 +378,7 @@ mod tests {
     fn unknown_things_are_warned_of() {
         let flowtable = read(
             "config flowtable 'global'\noption foo 1\nconfig device\noption name a\nlist bar 2\n\
-             config rule\nconfig flowtable\n",
+             config what\nconfig flowtable\n",
         )
         .unwrap();
         assert_eq!(
@@ -344,7 +386,7 @@ mod tests {
             [
                 "/c/flowtable:2: unknown option 'foo' in config flowtable",
                 "/c/flowtable:5: unknown option 'bar' in config device",
-                "/c/flowtable:6: unknown section type 'rule'",
+                "/c/flowtable:6: unknown section type 'what'",
                 "/c/flowtable:7: only config flowtable 'global' is read, this one is passed over",
             ]
         );

@@ -14,6 +14,8 @@ pub mod flowtable;
 pub mod lexer;
 pub mod network;
 pub mod package;
+mod partition;
+mod rule;
 pub mod statement;
 pub mod view;
 pub mod warnings;
@@ -69,11 +71,13 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         priority: defaults.priority,
         evict_on_reload: defaults.evict_on_reload,
         device_rules: defaults.device_rules,
+        policy: defaults.policy,
+        partitions: defaults.partitions,
         lease_files: defaults.lease_files,
         warnings: warnings::Warnings::default(),
     };
     if let Some(mut source) = files::Source::read(dirs, "flowtable")? {
-        flowtable = flowtable::Flowtable::from_source(&source, flowtable)?;
+        flowtable = flowtable::Flowtable::from_source(&source, flowtable, &firewall.zones)?;
         warnings.append(&mut source.warnings);
         warnings.extend(std::mem::take(&mut flowtable.warnings).into_lines(&source.shown()));
     }
@@ -91,6 +95,8 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         zones: firewall.zones,
         interfaces: network.interfaces,
         device_rules: flowtable.device_rules,
+        policy: flowtable.policy,
+        partitions: flowtable.partitions,
         lease_files: flowtable.lease_files,
     };
     Ok(Loaded { settings, warnings })

@@ -59,7 +59,7 @@ impl Control {
     /// Devices that may be behind a refusal: those to be hooked that are not hooked yet.
     fn askable(&self) -> Vec<String> {
         let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
-        let ours = flowtables.filter(|entry| plan::our_tables().contains(&entry.table));
+        let ours = flowtables.filter(|entry| plan::is_ours(&entry.table));
         let hooked: BTreeSet<&String> = ours.flat_map(|entry| &entry.devices).collect();
         let askable = |device: &&Device| {
             matches!(device.coverage, Coverage::Covered { .. })

@@ -3,7 +3,6 @@
 
 use super::ledger::Ledger;
 use super::names::{hosts_called, Names};
-use super::place::End;
 use super::select::Filter;
 use super::{Flow, FlowState};
 use crate::core::explain::Facts;
@@ -32,7 +31,7 @@ impl Selection {
     ) -> impl Iterator<Item = Flow> + 'a {
         let filter = self.resolve(ledger, names);
         flows.filter(move |flow| {
-            let partition = || table_of(flow, ledger, facts);
+            let partition = || table_of(flow, facts);
             filter.matches(flow)
                 && self.partition.as_ref().is_none_or(|wanted| partition().as_ref() == Some(wanted))
         })
@@ -57,10 +56,9 @@ impl Selection {
 }
 
 /// The table whose flowtable has an offloaded flow.
-pub fn table_of(flow: &Flow, ledger: &Ledger, facts: &dyn Facts) -> Option<String> {
+pub fn table_of(flow: &Flow, facts: &dyn Facts) -> Option<String> {
     if flow.state == FlowState::Classic {
         return None;
     }
-    let device = |end: End| ledger.attachments.get(end.attachment()?)?.devices.first();
-    facts.table(device(flow.place.opener())?, device(flow.place.answerer())?)
+    facts.table(flow)
 }

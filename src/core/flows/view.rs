@@ -65,7 +65,7 @@ impl FlowView {
             egress,
             client: host.and_then(|host| label(host, names)),
             client_mac: host.and_then(|host| host.mac),
-            table: table_of(&flow, ledger, facts),
+            table: table_of(&flow, facts),
             reason: why_classic(&flow, facts),
             bypassed_s: facts.bypassed_s(flow.id),
             flow,

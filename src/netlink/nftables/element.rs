@@ -12,6 +12,7 @@ const NFTA_SET_ELEM_KEY: u16 = 1;
 const NFTA_SET_ELEM_TIMEOUT: u16 = 4;
 const NFTA_SET_ELEM_EXPIRATION: u16 = 5;
 const NFTA_SET_ELEM_EXPR: u16 = 7;
+const NFTA_SET_ELEM_KEY_END: u16 = 10;
 const NFTA_DATA_VALUE: u16 = 1;
 
 /// What an element holds besides its key.
@@ -22,6 +23,9 @@ pub struct Element {
     /// What it has counted, in a set whose elements count. Sent, it is where the count begins.
     pub counted: Option<Counted>,
 }
+
+/// A key, or the two ends of a range, the second else empty.
+pub(super) type Key<'a> = (&'a [u8], &'a [u8]);
 
 /// A count of packets that matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,15 +39,18 @@ pub struct Counted {
 impl Element {
     /// Reads the inside of one NFTA_LIST_ELEM; `None` for one without a key (a catch-all).
     pub(super) fn parse(attributes: &[u8]) -> Result<Option<(Vec<u8>, Element)>, DecodeError> {
-        let (mut key, mut element) = (None, Element::default());
+        let (mut key, mut element) = (None::<Vec<u8>>, Element::default());
         attribute::for_each(attributes, |kind, value| {
             match kind {
-                NFTA_SET_ELEM_KEY => attribute::for_each(value, |kind, value| {
-                    if kind == NFTA_DATA_VALUE {
-                        key = Some(value.to_vec());
-                    }
-                    Ok(())
-                })?,
+                // The end of a range comes behind its beginning.
+                NFTA_SET_ELEM_KEY | NFTA_SET_ELEM_KEY_END => {
+                    attribute::for_each(value, |kind, value| {
+                        if kind == NFTA_DATA_VALUE {
+                            key.get_or_insert_default().extend_from_slice(value);
+                        }
+                        Ok(())
+                    })?;
+                }
                 // A new element has all of its time; the kernel tells what is left.
                 NFTA_SET_ELEM_TIMEOUT => {
                     let timeout = Duration::from_millis(attribute::u64_be(value)?);
@@ -65,7 +72,7 @@ impl Element {
     }
 
     /// Writes the inside of one NFTA_LIST_ELEM.
-    pub(super) fn emit(&self, key: &[u8], writer: &mut Writer) {
+    pub(super) fn emit(&self, key: Key<'_>, writer: &mut Writer) {
         emit_key(key, writer);
         if let Some(expires) = self.expires {
             // The kernel counts in ticks, and a timeout that rounds to none lasts for ever.
@@ -83,8 +90,11 @@ impl Element {
 const LONGEST_TICK_MS: u64 = 10;
 
 /// Writes the key alone: taking an element away.
-pub(super) fn emit_key(key: &[u8], writer: &mut Writer) {
+pub(super) fn emit_key((key, end): Key<'_>, writer: &mut Writer) {
     writer.nest(NFTA_SET_ELEM_KEY, |nest| nest.bytes(NFTA_DATA_VALUE, key));
+    if !end.is_empty() {
+        writer.nest(NFTA_SET_ELEM_KEY_END, |nest| nest.bytes(NFTA_DATA_VALUE, end));
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +103,7 @@ mod tests {
 
     fn sent(element: Element) -> Vec<u8> {
         let mut writer = Writer::new();
-        element.emit(&[1, 2, 3, 4], &mut writer);
+        element.emit((&[1, 2, 3, 4], &[]), &mut writer);
         writer.into_bytes()
     }
 
@@ -111,6 +121,14 @@ mod tests {
         let counted = Some(Counted { packets: 7, bytes: 1 << 40 });
         let element = Element { expires: None, counted };
         assert_eq!(Element::parse(&sent(element)).unwrap(), Some((vec![1, 2, 3, 4], element)));
+    }
+
+    #[test]
+    fn a_range_is_read_as_both_ends() {
+        let mut writer = Writer::new();
+        Element::default().emit((&[1, 2, 3, 4], &[5, 6, 7, 8]), &mut writer);
+        let read = Element::parse(&writer.into_bytes()).unwrap();
+        assert_eq!(read, Some(((1..=8).collect(), Element::default())));
     }
 
     #[test]

@@ -10,10 +10,13 @@ pub mod event;
 pub mod expression;
 pub mod flowtable;
 pub mod generation;
+pub mod keys;
 pub mod query;
+pub mod register;
 pub mod rule;
 pub mod set;
 pub mod table;
+pub mod verdict;
 
 use std::fmt;
 
@@ -25,12 +28,15 @@ use super::message::Message;
 pub use batch::{Batch, Command, FinishedBatch};
 pub use chain::{Chain, ChainHook};
 pub use element::{Counted, Element};
-pub use expression::{CtKey, Expression, MetaKey, Operator};
+pub use expression::Expression;
 pub use flowtable::Flowtable;
+pub use keys::{CtKey, Direction, MetaKey, Operator, CT_STATE_ESTABLISHED};
 pub use query::Nftables;
+pub use register::Register;
 pub use rule::Rule;
 pub use set::{KeyType, Set};
 pub use table::Table;
+pub use verdict::Verdict;
 
 /// Netlink family of nfnetlink.
 pub const NETLINK_NETFILTER: isize = 12;
@@ -60,8 +66,10 @@ pub enum Family {
 
 const NFPROTO_UNSPEC: u8 = 0;
 const NFPROTO_INET: u8 = 1;
-const NFPROTO_IPV4: u8 = 2;
-const NFPROTO_IPV6: u8 = 10;
+/// IPv4, as `meta nfproto` has it.
+pub const NFPROTO_IPV4: u8 = 2;
+/// IPv6, as `meta nfproto` has it.
+pub const NFPROTO_IPV6: u8 = 10;
 
 impl Family {
     /// The kernel's number.

@@ -89,11 +89,11 @@ impl Nftables {
         })
     }
 
-    /// Reads the tables named `wanted` of family inet, and all flowtables, at one generation.
+    /// Reads the tables of family inet that are `wanted`, and all flowtables, at one generation.
     ///
     /// # Errors
     /// A refusal, a time-out, a malformed answer, or other writers that never pause.
-    pub fn snapshot(&mut self, wanted: &[Table]) -> Result<Snapshot, Error> {
+    pub fn snapshot(&mut self, wanted: &dyn Fn(&Table) -> bool) -> Result<Snapshot, Error> {
         self.snapshot_with(wanted, None)
     }
 
@@ -103,7 +103,7 @@ impl Nftables {
     /// As [`Nftables::snapshot`].
     pub fn snapshot_with(
         &mut self,
-        wanted: &[Table],
+        wanted: &dyn Fn(&Table) -> bool,
         beside: Option<&Beside>,
     ) -> Result<Snapshot, Error> {
         for _ in 0..SNAPSHOT_TRIES {
@@ -123,10 +123,10 @@ impl Nftables {
     fn read(
         &mut self,
         generation: u32,
-        wanted: &[Table],
+        wanted: &dyn Fn(&Table) -> bool,
         beside: Option<&Beside>,
     ) -> Result<Snapshot, Error> {
-        let tables = self.tables()?.into_iter().filter(|table| wanted.contains(table));
+        let tables = self.tables()?.into_iter().filter(|table| wanted(table));
         let mut snapshot = Snapshot { generation, tables: tables.collect(), ..Snapshot::default() };
         let flowtables = self.flowtables()?;
         if let Some(beside) = beside {

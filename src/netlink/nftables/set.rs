@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Named sets with single keys.
+//! Named sets: of single keys, and of keys that are ranges of several fields.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use netlink_packet_core::DecodeError;
 
-use super::element::{self, Element};
-use super::expression::{Expression, NFT_CT_ID};
+use super::element::{self, Element, Key};
+use super::expression::Expression;
+use super::keys::NFT_CT_ID;
 use super::{split_header, write_header, Table};
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
@@ -24,12 +25,18 @@ const NFTA_SET_NAME: u16 = 2;
 const NFTA_SET_FLAGS: u16 = 3;
 const NFTA_SET_KEY_TYPE: u16 = 4;
 const NFTA_SET_KEY_LEN: u16 = 5;
+const NFTA_SET_DESC: u16 = 9;
 const NFTA_SET_ID: u16 = 10;
 const NFTA_SET_GC_INTERVAL: u16 = 12;
 const NFTA_SET_USERDATA: u16 = 13;
 const NFTA_SET_EXPR: u16 = 17;
 
+const NFTA_SET_DESC_CONCAT: u16 = 2;
+const NFTA_SET_FIELD_LEN: u16 = 1;
+
+const NFT_SET_INTERVAL: u32 = 4;
 const NFT_SET_TIMEOUT: u32 = 0x10;
+const NFT_SET_CONCAT: u32 = 0x80;
 
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 const NFTA_SET_ELEM_LIST_SET: u16 = 2;
@@ -69,30 +76,70 @@ pub enum KeyType {
     CtId,
     /// IPS_* bits, 4 bytes in host order.
     CtStatus,
+    /// IPv4 address.
+    Ipv4,
+    /// IPv6 address.
+    Ipv6,
+    /// TCP or UDP port, 2 bytes, big-endian.
+    Port,
+    /// The six bits of DSCP where they stand in the header of IPv4, 1 byte.
+    Dscp,
+    /// Conntrack mark, 4 bytes; big-endian within a range.
+    Mark,
     /// Any other: nft's type number and the length in bytes.
     Other(u32, u32),
 }
 
 const TYPE_INTEGER: u32 = 4;
+const TYPE_IPV4_ADDR: u32 = 7;
+const TYPE_IPV6_ADDR: u32 = 8;
 const TYPE_INET_PROTO: u32 = 12;
+const TYPE_INET_SERVICE: u32 = 13;
+const TYPE_MARK: u32 = 19;
 const TYPE_CT_STATUS: u32 = 28;
+const TYPE_DSCP: u32 = 36;
 const TYPE_IFNAME: u32 = 41;
+/// nft gives each field of a concatenation so many bits of the type's number; of more than five
+/// fields the first are lost, with nft as with us.
+const TYPE_BITS: u32 = 6;
 /// IFNAMSIZ.
 const IFNAME_LEN: usize = 16;
 
 impl KeyType {
+    const KNOWN: [KeyType; 9] = [
+        KeyType::Ifname,
+        KeyType::InetProto,
+        KeyType::CtId,
+        KeyType::CtStatus,
+        KeyType::Ipv4,
+        KeyType::Ipv6,
+        KeyType::Port,
+        KeyType::Dscp,
+        KeyType::Mark,
+    ];
+
+    /// Bytes that the key takes.
+    pub fn length(self) -> usize {
+        self.numbers().1 as usize
+    }
+
     fn numbers(self) -> (u32, u32) {
         match self {
             KeyType::Ifname => (TYPE_IFNAME, IFNAME_LEN as u32),
             KeyType::InetProto => (TYPE_INET_PROTO, 1),
             KeyType::CtId => (TYPE_INTEGER, 4),
             KeyType::CtStatus => (TYPE_CT_STATUS, 4),
+            KeyType::Ipv4 => (TYPE_IPV4_ADDR, 4),
+            KeyType::Ipv6 => (TYPE_IPV6_ADDR, 16),
+            KeyType::Port => (TYPE_INET_SERVICE, 2),
+            KeyType::Dscp => (TYPE_DSCP, 1),
+            KeyType::Mark => (TYPE_MARK, 4),
             KeyType::Other(number, length) => (number, length),
         }
     }
 
     fn from_numbers(number: u32, length: u32) -> KeyType {
-        [KeyType::Ifname, KeyType::InetProto, KeyType::CtId, KeyType::CtStatus]
+        KeyType::KNOWN
             .into_iter()
             .find(|known| known.numbers() == (number, length))
             .unwrap_or(KeyType::Other(number, length))
@@ -101,7 +148,7 @@ impl KeyType {
     /// What tells `nft list` how to print the keys.
     fn userdata(self) -> Vec<u8> {
         let byteorder = match self {
-            KeyType::Ifname | KeyType::CtStatus => BYTEORDER_HOST,
+            KeyType::Ifname | KeyType::CtStatus | KeyType::Mark => BYTEORDER_HOST,
             _ => BYTEORDER_BIG,
         };
         let mut userdata = number(UDATA_KEYBYTEORDER, byteorder);
@@ -142,11 +189,15 @@ pub struct Set {
     pub name: String,
     /// Type of the key.
     pub key_type: KeyType,
+    /// Lengths of the fields of a key that is a range of several (NFT_SET_CONCAT), in bytes; empty
+    /// for a set of single keys. Each field is padded to four bytes.
+    pub fields: Vec<u32>,
     /// Its elements may expire (NFT_SET_TIMEOUT).
     pub expiring: bool,
     /// Each of its elements counts the packets that match it.
     pub counting: bool,
-    /// Keys, each as long as the type says, and what belongs to them.
+    /// Keys, each as long as the type says, and what belongs to them. One that is a range is its
+    /// lower bounds followed by its upper bounds, both inclusive.
     pub elements: BTreeMap<Vec<u8>, Element>,
 }
 
@@ -162,7 +213,34 @@ impl Set {
         // Not collected, which would bring a sort of its own into the binary.
         elements.extend(keys.into_iter().map(|key| (key, Element::default())));
         let (table, name) = (table.clone(), name.to_owned());
-        Set { table, name, key_type, expiring: false, counting: false, elements }
+        let fields = Vec::new();
+        Set { table, name, key_type, fields, expiring: false, counting: false, elements }
+    }
+
+    /// A set of ranges of these fields, two at least.
+    pub fn of_ranges(
+        table: &Table,
+        name: &str,
+        fields: &[KeyType],
+        ranges: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Set {
+        let (mut number, mut length) = (0_u32, 0_u32);
+        for field in fields {
+            let (field_number, field_length) = field.numbers();
+            number = number << TYPE_BITS | field_number;
+            length += field_length.next_multiple_of(4);
+        }
+        let fields = fields.iter().map(|field| field.numbers().1).collect();
+        Set { fields, ..Set::of(table, name, KeyType::Other(number, length), ranges) }
+    }
+
+    /// The same set as another as far as the kernel cannot change it.
+    pub fn same_kind(&self, other: &Set) -> bool {
+        self.name == other.name
+            && self.key_type == other.key_type
+            && self.fields == other.fields
+            && self.expiring == other.expiring
+            && self.counting == other.counting
     }
 
     /// Reads a NEWSET answer or event; the elements come by [`Set::parse_elements`].
@@ -172,7 +250,7 @@ impl Set {
     pub fn parse(message: &Message<'_>) -> Result<Set, DecodeError> {
         let (family, _, attributes) = split_header(message)?;
         let (mut table, mut name, mut key_type, mut key_len) = (String::new(), String::new(), 0, 0);
-        let (mut flags, mut counting) = (0, false);
+        let (mut flags, mut counting, mut fields) = (0, false, Vec::new());
         attribute::for_each(attributes, |kind, value| {
             match kind {
                 NFTA_SET_TABLE => table = attribute::string(value),
@@ -181,6 +259,7 @@ impl Set {
                 NFTA_SET_EXPR => {
                     counting = matches!(Expression::parse(value)?, Expression::Counter { .. });
                 }
+                NFTA_SET_DESC => fields = parse_fields(value)?,
                 NFTA_SET_KEY_TYPE => key_type = attribute::u32_be(value)?,
                 NFTA_SET_KEY_LEN => key_len = attribute::u32_be(value)?,
                 _ => (),
@@ -191,6 +270,7 @@ impl Set {
             table: Table { family, name: table },
             name,
             key_type: KeyType::from_numbers(key_type, key_len),
+            fields,
             expiring: flags & NFT_SET_TIMEOUT != 0,
             counting,
             elements: BTreeMap::new(),
@@ -216,7 +296,17 @@ impl Set {
     pub(super) fn emit(&self, writer: &mut Writer, id: u32) {
         let (number, length) = self.key_type.numbers();
         self.emit_name(writer);
-        if self.expiring {
+        if !self.fields.is_empty() {
+            writer.u32_be(NFTA_SET_FLAGS, NFT_SET_INTERVAL | NFT_SET_CONCAT);
+            writer.nest(NFTA_SET_DESC, |desc| {
+                desc.nest(NFTA_SET_DESC_CONCAT, |list| {
+                    for length in &self.fields {
+                        let field = |field: &mut Writer| field.u32_be(NFTA_SET_FIELD_LEN, *length);
+                        list.nest(NFTA_LIST_ELEM, field);
+                    }
+                });
+            });
+        } else if self.expiring {
             writer.u32_be(NFTA_SET_FLAGS, NFT_SET_TIMEOUT);
             writer.u32_be(NFTA_SET_GC_INTERVAL, GC_INTERVAL_MS);
         }
@@ -242,7 +332,9 @@ impl Set {
 
     /// One message's worth of the elements, to add them; `id` names a set of the same batch.
     pub(super) fn emit_elements(&self, writer: &mut Writer, part: usize, id: Option<u32>) {
-        self.emit_list(writer, part, id, |key, element, writer| element.emit(key, writer));
+        self.emit_list(writer, part, id, |key, element, writer| {
+            element.emit(key, writer);
+        });
     }
 
     /// One message's worth of the elements, to take them away.
@@ -255,8 +347,10 @@ impl Set {
         writer: &mut Writer,
         part: usize,
         id: Option<u32>,
-        emit: fn(&[u8], &Element, &mut Writer),
+        emit: fn(Key<'_>, &Element, &mut Writer),
     ) {
+        // A range is as long as two keys.
+        let half = if self.fields.is_empty() { usize::MAX } else { self.key_type.length() };
         write_header(writer, self.table.family.number(), 0);
         writer.string(NFTA_SET_ELEM_LIST_TABLE, &self.table.name);
         writer.string(NFTA_SET_ELEM_LIST_SET, &self.name);
@@ -267,10 +361,28 @@ impl Set {
         let elements = self.elements.iter().skip(skipped).take(ELEMENTS_PER_MESSAGE);
         writer.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| {
             for (key, element) in elements {
+                let key = key.split_at_checked(half).unwrap_or((key, &[]));
                 list.nest(NFTA_LIST_ELEM, |nest| emit(key, element, nest));
             }
         });
     }
+}
+
+/// The lengths of the fields in an NFTA_SET_DESC.
+fn parse_fields(desc: &[u8]) -> Result<Vec<u32>, DecodeError> {
+    let mut fields = Vec::new();
+    attribute::for_each(desc, |kind, list| match kind {
+        NFTA_SET_DESC_CONCAT => attribute::for_each(list, |_, field| {
+            attribute::for_each(field, |kind, value| {
+                if kind == NFTA_SET_FIELD_LEN {
+                    fields.push(attribute::u32_be(value)?);
+                }
+                Ok(())
+            })
+        }),
+        _ => Ok(()),
+    })?;
+    Ok(fields)
 }
 
 impl fmt::Display for Set {
@@ -298,7 +410,7 @@ mod tests {
 
     #[test]
     fn key_types_are_told_by_their_numbers() {
-        for key_type in [KeyType::Ifname, KeyType::InetProto, KeyType::CtId, KeyType::CtStatus] {
+        for key_type in KeyType::KNOWN {
             let (number, length) = key_type.numbers();
             assert_eq!(KeyType::from_numbers(number, length), key_type);
         }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use flowtabled::core::devices::{self, Coverage, Device};
 use flowtabled::core::diff::difference;
-use flowtabled::core::plan::{self, our_tables};
+use flowtabled::core::plan::{self, is_ours};
+use flowtabled::core::policy::Places;
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::attribute::Writer;
 use flowtabled::netlink::conntrack;
@@ -114,12 +115,12 @@ fn plan_for(names: &[&str]) -> Vec<plan::Class> {
     };
     let devices: Vec<devices::Device> = names.iter().map(device).collect();
     let settings = Settings { requested: Mode::Software, ..Settings::default() };
-    plan::wanted(&settings, &devices, &BTreeSet::new(), &BTreeSet::new())
+    plan::wanted(&settings, &devices, &Places::default(), &BTreeSet::new(), &BTreeSet::new())
 }
 
 fn make_tables() -> Result<()> {
     let mut nftables = Nftables::open().context("nf_tables")?;
-    let snapshot = nftables.snapshot(&our_tables()).context("nf_tables")?;
+    let snapshot = nftables.snapshot(&is_ours).context("nf_tables")?;
     let mut classes = plan_for(&["lan0", "wan0"]);
     for set in classes.iter_mut().flat_map(|class| &mut class.sets) {
         // What the daemon puts into its sets at run time.

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Rules and tables of one's own in the control loop: what is made, replaced and told.
+
+use std::time::Duration;
+
+use super::*;
+use crate::core::control::tests::{settings, World};
+use crate::core::control::Event;
+use crate::core::flows::table::tests::{entry, table_of};
+use crate::core::links::tests::link;
+use crate::core::orders::{Done, Order};
+use crate::core::plan::{TABLE_PARTITION, TABLE_SOFTWARE};
+use crate::core::policy::{Policy, Rule};
+use crate::core::reason::Reason;
+use crate::core::settings::{Mode, Partition, Settings};
+use crate::netlink::conntrack::status::IPS_OFFLOAD;
+use crate::netlink::nftables::Table;
+use crate::netlink::route::LinkEvent;
+
+fn partition(name: &str, devices: &[&str]) -> Partition {
+    Partition {
+        name: name.into(),
+        devices: devices.iter().map(|glob| (*glob).into()).collect(),
+        priority: None,
+        counter: None,
+    }
+}
+
+fn with(rules: &[Rule], partitions: &[Partition]) -> Settings {
+    let policy = Policy::new(rules.to_vec()).unwrap();
+    Settings { policy, partitions: partitions.to_vec(), ..settings(Mode::Software) }
+}
+
+impl World {
+    fn configured(settings: Settings) -> World {
+        let mut world = World::new();
+        world.event(Event::Started);
+        world.configure(settings);
+        world
+    }
+
+    /// Takes settings and returns what was committed for them, a line a command.
+    fn configure(&mut self, settings: Settings) -> Vec<String> {
+        let before = self.commits.len();
+        self.event(Event::Settings(Ok((settings, Vec::new()))));
+        self.rest();
+        let new = self.commits.get(before..).unwrap();
+        assert!(new.len() <= 1, "one transaction: {new:?}");
+        new.concat()
+    }
+
+    fn tables(&self) -> Vec<&str> {
+        self.kernel.tables.iter().map(|table| table.name.as_str()).collect()
+    }
+}
+
+fn deleted(commands: &[String]) -> Vec<&str> {
+    commands.iter().filter_map(|line| line.strip_prefix("delete table inet ")).collect()
+}
+
+fn web(action: Action) -> Rule {
+    Rule { dest_port: vec![(80, 80)], ..Rule::all("web", action) }
+}
+
+fn into(table: &str) -> Action {
+    Action::Offload { min_packets: 0, min_bytes: 0, table: Some(table.into()) }
+}
+
+#[test]
+fn without_rules_there_is_one_chain() {
+    let mut world = World::configured(settings(Mode::Software));
+    assert_eq!(world.kernel.chains.len(), 1);
+    assert_eq!(world.configure(settings(Mode::Software)), Vec::<String>::new());
+}
+
+#[test]
+fn other_rules_replace_the_table_once_and_the_same_rules_never() {
+    let mut world = World::configured(settings(Mode::Software));
+    let bypass = with(&[web(Action::Bypass)], &[]);
+    assert_eq!(deleted(&world.configure(bypass.clone())), [TABLE_SOFTWARE]);
+    assert_eq!(world.configure(bypass.clone()), Vec::<String>::new());
+    let mut restarted = World::new();
+    restarted.kernel = world.kernel.clone();
+    restarted.event(Event::Started);
+    assert_eq!(restarted.configure(bypass), Vec::<String>::new(), "they were read back");
+    let port = Rule { dest_port: vec![(81, 81)], ..web(Action::Bypass) };
+    assert_eq!(deleted(&world.configure(with(&[port], &[]))), [TABLE_SOFTWARE]);
+    assert_eq!(deleted(&world.configure(settings(Mode::Software))), [TABLE_SOFTWARE]);
+}
+
+#[test]
+fn a_device_that_comes_changes_sets_in_place() {
+    let rule = Rule { device: Some("wg*".into()), ..Rule::all("wg", Action::Bypass) };
+    let mut world = World::configured(with(&[rule], &[]));
+    let before = world.commits.len();
+    world.event(Event::Link(LinkEvent::New(link(9, "wg0"))));
+    world.rest();
+    let commands = world.commits[before..].concat();
+    assert_eq!(commands, ["add elements to set device_0 of table inet flowtabled"]);
+}
+
+#[test]
+fn tables_come_and_go_without_the_others() {
+    let mut world = World::configured(with(&[], &[]));
+    let partitions = [partition("a", &["lan0", "wan0"]), partition("b", &[])];
+    let commands = world.configure(with(&[], &partitions));
+    assert_eq!(deleted(&commands), [TABLE_SOFTWARE], "a takes its flows over");
+    assert_eq!(world.tables().len(), 3);
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    let [a, _] = partitions.clone();
+    assert_eq!(world.configure(with(&[], &[a])), ["delete table inet flowtabled_p_b"]);
+    assert_eq!(world.configure(with(&[], &[])), ["delete table inet flowtabled_p_a"]);
+    // One for rules alone takes nothing over.
+    let commands = world.configure(with(&[], &[partition("c", &[])]));
+    assert_eq!(deleted(&commands), Vec::<&str>::new());
+    let absent = world.configure(with(&[], &[partition("d", &["tun*"])]));
+    assert_eq!(absent, ["delete table inet flowtabled_p_c"], "no device, no table");
+}
+
+#[test]
+fn tables_that_nobody_wants_go_after_a_restart() {
+    let mut world = World::new();
+    world.kernel.tables =
+        vec![Table::inet("flowtabled_p_old"), Table::inet("flowtabled_other"), Table::inet("fw4")];
+    world.event(Event::Started);
+    let commands = world.configure(settings(Mode::Software));
+    assert_eq!(deleted(&commands), ["flowtabled_p_old"]);
+}
+
+#[test]
+fn evictions_reach_only_the_tables_that_have_the_flows() {
+    let partitions = [partition("a", &[]), partition("b", &[])];
+    let rules = [web(into("a")), Rule { dest_port: vec![(443, 443)], ..web(into("b")) }];
+    let mut world = World::configured(with(&rules, &partitions));
+    let flow = offloaded();
+    let table = world.control.table_of(&flow, "lan0", "wan0");
+    assert_eq!(table, Some("flowtabled_p_a"));
+    let order = |flows: &[Flow], world: &World| {
+        let table_of =
+            |flow: &Flow| world.control.table_of(flow, "lan0", "wan0").map(str::to_owned);
+        Order::bypass(flows, Duration::from_secs(60), &table_of)
+    };
+    let order = order(&[flow], &world);
+    world.event(Event::Order(1, order));
+    let (_, outcome) = world.done.pop().unwrap();
+    assert_eq!(outcome, Ok(Done { bypassed: 1, released: 0, handed_back: true }));
+    let commands = world.commits.last().unwrap();
+    assert_eq!(deleted(commands), ["flowtabled_p_a"]);
+    // The connection is in the sets of all of them.
+    let kept = commands.iter().filter(|line| line.contains("set bypass")).count();
+    assert_eq!(kept, 3, "{commands:?}");
+    world.event(Event::Order(2, Order::Flush));
+    assert_eq!(deleted(world.commits.last().unwrap()).len(), 3);
+}
+
+#[test]
+fn a_partition_is_not_the_mode() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.event(Event::Started);
+    let partitions = vec![partition("a", &["lan0"])];
+    world.configure(Settings { partitions, ..settings(Mode::Hardware) });
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
+    assert!(world.tables().contains(&format!("{TABLE_PARTITION}a").as_str()));
+}
+
+fn offloaded() -> Flow {
+    let mut entry = entry(1, 100);
+    entry.status |= IPS_OFFLOAD;
+    table_of(&[entry]).flows(0).next().unwrap()
+}
+
+fn told(rules: &[Rule], flow: &Flow) -> Option<(FlowReason, String)> {
+    let world = World::configured(with(rules, &[partition("a", &["lan0"])]));
+    world.control.ruled_out(flow, Some("lan0"), Some("wan0"))
+}
+
+#[test]
+fn the_rule_is_named() {
+    let flow = table_of(&[entry(1, 100)]).flows(0).next().unwrap();
+    assert_eq!(flow.orig.destination_port, 80);
+    let (sent, received) = (flow.sent.unwrap(), flow.received.unwrap());
+    let (packets, bytes) = (sent.packets + received.packets, sent.bytes + received.bytes);
+    assert_eq!(told(&[], &flow), None);
+    let reason = told(&[web(Action::Bypass)], &flow);
+    assert_eq!(reason, Some((FlowReason::PolicyBypass, "rule 'web'".into())));
+    let voice = Rule { dscp: vec![46], ..web(Action::Bypass) };
+    let reason = told(&[voice], &flow);
+    assert_eq!(reason, Some((FlowReason::PolicyBypass, "perhaps rule 'web'".into())));
+    let wait = |min_packets, min_bytes| {
+        let action = Action::Offload { min_packets, min_bytes, table: None };
+        told(&[web(action)], &flow).map(|(reason, detail)| {
+            assert_eq!(reason, FlowReason::BelowThreshold);
+            detail
+        })
+    };
+    assert_eq!(wait(packets, bytes), None);
+    let detail = format!("rule 'web': {packets} of {} packets", packets + 1);
+    assert_eq!(wait(packets + 1, 0), Some(detail));
+    let detail = format!("rule 'web': {bytes} of {} bytes", bytes + 1);
+    assert_eq!(wait(packets, bytes + 1), Some(detail));
+    let uncounted = Flow { sent: None, received: None, ..flow.clone() };
+    let action = Action::Offload { min_packets: 1, min_bytes: 0, table: None };
+    let detail = "rule 'web': nobody counts its packets".to_owned();
+    assert_eq!(told(&[web(action)], &uncounted), Some((FlowReason::BelowThreshold, detail)));
+    let detail = "rule 'web': table a has not both devices".to_owned();
+    assert_eq!(told(&[web(into("a"))], &flow), Some((FlowReason::DeviceNotCovered, detail)));
+}
