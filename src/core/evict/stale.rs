@@ -8,7 +8,7 @@ use super::{Cause, Control};
 use crate::core::devices::Device;
 use crate::core::flows::{Flow, FlowState};
 use crate::core::links::Links;
-use crate::core::plan::Class;
+use crate::core::plan::{Class, TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::topology::moves::{Moves, Rerouted};
 use crate::netlink::route::{Link, LinkEvent};
 use std::time::Instant;
@@ -72,8 +72,17 @@ pub fn concerned(
         if !addresses.any(|address| rerouted.concerns(address)) {
             continue;
         }
-        match table_of(&flow) {
+        let name = match flow.state {
+            // There is no hardware elsewhere.
+            FlowState::Hardware => Some(TABLE_HARDWARE.to_owned()),
+            _ => table_of(&flow),
+        };
+        match name {
             Some(name) if tables.have(&name) => (),
+            // Devices find out at run time whether they have hardware, so it may be in either.
+            Some(name) if name == TABLE_SOFTWARE => {
+                tables.add(Tables::Named(vec![name, TABLE_HARDWARE.to_owned()]));
+            }
             Some(name) => tables.add(Tables::Named(vec![name])),
             None => return Tables::All,
         }

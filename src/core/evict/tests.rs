@@ -311,6 +311,12 @@ fn only_flows_with_an_end_behind_the_route_are_concerned() {
     let named = |name: &str| Some(name.to_owned());
     let hit = concerned(&rerouted(&source), offloaded(), |_| named("a"));
     assert_eq!(hit, Tables::Named(vec!["a".into()]));
+    let either = concerned(&rerouted(&source), offloaded(), |_| named(TABLE_SOFTWARE));
+    assert!(either.have(TABLE_SOFTWARE) && either.have(TABLE_HARDWARE) && !either.have("a"));
+    let hardware =
+        offloaded().map(|flow| crate::core::flows::Flow { state: FlowState::Hardware, ..flow });
+    let there = concerned(&rerouted(&source), hardware, |_| None);
+    assert_eq!(there, Tables::Named(vec![TABLE_HARDWARE.into()]));
     assert_eq!(concerned(&rerouted(&source), offloaded(), |_| None), Tables::All);
     assert_eq!(concerned(&rerouted("192.0.2.0/24"), offloaded(), |_| None), Tables::None);
     let classic = std::iter::once(flow);
