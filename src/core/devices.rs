@@ -64,7 +64,9 @@ pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
             for name in interface_devices(settings, network, 0) {
                 resolver.start(&name, &zone.name);
             }
-            resolver.add_session(network, &zone.name);
+            if let Some(session) = links.named(&format!("pppoe-{network}")) {
+                resolver.descend(session, &zone.name, &mut Vec::new());
+            }
         }
     }
     resolver.found.into_values().collect()
@@ -153,7 +155,7 @@ struct Resolver<'a> {
     found: BTreeMap<String, Device>,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     fn start(&mut self, name: &str, zone: &str) {
         match self.links.named(name) {
             Some(link) => {
@@ -178,6 +180,7 @@ impl Resolver<'_> {
             "vlan" if !link.lower_elsewhere => {
                 link.lower.and_then(|lower| self.links.indexed(lower)).into_iter().collect()
             }
+            "ppp" => self.below_session(&link.name),
             _ => Vec::new(),
         };
         path.push(link.name.clone());
@@ -188,8 +191,12 @@ impl Resolver<'_> {
         path.pop();
         let coverage = match link.kind.as_str() {
             "vlan" if link.lower_elsewhere => Coverage::Off(Reason::LowerElsewhere, String::new()),
+            "bridge" | "vlan" if path.is_empty() && self.hides_wireless(&lowest) => {
+                self.allowed(&link.name, path)
+            }
             "bridge" | "vlan" if lowest.is_empty() => Coverage::Off(Reason::NoLower, String::new()),
             "bridge" | "vlan" => Coverage::Off(Reason::LowerCovered, lowest.join(" ")),
+            "ppp" if !lowest.is_empty() => Coverage::Off(Reason::LowerCovered, lowest.join(" ")),
             _ => {
                 lowest.push(link.name.clone());
                 self.allowed(&link.name, path)
@@ -197,6 +204,20 @@ impl Resolver<'_> {
         };
         self.add(&link.name, Some(link), zone, path, coverage);
         lowest
+    }
+
+    /// True when the kernel may be unable to look through the device that routing sees down to these:
+    /// most Wi-Fi drivers that take 802.3 frames name no forwarding path (`ieee80211_netdev_fill_
+    /// forward_path` fails), and then kernels before 6.19 file a flow under the device that routing
+    /// sees. Packets come by it a second time, behind the lowest; from 6.19 on it finds nothing there.
+    fn hides_wireless(&self, lowest: &[String]) -> bool {
+        lowest.iter().any(|name| {
+            let covered = self
+                .found
+                .get(name)
+                .is_some_and(|device| matches!(device.coverage, Coverage::Covered { .. }));
+            covered && self.links.named(name).is_some_and(|link| link.wireless)
+        })
     }
 
     /// What the user allows for a lowest device: the first section that matches its own name, else
@@ -218,25 +239,17 @@ impl Resolver<'_> {
         }
     }
 
-    /// A PPPoE session has no link to its Ethernet device in rtnetlink; netifd names it after the
-    /// interface.
-    fn add_session(&mut self, network: &str, zone: &str) {
-        let session = |entry: &&Interface| entry.name == network && entry.proto == "pppoe";
-        let Some(interface) = self.settings.interfaces.iter().find(session) else { return };
-        let name = format!("pppoe-{network}");
-        let Some(link) = self.links.named(&name) else { return };
-        let mut lowest = Vec::new();
-        for device in interface_devices(self.settings, &interface.name, 0) {
-            if let Some(lower) = self.links.named(&device) {
-                lowest.extend(self.descend(lower, zone, &mut vec![name.clone()]));
-            }
-        }
-        let coverage = if lowest.is_empty() {
-            self.allowed(&name, &[])
-        } else {
-            Coverage::Off(Reason::LowerCovered, lowest.join(" "))
+    /// The devices below a PPPoE session: it has no link to them in rtnetlink, but netifd names it
+    /// after its interface.
+    fn below_session(&self, session: &str) -> Vec<&'a Link> {
+        let Some(network) = session.strip_prefix("pppoe-") else { return Vec::new() };
+        let of_session = |entry: &&Interface| entry.name == network && entry.proto == "pppoe";
+        let Some(interface) = self.settings.interfaces.iter().find(of_session) else {
+            return Vec::new();
         };
-        self.add(&name, Some(link), zone, &[], coverage);
+        let names = interface_devices(self.settings, &interface.name, 0);
+        let links = self.links;
+        names.iter().filter_map(|name| links.named(name)).collect()
     }
 
     fn add(
@@ -418,6 +431,16 @@ mod tests {
         assert_eq!(find(&devices, "eth1").upper, ["eth1.7", "pppoe-wan"]);
         let session = &find(&devices, "pppoe-wan").coverage;
         assert_eq!(*session, Coverage::Off(Reason::LowerCovered, "eth1".into()));
+
+        // A zone may name the session's device in place of the interface.
+        let mut settings = settings;
+        settings.zones[0].networks.clear();
+        settings.zones[0].devices = vec!["pppoe-wan".into()];
+        assert_eq!(covered(&resolve(&settings, &links)), ["eth1"]);
+
+        // Without its interface nobody knows what is below it.
+        settings.interfaces.clear();
+        assert_eq!(covered(&resolve(&settings, &links)), ["pppoe-wan"]);
     }
 
     #[test]
@@ -460,6 +483,29 @@ mod tests {
         assert_eq!(names(&settings), ["eth0", "wan0"], "no zone masquerades, one is called wan");
         settings.zones[0].masq = true;
         assert_eq!(names(&settings), ["br-lan", "lan1"]);
+    }
+
+    #[test]
+    fn what_routing_sees_above_a_radio_is_covered_too() {
+        let radio = |index, master| Link { wireless: true, ..port(index, "phy0-ap0", master) };
+        let bridge =
+            || vec![kind(2, "br-lan", "bridge", None), port(3, "lan1", 2), link(5, "wan0")];
+        let with = |more: &[Link]| links([bridge(), more.to_vec()].concat());
+        let settings = two_zones();
+        let devices = resolve(&settings, &with(&[radio(4, 2)]));
+        assert_eq!(covered(&devices), ["br-lan", "lan1", "phy0-ap0", "wan0"]);
+
+        let vlan = kind(6, "br-lan.10", "vlan", Some(2));
+        let mut tagged = settings.clone();
+        tagged.interfaces[0].devices = vec!["br-lan.10".into()];
+        let devices = resolve(&tagged, &with(&[radio(4, 2), vlan]));
+        assert_eq!(covered(&devices), ["br-lan.10", "lan1", "phy0-ap0", "wan0"]);
+
+        let mut off = settings.clone();
+        let rule = DeviceRule { glob: "phy*".into(), offload: DeviceOffload::Off };
+        off.device_rules = vec![rule];
+        let devices = resolve(&off, &with(&[radio(4, 2)]));
+        assert_eq!(covered(&devices), ["lan1", "wan0"], "nothing of the radio's is offloaded");
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub(crate) mod tests {
             lower: None,
             lower_elsewhere: false,
             vlan_id: None,
+            wireless: false,
             mtu: 1500,
             up: true,
         }

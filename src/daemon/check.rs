@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::radios;
 use crate::core::devices::{self, Coverage};
 use crate::core::links::Links;
 use crate::core::plan;
 use crate::core::policy::Places;
 use crate::core::settings::{Mode, Settings};
 use crate::core::takeover;
-use crate::netlink::route::{self, Link, NETLINK_ROUTE};
+use crate::netlink::route::{Link, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
 use crate::netlink::Error;
 use crate::uci;
@@ -50,7 +51,7 @@ pub fn check(
 
 fn list_links() -> Result<Vec<Link>, Error> {
     let mut socket = Socket::open(NETLINK_ROUTE, &[], "open the rtnetlink socket")?;
-    route::links(&mut socket)
+    radios::links(&mut socket)
 }
 
 fn write_plan(settings: &Settings, list: Vec<Link>, out: &mut impl Write) -> io::Result<()> {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::kernel;
+use super::{kernel, radios};
 use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
@@ -104,7 +104,7 @@ impl World {
     }
 
     fn links(&mut self) -> Result<Vec<Link>, Error> {
-        route::links(self.route()?)
+        radios::links(self.route()?)
     }
 
     fn queues(&mut self) -> Result<Queues, Error> {

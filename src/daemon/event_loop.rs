@@ -21,6 +21,7 @@ use super::flow_poll::{FlowPoll, Progress};
 use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
+use super::radios;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::notices::Notices;
@@ -290,7 +291,7 @@ impl Daemon {
     fn on_links(&mut self) {
         let parse = |message: &Message<'_>| {
             Ok(match route::parse(message)? {
-                Some(route::Event::Link(event)) => Some(Event::Link(event)),
+                Some(route::Event::Link(event)) => Some(Event::Link(radios::marked(event))),
                 Some(route::Event::Queue(event)) => Some(Event::Queue(event)),
                 _ => None,
             })

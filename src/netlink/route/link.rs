@@ -53,6 +53,8 @@ pub struct Link {
     pub lower_elsewhere: bool,
     /// VLAN id of a device of kind `vlan`.
     pub vlan_id: Option<u16>,
+    /// A radio's device. The kernel's messages do not say so: whoever can look it up fills it in.
+    pub wireless: bool,
     /// Longest packet that it sends, in bytes.
     pub mtu: u32,
     /// It is switched on.
@@ -101,6 +103,7 @@ impl LinkEvent {
             lower: None,
             lower_elsewhere: false,
             vlan_id: None,
+            wireless: false,
             mtu: 0,
             up: flags & IFF_UP != 0,
         };

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Wires, bridges, VLANs and hosts. The router is the namespace that this process runs in.
 
-use crate::command::run_with_input;
+use super::LAB_DIR;
+use crate::command::{run, run_with_input};
 use crate::error::{Context, Result};
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// Name of the namespace that plays the router.
@@ -38,6 +40,7 @@ pub fn prepare_router() -> Result<()> {
 /// hardware comes with a cable end of its own, called like it with a `c` behind.
 pub fn cable(host: &str, device: &str, hardware: bool) -> Result<()> {
     let pair = if hardware {
+        load_hardware()?;
         format!(
             "link add {device} type labhw\n\
              link set {device}c netns {host} name eth0\n"
@@ -46,6 +49,14 @@ pub fn cable(host: &str, device: &str, hardware: bool) -> Result<()> {
         format!("link add {device} type veth peer name eth0 netns {host}\n")
     };
     ip(None, &format!("netns add {host}\n{pair}link set {device} up\n"))
+}
+
+/// Loads the module with simulated hardware, unless it is there.
+fn load_hardware() -> Result<()> {
+    if Path::new("/sys/module/labhw").exists() {
+        return Ok(());
+    }
+    run(Command::new("insmod").arg(format!("{LAB_DIR}/labhw.ko"))).map(drop)
 }
 
 /// The addresses and routes of a host.

@@ -5,7 +5,7 @@
 use super::artifacts::Artifacts;
 use super::cpio::Archive;
 use super::kernel::Kernel;
-use super::{apt, kernel_module, paths, progress};
+use super::{apt, kernel_module, modules, paths, progress};
 use crate::command::run;
 use crate::error::{Context, Result};
 use std::collections::BTreeSet;
@@ -77,7 +77,7 @@ pub fn pack(
 /// The base initramfs of a kernel, packed anew only when a tool or the kernel changed.
 fn base(kernel: &Kernel) -> Result<PathBuf> {
     let mut tools = Vec::new();
-    let mut stamp = format!("layout {LAYOUT}\nkernel {}\n", kernel.release);
+    let mut stamp = format!("layout {LAYOUT}\nkernel {}\n{}", kernel.release, modules::wish());
     for (name, _) in TOOLS {
         let path = apt::find_program(name).context(format!("no program {name}"))?;
         let data = fs::metadata(&path).context(path.display())?;

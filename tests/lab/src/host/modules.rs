@@ -25,7 +25,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 29] = [
+const OPTIONAL: [&str; 34] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -47,6 +47,11 @@ const OPTIONAL: [&str; 29] = [
     "sch_fq_codel",
     "sch_cake",
     "sch_ingress",
+    "sch_htb",
+    "ifb",
+    "act_mirred",
+    "cls_matchall",
+    "cls_u32",
     "pktgen",
     "virtio_net",
     "nf_conntrack_ftp",

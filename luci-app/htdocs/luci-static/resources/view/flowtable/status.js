@@ -41,6 +41,7 @@ const REASONS = {
 	offloaded_in_name: _('offloaded flows still take the classic path'),
 	device_no_hardware: _('the device does not accept hardware offload'),
 	device_override: _('set by a device section of /etc/config/flowtable'),
+	device_shaped: _('a shaper is in charge of its traffic'),
 	device_absent: _('there is no such device at present'),
 	lower_covered: _('covered by the devices below it'),
 	lower_elsewhere: _('the device below it is in another network namespace'),
