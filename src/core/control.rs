@@ -361,6 +361,8 @@ impl Control {
     }
 
     fn links_changed(&mut self, survey_by: Instant) {
+        // The kernel forgets a device that goes: adding it again is no quarrel with anybody.
+        self.repairs.clear();
         self.hardware.prune(&self.links);
         self.evidence.prune(&self.links);
         self.refused.prune(&self.links);

@@ -440,6 +440,22 @@ fn lost_events_are_made_up_for() {
 }
 
 #[test]
+fn a_device_that_flaps_is_no_quarrel() {
+    let mut world = World::started(Mode::Software);
+    for index in 10..30 {
+        // Gone and back within a debounce; kernels before 6.16 forget it then.
+        for flowtable in &mut world.kernel.flowtables {
+            flowtable.devices.retain(|name| name != "lan0");
+        }
+        world.event(Event::Link(LinkEvent::Gone(world.control.links.named("lan0").unwrap().index)));
+        world.event(Event::Link(LinkEvent::New(link(index, "lan0"))));
+        world.pass(DEBOUNCE);
+        assert_eq!(world.kernel.flowtables[0].devices, ["lan0", "wan0"]);
+    }
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+}
+
+#[test]
 fn a_quarrel_ends_in_a_fault_and_growing_pauses() {
     let mut world = World::started(Mode::Software);
     let table = Table::inet(plan::TABLE_SOFTWARE);

@@ -131,9 +131,8 @@ impl Control {
     /// The tables whose flows do not fit to a device any more that becomes `new`, or goes.
     fn left_behind(&self, index: u32, new: Option<&Link>) -> Tables {
         let Some(old) = self.links.indexed(index) else { return Tables::None };
-        let changed = new.is_some_and(|new| {
-            (new.mtu, new.master, new.lower) != (old.mtu, old.master, old.lower)
-        });
+        let look = |link: &Link| (link.mtu, link.master, lower(link));
+        let changed = new.is_some_and(|new| look(new) != look(old));
         let off = new.is_none_or(|new| old.up && !new.up);
         // The kernel lets go of flows by the lowest device itself, but knows none above it.
         let stale = |class: &&Class, name: &str| {
@@ -170,6 +169,12 @@ impl Control {
         let asked = now.checked_sub(super::DEBOUNCE).unwrap_or(now);
         self.evict(Cause::Settings, tables, asked);
     }
+}
+
+/// The device that this one stands on. What a veth names in its place is its peer, which is no way
+/// of its packets' and is told only after the device itself.
+fn lower(link: &Link) -> Option<u32> {
+    link.lower.filter(|_| link.kind != "veth")
 }
 
 /// The flowtable has the device, or one below it.

@@ -199,6 +199,10 @@ fn an_mtu_evicts_only_the_tables_with_the_device() {
     let other = |mtu| LinkEvent::New(Link { mtu, ..link(9, "lo") });
     assert_eq!(after(&mut world, other(1500)), Vec::<String>::new());
     assert_eq!(after(&mut world, other(1400)), Vec::<String>::new(), "nobody's device");
+    let paired = Link { kind: "veth".into(), lower: Some(9), ..lan0() };
+    assert_eq!(after(&mut world, LinkEvent::New(paired)), Vec::<String>::new(), "only its peer");
+    let stands = Link { kind: "macvlan".into(), lower: Some(9), ..lan0() };
+    assert_eq!(after(&mut world, LinkEvent::New(stands)), [TABLE_HARDWARE]);
     let moved = Link { master: Some(9), ..lan0() };
     assert_eq!(after(&mut world, LinkEvent::New(moved)), [TABLE_HARDWARE]);
 }
