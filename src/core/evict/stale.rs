@@ -132,7 +132,8 @@ impl Control {
     fn left_behind(&self, index: u32, new: Option<&Link>) -> Tables {
         let Some(old) = self.links.indexed(index) else { return Tables::None };
         let look = |link: &Link| (link.mtu, link.master, lower(link));
-        let changed = new.is_some_and(|new| look(new) != look(old));
+        // One that is down carries nothing: the kernel has ended its flows.
+        let changed = new.is_some_and(|new| old.up && new.up && look(new) != look(old));
         let off = new.is_none_or(|new| old.up && !new.up);
         // The kernel lets go of flows by the lowest device itself, but knows none above it.
         let stale = |class: &&Class, name: &str| {

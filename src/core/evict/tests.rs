@@ -203,6 +203,9 @@ fn an_mtu_evicts_only_the_tables_with_the_device() {
     assert_eq!(after(&mut world, LinkEvent::New(paired)), Vec::<String>::new(), "only its peer");
     let stands = Link { kind: "macvlan".into(), lower: Some(9), ..lan0() };
     assert_eq!(after(&mut world, LinkEvent::New(stands)), [TABLE_HARDWARE]);
+    let down = Link { up: false, ..lan0() };
+    assert_eq!(after(&mut world, LinkEvent::New(down)), Vec::<String>::new(), "as when it goes");
+    assert_eq!(after(&mut world, LinkEvent::New(lan0())), Vec::<String>::new());
     let moved = Link { master: Some(9), ..lan0() };
     assert_eq!(after(&mut world, LinkEvent::New(moved)), [TABLE_HARDWARE]);
 }
