@@ -35,13 +35,14 @@ impl Control {
         if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
             return self.failed(&Error::Refused(refusal), now);
         }
-        // An order may name an element that has just expired, which says nothing about hardware.
-        if refusal.table == TABLE_HARDWARE && !self.names_what_may_be_gone(&refusal) {
-            return self.step_down(&refusal);
-        }
+        // A device that has just gone, or an element that has just expired, says nothing about
+        // hardware.
         if refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX {
             self.vanished += 1;
             return vec![Effect::ListLinks, Effect::Survey];
+        }
+        if refusal.table == TABLE_HARDWARE {
+            return self.step_down(&refusal);
         }
         let names = self.askable();
         if names.is_empty() {
@@ -49,11 +50,6 @@ impl Control {
         }
         self.unexplained = Some(refusal);
         vec![Effect::ProbeDevices(names)]
-    }
-
-    fn names_what_may_be_gone(&self, refusal: &Refusal) -> bool {
-        let ordered = !self.orders.is_empty();
-        ordered && refusal.errno == libc::ENOENT && self.vanished < VANISHED_MAX
     }
 
     /// Devices that may be behind a refusal: those to be hooked that are not hooked yet.

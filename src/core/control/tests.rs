@@ -342,6 +342,20 @@ fn devices_are_joined_when_they_appear() {
 }
 
 #[test]
+fn a_device_that_vanishes_takes_no_hardware_along() {
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.set_links(vec![link(2, "lan0")]);
+    world.start(Mode::Hardware);
+    // Gone before the transaction, whose refusal names no device on Linux 6.1.
+    world.silent = true;
+    world.event(Event::Link(LinkEvent::New(link(4, "wan0"))));
+    world.rest();
+    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0"]);
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
+}
+
+#[test]
 fn a_refusing_device_does_not_take_the_others_down() {
     for silent in [false, true] {
         let mut world = World::new();
