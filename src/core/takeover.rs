@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::control::{Control, Effect};
+use super::devices::{Coverage, Device};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
 use super::status::TakeoverStatus;
@@ -178,12 +179,31 @@ pub fn is_observer(settings: &Settings) -> bool {
 impl Control {
     /// Commands that belong into the next transaction besides our own.
     pub(super) fn takeover_commands(&self, snapshot: &Snapshot) -> Vec<Command> {
-        let asked = self.settings.as_ref().is_some_and(|settings| settings.takeover);
+        let Some(settings) = self.settings.as_ref().filter(|settings| settings.takeover) else {
+            return Vec::new();
+        };
         // Only what ours replaces: without devices theirs may still have some.
-        if !asked || self.wanted.is_empty() || self.takeover.left_because.is_some() {
+        let replaced = !self.wanted.is_empty() || self.leaves_all_out(settings);
+        if !replaced || self.takeover.left_because.is_some() {
             return Vec::new();
         }
         commands(snapshot)
+    }
+
+    /// The user wants offload, but none of what there is offloaded, be it by shapers: theirs would
+    /// offload it all the same.
+    fn leaves_all_out(&self, settings: &Settings) -> bool {
+        let meant = |device: &Device| {
+            matches!(
+                device.coverage,
+                Coverage::Off(Reason::DeviceShaped | Reason::DeviceOverride, _)
+            )
+        };
+        let covered = |device: &Device| matches!(device.coverage, Coverage::Covered { .. });
+        settings.enabled
+            && settings.requested != Mode::Classic
+            && self.devices.iter().any(meant)
+            && !self.devices.iter().any(covered)
     }
 
     /// A transaction that takes something is about to be committed: not when that has been so very

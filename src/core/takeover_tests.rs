@@ -7,6 +7,7 @@ use crate::core::control::Event;
 use crate::core::flows::pairs::Pair;
 use crate::core::flows::table::tests::{entry, table_of};
 use crate::core::plan::TABLE_SOFTWARE;
+use crate::core::settings::{DeviceOffload, DeviceRule};
 use crate::core::status::DeviceState;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Found;
@@ -185,6 +186,18 @@ fn a_refusal_does_not_keep_ours_from_being_made() {
     world.pass(Duration::from_secs(60));
     assert_eq!(state(&world), (State::Taken, 1));
     assert_eq!(world.control.status(None, world.now).last_error, None);
+}
+
+#[test]
+fn what_the_user_leaves_out_is_not_left_to_theirs() {
+    let mut world = World::new();
+    load(&mut world);
+    let rule = DeviceRule { glob: "*".into(), offload: DeviceOffload::Off };
+    world.event(Event::Started);
+    configure(&mut world, Settings { device_rules: vec![rule], ..with(true) });
+    assert_eq!(world.mode().0, Mode::Classic);
+    assert_eq!(state(&world), (State::Taken, 1));
+    assert_eq!(world.commits.len(), 1);
 }
 
 #[test]
