@@ -15,7 +15,7 @@ use super::flows::place::End;
 use super::flows::{Flow, FlowState};
 use super::marks::{self, Mark, Marks};
 use super::plan::{Class, SET_BYPASS, TABLE_HARDWARE, TABLE_SOFTWARE};
-use crate::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
+use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::{Command, Counted, Set};
 
@@ -103,7 +103,7 @@ impl Order {
 fn is_unsettled(flow: &Flow) -> bool {
     let ends = [flow.place.opener(), flow.place.answerer()];
     flow.state == FlowState::Classic
-        && matches!(flow.orig.protocol, IPPROTO_TCP | IPPROTO_UDP)
+        && matches!(flow.orig.protocol, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_GRE)
         && !flow.helped
         && !ends.contains(&End::Router)
 }

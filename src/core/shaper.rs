@@ -173,7 +173,11 @@ impl Control {
                 self.shapers.take(queues);
                 String::new()
             }
-            Err(error) => format!("shapers are not known: {error}"),
+            Err(error) => {
+                // The next survey reads again.
+                self.shapers.stale = true;
+                format!("shapers are not known: {error}")
+            }
         };
         let new = !line.is_empty() && line != self.shapers.told;
         self.shapers.told.clone_from(&line);

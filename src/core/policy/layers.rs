@@ -58,6 +58,13 @@ pub(super) fn compile(rules: &[Rule]) -> Result<Vec<Group>, (usize, TooMany)> {
     let mut groups = Vec::new();
     let mut entries = 0_usize;
     for (index, rule) in rules.iter().enumerate() {
+        // Before they are told apart, which takes the square of their number.
+        let longest = [rule.src_ip.len(), rule.dest_ip.len(), rule.src_port.len()]
+            .into_iter()
+            .fold(rule.dest_port.len().max(rule.dscp.len()), usize::max);
+        if longest > ENTRIES_MAX {
+            return Err((index, TooMany::Entries));
+        }
         for (kind, spans) in kinds(rule) {
             let combinations =
                 spans.iter().fold(1_usize, |product, spans| product.saturating_mul(spans.len()));
