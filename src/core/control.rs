@@ -308,7 +308,7 @@ impl Control {
             Event::Refreshed(Err(_)) => self.survey_by(now),
             Event::Order(ticket, order) => return self.take_order(ticket, order, now),
             Event::Carried(packets) => return self.judge_leaks(packets, now),
-            Event::Offloaded(pairs) => return self.judge_hardware(&pairs, now),
+            Event::Offloaded(pairs) => return self.judge_hardware(pairs, now),
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
             Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {

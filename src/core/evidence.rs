@@ -5,6 +5,7 @@
 //! flow that goes on in software speaks against both of its devices, unless one of them has been
 //! seen to work and the other has not: then only against the other. What flows say has to last
 //! before it counts, and one flow in hardware takes it back, so that the state does not flap.
+//! Flows that our own rules send into a flowtable without the flag say nothing.
 //!
 //! A refused flow is offered to the device again about once a second, which costs time. So a
 //! device that has nothing in hardware for long goes on in software, and is tried again with
@@ -209,6 +210,10 @@ impl Witness {
         patience: Option<Duration>,
         now: Instant,
     ) -> Option<(Level, &'static str)> {
+        // It is on its way into software; until the kernel lets it go nothing new is learnt.
+        if self.barred_until.is_some() {
+            return None;
+        }
         if std::mem::replace(&mut self.against, true) {
             self.lasted = self.lasted.saturating_add(passed);
         }
@@ -250,13 +255,18 @@ impl Control {
     }
 
     /// Takes what a list of flows says about hardware.
-    pub(super) fn judge_hardware(&mut self, pairs: &[Pair], now: Instant) -> Vec<Effect> {
+    pub(super) fn judge_hardware(&mut self, mut pairs: Vec<Pair>, now: Instant) -> Vec<Effect> {
         let Some(settings) = &self.settings else { return Vec::new() };
         // Nothing can be moved where nothing is ours.
         let patience = settings.hardware_patience.filter(|_| !self.observes());
         let bound = self.in_hardware_class();
-        let effects = self.evidence.judge(pairs, &bound, &self.links, patience, now);
-        if bound.iter().any(|name| self.evidence.bars(name)) {
+        // Rules go by the devices of routing: between bound ports of a bridge that has another port
+        // too, flows are sent into software.
+        if let Some(class) = self.wanted.iter().find(|class| class.flowtable.hardware) {
+            pairs.retain(|Pair { routed: [one, other], .. }| class.takes(one, other));
+        }
+        let effects = self.evidence.judge(&pairs, &bound, &self.links, patience, now);
+        if bound.iter().any(|name| self.evidence.bars(name)) && !self.backs_off(now) {
             self.survey_by(now);
         }
         effects

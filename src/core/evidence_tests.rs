@@ -9,11 +9,13 @@ use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Settings};
 use crate::core::status::DeviceState;
+use crate::netlink::route::Link;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
 fn pair(one: &str, other: &str, hardware: u32, software: u32) -> Pair {
-    Pair { devices: [one.into(), other.into()], hardware, software }
+    let devices = [one, other].map(str::to_owned);
+    Pair { routed: devices.clone(), devices, hardware, software }
 }
 
 /// Devices `a`, `b`, `c` in the hardware class, and lists of flows every two seconds.
@@ -195,6 +197,58 @@ fn devices_leave_the_hardware_class_and_are_tried_again() {
     world.lists(2, &[pair("lan0", "wan0", 1, 0)]);
     assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
     assert_eq!(world.control.deadline(), None);
+}
+
+#[test]
+fn flows_that_our_rules_send_into_software_say_nothing() {
+    let mut world = World::new();
+    world.capable = ["lan1", "lan2", "wan0"].into();
+    let port = |index, name| Link { master: Some(2), ..link(index, name) };
+    let bridge = Link { kind: "bridge".into(), ..link(2, "br-lan") };
+    let mut links = vec![bridge, link(3, "wan0"), port(4, "lan1"), port(5, "lan2")];
+    links.push(Link { wireless: true, ..port(6, "phy0-ap0") });
+    world.set_links(links);
+    let mut wanted = settings(Mode::Hardware);
+    wanted.interfaces[0].devices = vec!["br-lan".into()];
+    wanted.hardware_patience = Some(PATIENCE);
+    world.event(Event::Started);
+    world.event(Event::Settings(Ok((wanted, Vec::new()))));
+    world.rest();
+    let bound = ["lan1", "lan2", "wan0"];
+    assert_eq!(world.hooked(TABLE_HARDWARE), bound);
+    let flows =
+        Pair { routed: ["br-lan", "wan0"].map(str::to_owned), ..pair("lan1", "wan0", 0, 3) };
+    world.lists(600, std::slice::from_ref(&flows));
+    assert_eq!(world.hooked(TABLE_HARDWARE), bound);
+    assert_eq!(world.told("lan1"), (DeviceState::Hardware, Reason::AsConfigured));
+
+    // Without the port in software they go into the hardware class, and do count.
+    let mut links = world.links();
+    links.pop();
+    world.set_links(links.clone());
+    world.event(Event::Links(Ok(links)));
+    world.rest();
+    world.lists(14, &[flows]);
+    assert_eq!(world.told("lan1"), (DeviceState::Software, Reason::NoHardwareSeen));
+    assert_eq!(world.told("lan2"), (DeviceState::Hardware, Reason::AsConfigured));
+}
+
+#[test]
+fn a_bar_does_not_grow_while_the_kernel_refuses_the_move() {
+    let mut world = hardware_world(Some(PATIENCE));
+    let flows = [pair("lan0", "wan0", 0, 3)];
+    world.refuse_all = Some(libc::ENOMEM);
+    world.lists(184, &flows);
+    let until = world.control.evidence.deadline().unwrap();
+    let surveys = world.surveys;
+    (0..30).for_each(|_| world.lists(2, &flows));
+    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "wan0"], "still refused");
+    assert_eq!(world.control.evidence.deadline(), Some(until));
+    assert!(world.surveys - surveys < 10, "{} surveys", world.surveys - surveys);
+    world.refuse_all = None;
+    world.pass(Duration::from_secs(120));
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["lan0", "wan0"]);
+    assert_eq!(world.control.evidence.deadline(), Some(until));
 }
 
 #[test]

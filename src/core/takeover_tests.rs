@@ -251,7 +251,8 @@ fn an_observer_changes_nothing_and_tells_what_is_there() {
         let devices = ["lan0".to_owned(), "wan0".to_owned()];
         for _ in 0..8 {
             world.now += Duration::from_secs(2);
-            let pair = Pair { devices: devices.clone(), hardware, software };
+            let pair =
+                Pair { devices: devices.clone(), routed: devices.clone(), hardware, software };
             world.event(Event::Offloaded(vec![pair]));
         }
         world.mode().0

@@ -42,7 +42,7 @@ pub struct World {
     /// Why accounting cannot be switched on.
     pub no_accounting: Option<String>,
     pub commits: Vec<Vec<String>>,
-    surveys: usize,
+    pub surveys: usize,
     pub log: Vec<(Level, String)>,
     /// Ends of orders.
     pub done: Vec<(u32, Result<Done, OrderError>)>,

@@ -13,6 +13,8 @@ const PAIRS_MAX: usize = 64;
 pub struct Pair {
     /// The lowest devices on both sides; the same twice when a flow leaves where it came from.
     pub devices: [String; 2],
+    /// The devices on the same sides as routing sees them, and with it the rules.
+    pub routed: [String; 2],
     /// Flows that hardware has.
     pub hardware: u32,
     /// Flows that have carried packets for some time, in software only.
@@ -40,9 +42,15 @@ impl FlowTable {
     }
 
     fn named(&self, (ends, [hardware, software]): &Counted) -> Option<Pair> {
-        let lowest = |number: u16| self.ledger().attachments.get(number)?.devices.last().cloned();
-        let [one, other] = ends.map(lowest);
-        Some(Pair { devices: [one?, other?], hardware: *hardware, software: *software })
+        let chain = |number: u16| Some(&self.ledger().attachments.get(number)?.devices);
+        let [one, other] = ends.map(chain);
+        let (one, other) = (one?, other?);
+        Some(Pair {
+            devices: [one.last()?.clone(), other.last()?.clone()],
+            routed: [one.first()?.clone(), other.first()?.clone()],
+            hardware: *hardware,
+            software: *software,
+        })
     }
 }
 
@@ -63,10 +71,12 @@ mod tests {
     use crate::core::topology::tests::router;
     use crate::netlink::conntrack::entry::{Counters, Entry};
     use crate::netlink::conntrack::status::{IPS_HW_OFFLOAD, IPS_OFFLOAD};
+    use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 
     fn pair(counts: [u32; 2]) -> Vec<Pair> {
         let [hardware, software] = counts;
-        vec![Pair { devices: ["lan1".into(), "wan".into()], hardware, software }]
+        let devices = ["lan1", "wan"].map(str::to_owned);
+        vec![Pair { devices, routed: ["br-lan", "wan.7"].map(str::to_owned), hardware, software }]
     }
 
     #[test]
@@ -89,6 +99,25 @@ mod tests {
         assert_eq!(look(6000, &[carried(IPS_OFFLOAD, 3)]), pair([0, 1]));
         assert_eq!(look(8000, &[carried(IPS_OFFLOAD | IPS_HW_OFFLOAD, 4)]), pair([1, 0]));
         assert_eq!(look(10_000, &[carried(IPS_OFFLOAD, 5)]), []);
+    }
+
+    #[test]
+    fn only_protocols_that_hardware_takes_count_against_it() {
+        let against = |protocol: u8| {
+            let mut table = FlowTable::new(FLOWS_MAX);
+            *table.topology_mut() = router();
+            for (at_ms, bytes) in [(0, 100), (2000, 200), (4000, 300)] {
+                let mut flow = entry(2, bytes);
+                flow.status |= IPS_OFFLOAD;
+                flow.orig.protocol = protocol;
+                flow.reply.protocol = protocol;
+                poll(&mut table, at_ms, &[flow]);
+            }
+            table.pairs(4000)
+        };
+        assert_eq!(against(IPPROTO_TCP), pair([0, 1]));
+        assert_eq!(against(IPPROTO_UDP), pair([0, 1]));
+        assert_eq!(against(IPPROTO_GRE), []);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::place::Place;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::entry::{Counters, Entry};
 use crate::netlink::conntrack::tcp_state::TcpState;
-use crate::netlink::conntrack::tuple::{Addresses, Tuple, IPPROTO_TCP};
+use crate::netlink::conntrack::tuple::{Addresses, Tuple, IPPROTO_TCP, IPPROTO_UDP};
 
 const V6: u8 = 1;
 const NAT: u8 = 2;
@@ -268,11 +268,13 @@ impl Record {
         }
     }
 
-    /// It is offloaded, and has been carrying packets in software only for some time.
+    /// It is offloaded, and has been carrying packets in software only for some time. Drivers take
+    /// TCP and UDP: that GRE stays in software says nothing.
     pub(super) fn is_kept_from_hardware(&self, now_ms: u32, keeps_closed: bool) -> bool {
         let settled_ms = now_ms.wrapping_sub(self.changed_ms);
         let quiet_ms = now_ms.wrapping_sub(self.active_ms);
         self.state() == FlowState::Software
+            && matches!(self.protocol, IPPROTO_TCP | IPPROTO_UDP)
             && settled_ms >= SETTLED_MS
             && !self.is_closing(now_ms, keeps_closed)
             && (!self.is_accounted() || quiet_ms < settled_ms)
