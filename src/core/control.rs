@@ -444,6 +444,7 @@ impl Control {
         let transaction = self.transaction(snapshot, now);
         let Transaction { commands, repairs, takes, outcomes, marks } = transaction;
         let generation = snapshot.generation;
+        let anew = Tables::made_anew(&commands, &snapshot.tables);
         if commands.is_empty() {
             self.evictions.forget_due(now);
             self.marks = marks;
@@ -462,7 +463,7 @@ impl Control {
             }
         }
         self.takeover.under_way = takes;
-        self.evictions.begin(now);
+        self.evictions.begin(anew, now);
         self.outcomes = outcomes;
         self.repairing = repairs;
         if !repairs {

@@ -121,6 +121,8 @@ pub(super) struct Evictions {
     waiting: [Waiting; Cause::ALL.len()],
     /// Tables of others that had no chain in the way of forwarded packets, but may have by now.
     suspects: Vec<Table>,
+    /// What the transaction under way makes anew, for whatever reason.
+    anew: Tables,
     count: u32,
     last: Option<(Cause, Instant)>,
 }
@@ -143,8 +145,9 @@ impl Evictions {
         self.waiting.iter().any(|waiting| waiting.is_due(now) && waiting.tables.have(table))
     }
 
-    /// A transaction does what is due.
-    pub fn begin(&mut self, now: Instant) {
+    /// A transaction does what is due; it makes these tables anew.
+    pub fn begin(&mut self, anew: Tables, now: Instant) {
+        self.anew = anew;
         for waiting in &mut self.waiting {
             waiting.running = waiting.is_due(now);
         }
@@ -154,8 +157,13 @@ impl Evictions {
     pub fn finish(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut any = false;
+        let anew = std::mem::take(&mut self.anew);
         for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
             if !std::mem::take(&mut waiting.running) {
+                // What waits for its time has been done along with something else.
+                if waiting.tables.remove(&anew) {
+                    waiting.due = None;
+                }
                 continue;
             }
             any = true;

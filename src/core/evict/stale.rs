@@ -10,6 +10,7 @@ use crate::core::flows::{Flow, FlowState};
 use crate::core::links::Links;
 use crate::core::plan::{Class, TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::topology::moves::{Moves, Rerouted};
+use crate::netlink::nftables::{Command, Table};
 use crate::netlink::route::{Link, LinkEvent};
 use std::time::Instant;
 
@@ -40,6 +41,35 @@ impl Tables {
             Tables::None => false,
             Tables::Named(names) => names.iter().any(|known| known == name),
             Tables::All => true,
+        }
+    }
+
+    /// Takes those away; true when there are none left.
+    pub fn remove(&mut self, those: &Tables) -> bool {
+        match (&mut *self, those) {
+            (_, Tables::All) => *self = Tables::None,
+            (Tables::Named(names), those) => {
+                names.retain(|name| !those.have(name));
+                if names.is_empty() {
+                    *self = Tables::None;
+                }
+            }
+            _ => (),
+        }
+        self.is_none()
+    }
+
+    /// The tables that commands make anew, out of those that exist.
+    pub(in crate::core) fn made_anew(commands: &[Command], exist: &[Table]) -> Tables {
+        let anew = |table: &Table| {
+            commands.iter().any(|c| matches!(c, Command::DeleteTable(gone) if gone == table))
+        };
+        let names: Vec<String> =
+            exist.iter().filter(|table| anew(table)).map(|table| table.name.clone()).collect();
+        match names.len() {
+            0 => Tables::None,
+            number if number == exist.len() => Tables::All,
+            _ => Tables::Named(names),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::core::control::Event;
 use crate::core::flows::table::tests::{entry, table_of as flows_of};
 use crate::core::flows::FlowState;
 use crate::core::links::tests::link;
+use crate::core::orders::Order;
 use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::settings::{Mode, Settings};
 use crate::core::topology::moves::{Moves, Rerouted};
@@ -60,6 +61,27 @@ fn a_changed_rule_evicts_within_one_debounce_and_once() {
         Level::Info,
         "flows are handed back: the firewall's rules have changed".into()
     )));
+}
+
+#[test]
+fn what_waits_is_done_along_with_something_else() {
+    let mut world = router(&["lan0"]);
+    rules_change(&mut world);
+    world.pass(DEBOUNCE);
+    assert_eq!(anew(&world), [TABLE_HARDWARE, TABLE_SOFTWARE]);
+    rules_change(&mut world);
+    world.event(Event::Order(1, Order::Flush));
+    let flushed = world.commits.len();
+    world.pass(PAUSE + DEBOUNCE);
+    assert_eq!(world.commits.len(), flushed, "the flush has made both anew");
+    let names = |names: &[&str]| Tables::Named(names.iter().map(|name| (*name).into()).collect());
+    let mut waits = names(&["a", "b"]);
+    assert!(!waits.remove(&names(&["b", "c"])));
+    assert_eq!(waits, names(&["a"]));
+    assert!(waits.remove(&names(&["a"])) && waits.is_none());
+    let mut waits = Tables::All;
+    assert!(!waits.remove(&names(&["a"])), "there may be others");
+    assert!(waits.remove(&Tables::All));
 }
 
 #[test]
