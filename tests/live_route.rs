@@ -83,14 +83,17 @@ fn addresses_and_stations_are_listed() {
         let known = |text| Neighbour { index: lan, address: ip(text), mac: STATION };
         assert_eq!(neighbours, expected.map(known));
 
-        let (entries, beyond) = route::fdb(&mut socket(&[]), 1000).unwrap();
+        let (entries, beyond) = route::fdb(&mut socket(&[]), 1000, |_| false).unwrap();
         let station = FdbEntry { port, bridge: Some(lan), mac: STATION, vlan: None, own: false };
         assert!(entries.contains(&station), "{entries:?}");
         let own = entries.iter().find(|entry| entry.own && entry.port == port).unwrap();
         assert_eq!(own.bridge, Some(lan));
         assert_eq!(beyond, 0);
-        let (few, beyond) = route::fdb(&mut socket(&[]), 1).unwrap();
+        let (few, beyond) = route::fdb(&mut socket(&[]), 1, |_| false).unwrap();
         assert_eq!((few.len(), beyond), (1, entries.len() as u64 - 1));
+        let (few, beyond) = route::fdb(&mut socket(&[]), 1, |mac| mac == STATION).unwrap();
+        assert!(few.contains(&station) && few.len() <= 2, "{few:?}");
+        assert_eq!(beyond, (entries.len() - few.len()) as u64);
     });
 }
 
