@@ -20,7 +20,7 @@ use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Table;
 
-pub use stale::{concerned, Tables};
+pub use stale::{concerned, Tables, Whereabouts};
 
 /// The log is told of a cause that goes on this often.
 const TOLD_EVERY: Duration = Duration::from_secs(60);

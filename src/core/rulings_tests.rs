@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::core::control::tests::{settings, World};
 use crate::core::control::Event;
+use crate::core::evict::Tables;
 use crate::core::flows::table::tests::{entry, table_of};
 use crate::core::links::tests::link;
 use crate::core::orders::{Done, Order};
@@ -151,6 +152,21 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
     assert_eq!(kept, 3, "{commands:?}");
     world.event(Event::Order(2, Order::Flush));
     assert_eq!(deleted(world.commits.last().unwrap()).len(), 3);
+}
+
+#[test]
+fn only_rules_make_it_open_where_a_flow_is() {
+    let only = |rules: &[Rule], tables: &[&str]| {
+        let partitions = [partition("a", &["lan0", "wan0"]), partition("b", &[])];
+        let world = World::configured(with(rules, &partitions));
+        assert_eq!(world.control.tables().len(), 3);
+        let names = tables.iter().map(|name| (*name).to_owned()).collect();
+        world.control.is_only_in(&Tables::Named(names), "lan0", "wan0")
+    };
+    let (a, b) = ("flowtabled_p_a", "flowtabled_p_b");
+    assert!(only(&[], &[a]) && !only(&[], &[TABLE_SOFTWARE, b]));
+    let rules = [web(into("b"))];
+    assert!(!only(&rules, &[a]) && !only(&rules, &[b]) && only(&rules, &[a, b]));
 }
 
 #[test]

@@ -219,6 +219,11 @@ impl Class {
         chosen && !off
     }
 
+    /// True for a partition.
+    pub fn is_partition(&self) -> bool {
+        self.partition.is_some()
+    }
+
     /// True for a partition that has the flows between its devices.
     pub fn chooses_by_devices(&self) -> bool {
         self.partition.is_some() && self.rest
