@@ -26,7 +26,7 @@ pub use link::{Link, LinkEvent};
 pub use lookup::{Lookup, Route, RouteKind};
 pub use mac::{Mac, MacError};
 pub use neighbour::{FdbEntry, Neighbour, NeighbourEvent};
-pub use qdisc::{Qdisc, QueueEvent};
+pub use qdisc::{FilterChange, FilterEvent, Qdisc, QueueEvent};
 
 /// Netlink family of rtnetlink.
 pub const NETLINK_ROUTE: isize = 0;
