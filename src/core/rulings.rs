@@ -5,7 +5,7 @@ use super::control::Control;
 use super::evict::Tables;
 use super::flow_reason::FlowReason;
 use super::flows::Flow;
-use super::policy::{Action, Subject};
+use super::policy::{Action, Destination, Subject};
 
 impl Control {
     /// Our table whose flowtable has an offloaded flow between two devices, as routing sees them;
@@ -22,6 +22,28 @@ impl Control {
         let table = &classes.find(|class| class.takes(input, output))?.flowtable.table;
         let exists = self.flowtables(true).any(|flowtable| flowtable.table == *table);
         exists.then_some(table.name.as_str())
+    }
+
+    /// True when rules have a say where flows go.
+    pub fn has_rules(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| !settings.policy.is_empty())
+    }
+
+    /// True when an offloaded flow went where it would without rules. Not when they keep it on the
+    /// classic path by now, nor when its table depends on what is not known.
+    pub fn goes_with_the_rest(
+        &self,
+        flow: &Flow,
+        input: Option<&str>,
+        output: Option<&str>,
+    ) -> bool {
+        let Some(settings) = self.settings.as_ref().filter(|_| self.observed().is_none()) else {
+            return true;
+        };
+        // Its mark may have been another when it was offloaded.
+        let subject = Subject { mark: None, ..subject(flow, input, output) };
+        let destination = settings.policy.destination(&subject, &self.places);
+        destination == Some(Destination::Ordinary)
     }
 
     /// Names of the tables that have offloaded flows.

@@ -35,6 +35,12 @@ impl Knowledge<'_> {
         };
         [device(flow.place.opener()), device(flow.place.answerer())]
     }
+
+    /// No rule has sent an offloaded flow anywhere, for all that is known.
+    pub fn goes_with_the_rest(&self, flow: &Flow) -> bool {
+        let [input, output] = self.devices(flow);
+        self.control.goes_with_the_rest(flow, input, output)
+    }
 }
 
 impl Whereabouts for Knowledge<'_> {

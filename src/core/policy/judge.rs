@@ -62,36 +62,57 @@ impl Policy {
     }
 }
 
+/// What the rules do with a flow that is offloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination<'a> {
+    /// It goes where it would without rules.
+    Ordinary,
+    /// It goes into this partition.
+    Partition(&'a str),
+    /// They keep it on the classic path: it was offloaded before they did.
+    Nowhere,
+}
+
 impl Policy {
     /// The partition that the rules send an offloaded flow into, `Some(None)` for none; `None` when
     /// that depends on what is not known.
+    pub fn partition(&self, subject: &Subject<'_>, places: &Places) -> Option<Option<&str>> {
+        Some(match self.destination(subject, places)? {
+            Destination::Partition(name) => Some(name),
+            Destination::Ordinary | Destination::Nowhere => None,
+        })
+    }
+
+    /// Where the rules send an offloaded flow; `None` when that depends on what is not known. That it
+    /// is offloaded is known: rules that may keep it on the classic path do not.
     ///
     /// This is asked for each of 65,536 flows when a route changes: a group is one search, however
     /// many rules are in it.
-    pub fn partition(&self, subject: &Subject<'_>, places: &Places) -> Option<Option<&str>> {
+    pub fn destination(&self, subject: &Subject<'_>, places: &Places) -> Option<Destination<'_>> {
         let groups = self.groups().iter();
         sent_to(groups.map(|group| (group.matches(subject, places), &group.action)))
     }
 }
 
-/// Where the first of these that matches sends a flow that is offloaded, so that none of those that
-/// keep it on the classic path does. Each comes with whether it matches, if that is known.
+/// Where the first of these that matches sends a flow that is offloaded. Each comes with whether it
+/// matches, if that is known.
 pub(super) fn sent_to<'a>(
     list: impl Iterator<Item = (Option<bool>, &'a Action)>,
-) -> Option<Option<&'a str>> {
-    let mut found: Option<Option<&str>> = None;
+) -> Option<Destination<'a>> {
+    let mut found: Option<Destination<'a>> = None;
     for (matching, action) in list {
         if let (None | Some(true), Action::Offload { table, .. }) = (matching, action) {
-            if found.is_some_and(|found| found != table.as_deref()) {
+            let here = table.as_deref().map_or(Destination::Ordinary, Destination::Partition);
+            if found.is_some_and(|found| found != here) {
                 return None;
             }
-            found = Some(table.as_deref());
+            found = Some(here);
         }
         if matching == Some(true) {
-            return Some(found.unwrap_or_default());
+            return Some(found.unwrap_or(Destination::Nowhere));
         }
     }
-    found.is_none_or(|found| found.is_none()).then_some(None)
+    found.is_none_or(|found| found == Destination::Ordinary).then_some(Destination::Ordinary)
 }
 
 impl Group {

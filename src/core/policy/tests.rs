@@ -434,7 +434,7 @@ proptest! {
             let matches = |rule| judge::matches(rule, &subject, &places);
             let by_rules = policy.rules().iter().map(|rule| (matches(rule), &rule.action));
             let expected = judge::sent_to(by_rules);
-            assert_eq!(policy.partition(&subject, &places), expected, "{:?} {subject:?}", policy.rules());
+            assert_eq!(policy.destination(&subject, &places), expected, "{:?} {subject:?}", policy.rules());
         }
     }
 
