@@ -11,7 +11,7 @@ use crate::core::flows::{Flow, FlowState};
 use crate::core::links::tests::link;
 use crate::core::orders::Order;
 use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
-use crate::core::settings::{Mode, Settings};
+use crate::core::settings::{DeviceOffload, DeviceRule, Mode, Settings};
 use crate::core::topology::moves::{Moves, Rerouted};
 use crate::netlink::route::{Link, LinkEvent, RouteChange};
 
@@ -284,6 +284,42 @@ fn the_kernel_lets_go_of_ports_but_not_of_bridges() {
     world.pass(PAUSE);
     assert_eq!(anew(&world), [TABLE_SOFTWARE]);
     assert_eq!(last(&world).map(|(cause, _)| cause), Some(Cause::Device));
+}
+
+#[test]
+fn the_last_radio_that_leaves_a_bridge_ends_no_flows() {
+    let mut world = World::new();
+
+    let port = |index, name| Link { master: Some(2), ..link(index, name) };
+    let bridge = Link { kind: "bridge".into(), ..link(2, "lan0") };
+    world.set_links(vec![
+        bridge,
+        link(3, "wan0"),
+        port(4, "p1"),
+        Link { wireless: true, ..port(5, "phy0-ap0") },
+    ]);
+    world.start(Mode::Software);
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["lan0", "p1", "phy0-ap0", "wan0"]);
+    let commits = world.commits.len();
+    world.set_links(world.links().into_iter().filter(|link| link.index != 5).collect());
+    world.event(Event::Link(LinkEvent::Gone(5)));
+    world.pass(PAUSE);
+    let new: Vec<&String> = world.commits[commits..].iter().flatten().collect();
+    assert!(new.iter().all(|line| line.starts_with("take devices { phy0-ap0 }")), "{new:?}");
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["lan0", "p1", "wan0"]);
+    // Whatever makes the table anew leaves the bridge out, and nothing puts it back.
+    world.event(Event::Order(1, Order::Flush));
+    world.rest();
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["p1", "wan0"]);
+    // One that is to be left out is not merely superfluous.
+    let mut world = bridged();
+    world.kernel.flowtables[0].devices.push("lan0".into());
+    let mut off = settings(Mode::Software);
+    off.device_rules = vec![DeviceRule { glob: "p2".into(), offload: DeviceOffload::Off }];
+    world.event(Event::Settings(Ok((off, Vec::new()))));
+    world.rest();
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["p1", "wan0"]);
 }
 
 #[test]
