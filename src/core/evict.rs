@@ -206,7 +206,12 @@ impl Evictions {
         for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
             if !std::mem::take(&mut waiting.running) {
                 // What waits for its time has been done along with something else.
-                let done = cause != Cause::Settings || !as_it_stands;
+                let done = match cause {
+                    Cause::Settings => !as_it_stands,
+                    // See above: its tables are those of the plan.
+                    Cause::Routes => !as_it_stands || anew == Tables::All,
+                    _ => true,
+                };
                 if done && waiting.tables.remove(&anew) {
                     waiting.due = None;
                 }

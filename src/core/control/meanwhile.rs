@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use super::{Control, Effect, Tables, Transaction, DEBOUNCE};
+use super::{Control, Effect, Tables, Transaction, DEBOUNCE, VANISHED_MAX};
 use crate::netlink::Error;
 
 impl Control {
@@ -55,7 +55,10 @@ impl Control {
 
     /// The kernel refuses that too.
     pub(super) fn not_done_meanwhile(&mut self, error: &Error, now: Instant) -> Vec<Effect> {
-        if error.errno() == Some(libc::ERESTART) {
+        // Somebody was faster, or a device has just gone, as in `not_committed`.
+        let vanished = error.errno() == Some(libc::ENOENT) && self.vanished < VANISHED_MAX;
+        self.vanished += u32::from(vanished);
+        if vanished || error.errno() == Some(libc::ERESTART) {
             self.look_by(now + DEBOUNCE);
             return self.give_up_old_orders(now);
         }

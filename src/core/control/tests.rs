@@ -51,6 +51,8 @@ pub struct World {
     /// Why accounting cannot be switched on.
     pub no_accounting: Option<String>,
     pub commits: Vec<Vec<String>>,
+    /// Transactions that were refused.
+    refusals: usize,
     pub surveys: usize,
     pub log: Vec<(Level, String)>,
     /// Ends of orders.
@@ -95,6 +97,7 @@ impl World {
             abilities: KernelAbilities { flowtable: Some(true), ..KernelAbilities::default() },
             no_accounting: None,
             commits: Vec::new(),
+            refusals: 0,
             surveys: 0,
             log: Vec::new(),
             done: Vec::new(),
@@ -165,7 +168,9 @@ impl World {
                 }
                 Effect::Commit(commands, generation) => {
                     assert_eq!(generation, self.kernel.generation);
-                    Event::Committed(self.commit(commands))
+                    let result = self.commit(commands);
+                    self.refusals += usize::from(result.is_err());
+                    Event::Committed(result)
                 }
             };
             effects.extend(self.control.handle(answer, self.now));

@@ -98,7 +98,7 @@ fn evictions_do_not_bring_forward_what_is_refused() {
         }
         assert!(world.control.fault.is_some());
         assert_eq!(evictions(&world) > 20, evicts, "{} in a minute", evictions(&world));
-        retries
+        (retries, world.refusals)
     };
     assert_eq!(tries(true), tries(false));
 }
@@ -222,10 +222,26 @@ fn a_lost_race_delays_an_eviction_by_a_debounce() {
 }
 
 #[test]
+fn a_device_that_vanishes_delays_an_eviction_and_is_no_fault_of_it() {
+    let mut world = refused(Mode::Software, &[]);
+    let told = world.log.len();
+    // Gone between the survey and the transaction.
+    world.ghosts = ["wan0"].into();
+    rules_change(&mut world);
+    world.pass(DEBOUNCE);
+    world.kernel.flowtables[0].devices.pop();
+    world.pass(DEBOUNCE);
+    assert_eq!((evictions(&world), world.log.len()), (1, told + 1), "{:?}", world.log);
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["lan0"]);
+}
+
+#[test]
 fn the_configurations_own_change_waits_for_the_configuration() {
     let mut world = refused(Mode::Software, &[]);
     // Only its rules would have kept the flows out; the old ones let them in again at once.
     world.control.evict(Cause::Settings, Tables::All, world.now);
+    world.pass(DEBOUNCE);
+    assert_eq!(world.commits.len(), 1);
     world.control.evict(Cause::Neighbour, Tables::All, world.now);
     world.pass(DEBOUNCE);
     assert_eq!((evictions(&world), world.commits.len()), (1, 2));
