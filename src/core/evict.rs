@@ -68,6 +68,12 @@ impl Cause {
         }
     }
 
+    /// Tables that are made anew as they stand let go of these flows for good: not of those that only
+    /// the new configuration keeps out, which would come back by the old one.
+    fn is_settled_as_it_stands(self) -> bool {
+        self != Cause::Settings
+    }
+
     /// The code used on the bus.
     pub fn code(self) -> &'static str {
         match self {
@@ -150,8 +156,8 @@ impl Evictions {
     }
 
     /// Likewise, when it is made anew as it stands because the kernel refuses what should be. Which
-    /// table has a flow was told by what should be, so a table that has flows behind a route may be
-    /// any; and flows that the new configuration does not want would come back by the old one.
+    /// table has a flow was told by what should be, so those that have flows behind a route may be
+    /// any.
     pub fn are_due_as_it_stands(&self, table: &str, now: Instant) -> bool {
         let mut due = self.due_as_it_stands(now);
         due.any(|(cause, waiting)| cause == Cause::Routes || waiting.tables.have(table))
@@ -164,14 +170,14 @@ impl Evictions {
 
     fn due_as_it_stands(&self, now: Instant) -> impl Iterator<Item = (Cause, &Waiting)> {
         let all = Cause::ALL.into_iter().zip(&self.waiting);
-        all.filter(move |(cause, waiting)| *cause != Cause::Settings && waiting.is_due(now))
+        all.filter(move |(cause, waiting)| cause.is_settled_as_it_stands() && waiting.is_due(now))
     }
 
     /// A transaction does what is due; it makes these tables anew, be it only as they stand.
     pub fn begin(&mut self, anew: Tables, as_it_stands: bool, now: Instant) {
         (self.anew, self.as_it_stands) = (anew, as_it_stands);
         for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
-            let can = cause != Cause::Settings || !as_it_stands;
+            let can = !as_it_stands || cause.is_settled_as_it_stands();
             waiting.running = can && waiting.is_due(now);
         }
     }
@@ -180,7 +186,7 @@ impl Evictions {
     pub fn put_off(&mut self, now: Instant) {
         for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
             waiting.running = false;
-            if cause != Cause::Settings && waiting.is_due(now) {
+            if cause.is_settled_as_it_stands() && waiting.is_due(now) {
                 waiting.due = Some(now + cause.pause());
             }
         }
@@ -234,7 +240,7 @@ impl Evictions {
     /// There is no table of ours that what is due could be in, be it only of those that stand.
     pub fn forget_due(&mut self, as_it_stands: bool, now: Instant) {
         for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
-            let can = cause != Cause::Settings || !as_it_stands;
+            let can = !as_it_stands || cause.is_settled_as_it_stands();
             if can && waiting.is_due(now) {
                 (waiting.tables, waiting.due) = (Tables::None, None);
             }

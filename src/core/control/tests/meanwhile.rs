@@ -28,6 +28,10 @@ fn refused(mode: Mode, capable: &[&'static str]) -> World {
     world
 }
 
+fn guests() -> Partition {
+    Partition { name: "guests".into(), devices: vec!["lan0".into()], priority: None, counter: None }
+}
+
 fn fault(world: &World) -> Option<String> {
     world.control.status(None, world.now).last_error
 }
@@ -133,12 +137,7 @@ fn a_refused_table_leaves_the_others_to_be_made_anew() {
     assert!(table.starts_with(TABLE_PARTITION));
     world.refuse_table = Some(table);
     let mut settings = settings(Mode::Software);
-    settings.partitions = vec![Partition {
-        name: "guests".into(),
-        devices: vec!["lan0".into()],
-        priority: None,
-        counter: None,
-    }];
+    settings.partitions = vec![guests()];
     world.event(Event::Settings(Ok((settings, Vec::new()))));
     world.rest();
     assert!(fault(&world).is_some_and(|words| words.contains(table)));
@@ -155,6 +154,42 @@ fn a_refused_table_leaves_the_others_to_be_made_anew() {
     world.refuse_table = None;
     world.pass(60 * SECOND);
     assert_eq!((fault(&world), world.hooked(table)), (None, vec!["lan0".to_owned()]));
+}
+
+#[test]
+fn tables_that_are_to_go_let_go_of_stale_flows_too() {
+    let mut world = World::started(Mode::Software);
+    world.capable = ["lan0", "wan0"].into();
+    world.refuse_table = Some("flowtabled_p_guests");
+    let mut settings = settings(Mode::Hardware);
+    settings.partitions = vec![guests()];
+    world.event(Event::Settings(Ok((settings, Vec::new()))));
+    world.rest();
+    let wanted = world.control.wanted.iter().map(|class| class.flowtable.table.name.as_str());
+    assert_eq!(wanted.collect::<Vec<_>>(), ["flowtabled_p_guests", TABLE_HARDWARE]);
+    world.event(Event::Link(LinkEvent::New(Link { mtu: 1400, ..link(3, "wan0") })));
+    world.pass(Cause::Device.pause());
+    assert_eq!((evictions(&world), world.hooked(TABLE_HARDWARE)), (1, Vec::new()));
+    assert_eq!(world.commits.last().unwrap()[0], "delete table inet flowtabled");
+}
+
+#[test]
+fn flows_behind_a_route_may_be_in_any_table_that_stands() {
+    let mut world = refused(Mode::Hardware, &["lan0"]);
+    let named = |name: &str| Tables::Named(vec![name.to_owned()]);
+    world.event(Event::Rerouted(named("flowtabled_p_new")));
+    world.pass(DEBOUNCE);
+    let tables = ["delete table inet flowtabled", "delete table inet flowtabled_hw"];
+    let has = |line: &&str| world.commits[1].iter().any(|entry| entry == line);
+    assert!(tables.iter().all(has), "{:?}", world.commits[1]);
+    // One of them is not all, so what waits for its pause is not done along.
+    world.event(Event::Rerouted(named(TABLE_SOFTWARE)));
+    world.control.evict(Cause::Roaming, named(TABLE_SOFTWARE), world.now);
+    world.pass(DEBOUNCE);
+    assert_eq!(evictions(&world), 2);
+    world.control.retry_at = Some(world.now + 100 * SECOND);
+    world.pass(Cause::Routes.pause());
+    assert_eq!(evictions(&world), 3);
 }
 
 #[test]
