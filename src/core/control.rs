@@ -83,6 +83,8 @@ pub enum Event {
     Moved(Moves),
     /// Routes have changed, and these tables have flows that they are about.
     Rerouted(Tables),
+    /// The flows with these ids are offloaded, but conntrack shows them on the classic path.
+    Unshown(Vec<u32>),
     /// Somebody wants something done to flows; the number comes back with [`Effect::Done`].
     Order(u32, Order),
     /// A list of all flows: the packets that they have carried in all, in software and in hardware.
@@ -289,6 +291,7 @@ impl Control {
             }
             Event::Moved(moves) => self.moved(&moves, now),
             Event::Rerouted(tables) => self.evict(Cause::Routes, tables, now),
+            Event::Unshown(ids) => return self.unshown(ids, now),
             Event::EventsLost => {
                 self.survey_by(now);
                 self.others_unknown(now);

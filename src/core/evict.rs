@@ -16,12 +16,15 @@ use std::time::{Duration, Instant};
 use log::Level;
 
 use super::control::{Control, Effect, DEBOUNCE};
+use super::orders::{Order, NOBODY};
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Table;
 
 pub use stale::{concerned, Tables};
 
+/// A table that is replaced within the pause is freed long before.
+const APART: Duration = Duration::from_secs(4);
 /// The log is told of a cause that goes on this often.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Tables of others whose chains have changed, between two surveys; with more all are suspect.
@@ -42,17 +45,20 @@ pub enum Cause {
     Device,
     /// The daemon's own configuration.
     Settings,
+    /// Conntrack shows flows on the classic path that take the fast one.
+    Unshown,
 }
 
 impl Cause {
     /// All causes, in the order of their discriminants.
-    pub const ALL: [Cause; 6] = [
+    pub const ALL: [Cause; 7] = [
         Cause::Firewall,
         Cause::Routes,
         Cause::Roaming,
         Cause::Neighbour,
         Cause::Device,
         Cause::Settings,
+        Cause::Unshown,
     ];
 
     /// The time between two evictions for this cause: what never pauses (a program that fills a set
@@ -64,7 +70,7 @@ impl Cause {
         match self {
             Cause::Roaming | Cause::Neighbour | Cause::Device => Duration::from_millis(500),
             Cause::Routes => Duration::from_secs(1),
-            Cause::Firewall | Cause::Settings => Duration::from_secs(2),
+            Cause::Firewall | Cause::Settings | Cause::Unshown => Duration::from_secs(2),
         }
     }
 
@@ -83,6 +89,7 @@ impl Cause {
             Cause::Neighbour => "neighbour",
             Cause::Device => "device",
             Cause::Settings => "settings",
+            Cause::Unshown => "unshown",
         }
     }
 
@@ -95,6 +102,7 @@ impl Cause {
             Cause::Neighbour => "a neighbour has another MAC address",
             Cause::Device => "a device has changed",
             Cause::Settings => "the configuration has changed",
+            Cause::Unshown => "the kernel does not show some that are offloaded",
         }
     }
 }
@@ -272,6 +280,13 @@ impl Control {
         if let Some(due) = self.evictions.add(cause, tables, now) {
             self.look_by(due);
         }
+    }
+
+    /// These flows are offloaded, but not shown. They stay away until the tables that they are in are
+    /// freed: offloaded anew before that they would be lost sight of again.
+    pub(super) fn unshown(&mut self, ids: Vec<u32>, now: Instant) -> Vec<Effect> {
+        self.evict(Cause::Unshown, Tables::All, now);
+        self.take_order(NOBODY, Order::keep_away(ids, APART), now)
     }
 
     /// Another program has changed something of nf_tables. Which tables have a chain in the way is

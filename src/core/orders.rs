@@ -33,6 +33,9 @@ const HOLDS: Duration = Duration::from_secs(5);
 /// Other programs that never pause for so long are not waited out: the caller gives up by then.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The ticket of orders whose end nobody waits for.
+pub const NOBODY: u32 = 0;
+
 /// What a caller wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
@@ -64,6 +67,12 @@ pub enum Order {
 }
 
 impl Order {
+    /// Connections are not offloaded for a time; those that are stay so.
+    pub(super) fn keep_away(ids: Vec<u32>, duration: Duration) -> Order {
+        let (tables, unsettled) = (Vec::new(), Vec::new());
+        Order::Bypass { ids, duration, tables, anywhere: false, unsettled }
+    }
+
     /// These flows stay on the classic path for a time; `table_of` tells which table has one.
     pub fn bypass(
         flows: &[Flow],

@@ -395,6 +395,7 @@ impl Daemon {
         let (offloads, counts) = (self.control.offloads(), self.control.counts());
         let Some(flows) = &mut self.flows else { return };
         flows.set_keeps_closed(self.control.keeps_closed());
+        flows.set_commits(self.control.commits(), now);
         if let Err(error) = flows.set_offloading(offloads, counts, now) {
             warn!("{error}");
         }

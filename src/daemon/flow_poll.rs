@@ -40,6 +40,8 @@ const WATCHED: Duration = Duration::from_secs(15);
 const QUICK: Duration = Duration::from_secs(2);
 /// Between lists otherwise; the final counts of flows that end meanwhile come as events.
 const SLOW: Duration = Duration::from_secs(30);
+/// Tables were made or changed so recently that flows may be shown wrongly; three lists tell.
+const SETTLING: Duration = Duration::from_secs(8);
 /// A list of 64k flows takes a slow router about half a second.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
@@ -79,6 +81,8 @@ pub struct FlowPoll {
     held: bool,
     listed: Option<Instant>,
     looked: Option<Instant>,
+    /// Transactions so far, and when the last one was noticed.
+    committed: (u64, Option<Instant>),
     offloading: bool,
     /// What the processor has spent on the list under way.
     cpu: Duration,
@@ -104,6 +108,7 @@ impl FlowPoll {
             held: false,
             listed: None,
             looked: None,
+            committed: (0, None),
             offloading: false,
             cpu: Duration::ZERO,
             polling: Polling::default(),
@@ -166,6 +171,20 @@ impl FlowPoll {
             self.around.follow_stations(offloading);
         }
         self.follow(now)
+    }
+
+    /// So many transactions have been committed.
+    pub fn set_commits(&mut self, commits: u64, now: Instant) {
+        if self.committed.0 != commits {
+            self.committed = (commits, Some(now));
+        }
+    }
+
+    /// Conntrack's ids of the flows that the lists since this was asked last have shown on the
+    /// classic path, although they are offloaded.
+    pub fn take_unshown(&mut self) -> Vec<u32> {
+        let unshown = self.table.take_unshown();
+        Some(unshown).filter(|_| self.offloading).unwrap_or_default()
     }
 
     /// True when the last list will do for an answer, also while the next one is under way.
@@ -324,11 +343,13 @@ impl FlowPoll {
     }
 
     fn interval(&self, now: Instant) -> Option<Duration> {
-        let watched = |looked: Instant| now.saturating_duration_since(looked) < WATCHED;
-        match self.looked {
-            Some(looked) if watched(looked) => Some(QUICK),
-            _ => self.offloading.then_some(SLOW),
+        let within = |since: Option<Instant>, span: Duration| {
+            since.is_some_and(|since| now.saturating_duration_since(since) < span)
+        };
+        if within(self.looked, WATCHED) || self.offloading && within(self.committed.1, SETTLING) {
+            return Some(QUICK);
         }
+        self.offloading.then_some(SLOW)
     }
 
     /// Subscribes to the ends of connections while lists are made, and forgets the flows when no

@@ -8,7 +8,7 @@ use ubus::BlobMsgTable;
 use super::answers::Answers;
 use crate::core::flows::selection::Selection;
 use crate::core::flows::FlowState;
-use crate::core::orders::{Done, Order, OrderError};
+use crate::core::orders::{Done, Order, OrderError, NOBODY};
 use crate::ubus::evict::{Evicted, Eviction};
 use crate::ubus::{evict as evict_reply, flush, release as release_reply, ReplyTo, StatusCode};
 
@@ -77,12 +77,9 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// The number of orders that nobody waits for.
-    pub const NOBODY: u32 = 0;
-
     /// The number of a new order; it is answered by [`Orders::end`].
     pub fn enter(&mut self, asked: Asked, reply_to: ReplyTo) -> u32 {
-        self.last = self.last.checked_add(1).unwrap_or(Orders::NOBODY + 1);
+        self.last = self.last.checked_add(1).unwrap_or(NOBODY + 1);
         self.waiting.push((self.last, asked, reply_to));
         self.last
     }

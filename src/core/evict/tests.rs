@@ -64,6 +64,26 @@ fn a_changed_rule_evicts_within_one_debounce_and_once() {
 }
 
 #[test]
+fn what_is_not_shown_stays_away_until_its_table_is_freed() {
+    let mut world = router(&[]);
+    world.event(Event::Unshown(vec![7]));
+    let marked = |world: &World| world.control.bypassed(7, world.now).is_some();
+    assert_eq!((world.commits.len(), anew(&world).len()), (2, 0), "first it is kept away");
+    assert!(marked(&world));
+    world.pass(DEBOUNCE);
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+    assert!(marked(&world), "in the new table too");
+    assert_eq!(last(&world), Some((Cause::Unshown, 0)));
+    // What is found again waits for its time, and stays away for as long.
+    world.event(Event::Unshown(vec![7]));
+    world.pass(Cause::Unshown.pause());
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+    assert!(marked(&world));
+    world.pass(APART);
+    assert!(!marked(&world));
+}
+
+#[test]
 fn what_waits_is_done_along_with_something_else() {
     let mut world = router(&["lan0"]);
     rules_change(&mut world);

@@ -4,7 +4,8 @@
 //! The kernel cannot list a flowtable, so flows come from lists of conntrack, a poll at a time.
 //! `table` keeps them in bounded memory, with the help of `index`, `place` and `record`. What they
 //! carried is in the `ledger`: by state (`account`), by device (`attachments`) and by client
-//! (`hosts`). `select`, `sums` and `pairs` answer questions about them, `view` gives them names.
+//! (`hosts`). `select`, `sums` and `pairs` answer questions about them, `view` gives them names;
+//! `unshown` finds those that conntrack shows wrongly.
 
 pub mod account;
 pub mod attachments;
@@ -20,6 +21,7 @@ pub mod select;
 pub mod selection;
 pub mod sums;
 pub mod table;
+mod unshown;
 pub mod view;
 
 use crate::netlink::conntrack::entry::{Counters, Entry};

@@ -84,7 +84,7 @@ pub(super) struct Record {
     first_ms: u32,
     changed_ms: u32,
     /// When it was seen to have carried something last.
-    active_ms: u32,
+    pub(super) active_ms: u32,
     pub(super) zone: u16,
     pub(super) place: Place,
     protocol: u8,

@@ -12,6 +12,7 @@ use super::index::Index;
 use super::keyed_hash::KeyedHash;
 use super::ledger::Ledger;
 use super::record::{Record, Sixes};
+use super::unshown::{Sight, Unshown};
 use super::{Flow, FlowState};
 use crate::core::status::FlowCounts;
 use crate::core::topology::{Ask, Topology};
@@ -65,6 +66,7 @@ pub struct FlowTable {
     listing: bool,
     /// Ids of connections whose end was read meanwhile.
     ended: BTreeSet<u32>,
+    pub(super) unshown: Unshown,
     /// Flows that were not kept because the table was full, over all polls.
     pub left_out: u64,
     /// Flows whose counters were zeroed, and what they had before was not kept.
@@ -94,6 +96,7 @@ impl FlowTable {
             likely: [0; STREAMS],
             listing: false,
             ended: BTreeSet::new(),
+            unshown: Unshown::default(),
             left_out: 0,
             resets_forgotten: 0,
         }
@@ -165,6 +168,7 @@ impl FlowTable {
                 self.ledger.account.ended_unseen += 1;
                 self.remove(position);
             }
+            self.unshown.end(self.now_ms);
             self.baseline = false;
             self.counts = self.counts_so_far;
         }
@@ -181,6 +185,7 @@ impl FlowTable {
         self.sixes = Sixes::default();
         self.index = Index::new();
         self.bases.clear();
+        self.unshown.clear();
         self.ledger.hosts.forget_flows();
         self.counts = FlowCounts::default();
         self.baseline = true;
@@ -226,6 +231,12 @@ impl FlowTable {
     pub fn closing(&self, now_ms: u32) -> usize {
         let closing = |record: &&Record| record.is_closing(now_ms, self.keeps_closed);
         self.records.iter().filter(closing).count()
+    }
+
+    /// Conntrack's ids of connections that the lists since this was asked last have shown on the
+    /// classic path, although their packets take the fast one.
+    pub fn take_unshown(&mut self) -> Vec<u32> {
+        self.unshown.take()
     }
 
     /// Number of flows kept.
@@ -290,6 +301,12 @@ impl FlowTable {
         let (now_ms, poll) = (self.now_ms, self.poll);
         let mut place = None;
         if let Some(record) = self.records.get_mut(position as usize) {
+            if state == FlowState::Classic {
+                let lists_ago = usize::from(poll.wrapping_sub(record.poll));
+                let before_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(now_ms);
+                let listed_ms = [now_ms, before_ms];
+                self.unshown.observe(entry, Sight { listed_ms, active_ms: record.active_ms });
+            }
             record.refresh(entry, now_ms, poll);
             place = Some(record.place).filter(|place| self.replacing || !place.is_placed());
         }

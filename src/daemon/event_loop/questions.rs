@@ -11,11 +11,11 @@ use super::Daemon;
 use crate::core::control::{Effect, Event};
 use crate::core::explain::Wanted;
 use crate::core::flows::FlowState;
-use crate::core::orders::Order;
+use crate::core::orders::{Order, NOBODY};
 use crate::core::status::Status;
 use crate::daemon::answers::{self, Answers};
 use crate::daemon::flow_poll::FlowPoll;
-use crate::daemon::orders::{Orders, Wish};
+use crate::daemon::orders::Wish;
 use crate::ubus::devices::DevicesQuery;
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
@@ -103,6 +103,10 @@ impl Daemon {
     /// What a list of flows says about hardware, and beside the counts of what leaked.
     pub(super) fn judge_flows(&mut self) {
         self.refresh();
+        let unshown = self.flows.as_mut().map(FlowPoll::take_unshown).unwrap_or_default();
+        if !unshown.is_empty() {
+            self.feed(Event::Unshown(unshown));
+        }
         let Some(flows) = &self.flows else { return };
         if self.control.wants_evidence() {
             let pairs = flows.table().pairs(flows.now_ms(Instant::now()));
@@ -172,7 +176,7 @@ impl Daemon {
         let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
         if flow.state != FlowState::Classic {
             // Nobody waits for the order: without it the next answer only knows less.
-            self.feed(Event::Order(Orders::NOBODY, Order::Watch { id: flow.id }));
+            self.feed(Event::Order(NOBODY, Order::Watch { id: flow.id }));
             let now = Instant::now();
             self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
         }
