@@ -17,6 +17,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::diff::Surplus;
 use super::evict::{Cause, Evictions, Tables};
 use super::evidence::Evidence;
 use super::fault::Fault;
@@ -505,6 +506,26 @@ impl Control {
         }
         self.repairs.push_back(now);
         vec![Effect::Commit(commands, generation)]
+    }
+
+    /// What a device is that a flowtable hooks and does not have to.
+    pub(super) fn surplus(&self, name: &str) -> Surplus {
+        if self.links.named(name).is_none() {
+            return Surplus::Gone;
+        }
+        // A bridge is listed for its radios; without them its flows are found by its ports. With
+        // other tables they may belong there instead.
+        let alone = matches!(&self.wanted[..], [class] if !class.flowtable.hardware);
+        let idle = |device: &Device| {
+            device.name == name
+                && ["bridge", "vlan"].contains(&device.kind.as_str())
+                && matches!(device.coverage, Coverage::Off(Reason::LowerCovered, _))
+        };
+        if alone && self.devices.iter().any(idle) {
+            Surplus::Idle
+        } else {
+            Surplus::Stale
+        }
     }
 
     fn hardware_probed(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {
