@@ -184,6 +184,9 @@ pub struct Control {
     /// What is wanted was refused, and nothing has happened since that may have changed that: it is
     /// tried again at `retry_at`, and `meanwhile` says what is done until then.
     held: bool,
+    /// Tables of our names that only another program may change, until something happens that
+    /// could change that.
+    pub(super) others: Vec<String>,
     /// The transaction under way leaves everything as it stands.
     as_it_stands: bool,
     /// The refusal behind a running [`Effect::ProbeDevices`].
@@ -233,6 +236,7 @@ impl Control {
             vanished: 0,
             gone: 0,
             held: false,
+            others: Vec::new(),
             as_it_stands: false,
             unexplained: None,
             due: None,
@@ -398,6 +402,7 @@ impl Control {
     /// A survey that tries again what was refused before, for something may have changed.
     pub(super) fn survey_by(&mut self, instant: Instant) {
         self.held = false;
+        self.others.clear();
         self.look_by(instant);
     }
 

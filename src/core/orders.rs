@@ -213,7 +213,7 @@ impl Control {
     /// kernel refuses, nor from what was committed once, which a new daemon does not know and which
     /// names devices that have gone since.
     pub(super) fn as_it_stands(&self, snapshot: &Snapshot, now: Instant) -> Transaction {
-        let tables = || snapshot.tables.iter();
+        let tables = || snapshot.tables.iter().filter(|table| !self.others.contains(&table.name));
         let classes: Vec<Option<Class>> =
             tables().map(|table| Class::standing(snapshot, table)).collect();
         let mut changes =
