@@ -10,6 +10,7 @@ pub mod execute;
 pub mod fault;
 pub mod memory;
 pub mod mii;
+pub mod netlink;
 pub mod trace;
 pub mod transaction;
 
@@ -150,10 +151,14 @@ pub enum Fault {
 impl Fault {
     /// The fault for an error of the operating system.
     pub fn from_io(error: &io::Error) -> Fault {
-        match error.raw_os_error() {
-            Some(libc::ETIMEDOUT) => Fault::TimedOut,
-            Some(errno) => Fault::Os(errno),
-            None => Fault::Os(libc::EIO),
+        Fault::from_errno(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// The fault for a positive errno.
+    pub const fn from_errno(errno: i32) -> Fault {
+        match errno {
+            libc::ETIMEDOUT => Fault::TimedOut,
+            errno => Fault::Os(errno),
         }
     }
 }
