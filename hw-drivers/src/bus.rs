@@ -11,6 +11,8 @@ pub mod fault;
 pub mod memory;
 pub mod mii;
 pub mod netlink;
+pub mod reach;
+pub mod repeat;
 pub mod trace;
 pub mod transaction;
 
@@ -146,6 +148,13 @@ pub enum Fault {
         /// Value of the last read.
         last: u16,
     },
+    /// What was read a second time, or read back, is something else. Only from [`repeat`].
+    Differs {
+        /// What it should have been.
+        expected: u16,
+        /// What it was.
+        found: u16,
+    },
 }
 
 impl Fault {
@@ -170,6 +179,9 @@ impl fmt::Display for Fault {
             Fault::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
             Fault::Exhausted { tries, last } => {
                 write!(f, "never the awaited value in {tries} reads, last {last:#06x}")
+            }
+            Fault::Differs { expected, found } => {
+                write!(f, "{found:#06x} in place of {expected:#06x}")
             }
         }
     }
