@@ -211,6 +211,14 @@ mod tests {
         }
     }
 
+    /// Between two runs the kernel's driver may move the page: that disturbs neither.
+    #[test]
+    fn another_page_between_runs_is_no_difference() {
+        let mut bus = RepeatBus::new(chip(&[5]), vec![PAGE]);
+        bus.run(&reading().0).unwrap();
+        assert_eq!((bus.inner().runs, bus.inner().page), (2, 3));
+    }
+
     #[test]
     fn endless_disturbance_is_an_error() {
         // Before the first data read of every second run.

@@ -207,18 +207,18 @@ mod tests {
         assert!(matches!(probe(&mut stuck), Err(Error::Failed(_))));
     }
 
-    /// Looks at a chip in these pages; `hidden` is what its page register gives instead.
-    fn watch(pages: &[u16], hidden: Option<u16>) -> bool {
+    /// Looks at a chip in these pages; `given` is what its page register gives instead of them.
+    fn watch(pages: &[u16], given: Option<&[u16]>) -> bool {
         let mut watch = Watch::new(0x13);
         let (transaction, slots) = Watch::transaction().unwrap();
-        for page in pages {
-            let mut chip = Chip { page: *page, page_hidden: hidden.is_some(), ..Chip::default() };
+        for (index, page) in pages.iter().enumerate() {
+            let mut chip = Chip { page: *page, ..Chip::default() };
             chip.registers.insert(0x0000, 0x1302);
             // Page 9 shows something that looks like the identity.
             chip.registers.insert(0x1200, 0x1399);
             let mut outcome = chip.run(&transaction).unwrap();
-            if let Some(value) = hidden {
-                outcome.done[0].value = value;
+            if let Some(given) = given {
+                outcome.done[0].value = given[index];
             }
             watch.observe(&outcome, slots);
             assert_eq!(chip.page, *page);
@@ -238,8 +238,11 @@ mod tests {
     #[test]
     fn a_page_that_is_not_readable_does_not() {
         for value in [0, 1, 0x3ff, 0x400, 0xffff] {
-            assert!(!watch(&[0, 8, 0, 7], Some(value)), "{value:#x}");
+            assert!(!watch(&[0, 8, 0, 7], Some(&[value; 4])), "{value:#x}");
         }
+        assert!(watch(&[0, 8, 7], Some(&[0, 8, 7])));
+        assert!(!watch(&[0, 8, 7], Some(&[0, 8, 0])), "once wrong");
+        assert!(!watch(&[0, 8, 7], Some(&[0, 8, 0x400])), "once no page");
     }
 
     #[test]
