@@ -19,6 +19,7 @@ mod options;
 mod packet;
 mod registers;
 mod store;
+mod tamper;
 mod view;
 
 #[cfg(test)]

@@ -101,6 +101,11 @@ impl Engine {
         self.command | if self.busy.is_some() { BUSY } else { 0 }
     }
 
+    /// How long commands are busy from now on, that which is under way included.
+    pub(super) fn set_busy(&mut self, reads: u32) {
+        self.busy = self.busy.map(|_| reads.max(1));
+    }
+
     /// One of two, at random (Marsaglia's 32-bit xorshift).
     fn coin(&mut self) -> bool {
         self.random ^= self.random << 13;

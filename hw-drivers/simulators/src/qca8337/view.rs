@@ -173,16 +173,4 @@ impl Qca8337 {
         };
         self.tables.hosts.iter().filter_map(entry).collect()
     }
-
-    /// Ends the ages' wait: sets the age of the NAPT entry at a place, as if that much time had
-    /// passed. False if there is none.
-    pub fn set_napt_age(&mut self, index: usize, age: u8) -> bool {
-        match self.tables.napt.get_mut(index) {
-            Some(words) => {
-                napt::set_napt_age(self.options.model, words, age);
-                true
-            }
-            None => false,
-        }
-    }
 }

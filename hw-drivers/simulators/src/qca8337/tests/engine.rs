@@ -385,3 +385,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tests_may_tamper() {
+    for options in models() {
+        let mut rig = Rig::translating(options);
+        let index = rig.chip.napt_entries()[0].index;
+        assert!(!rig.chip.flip_napt(index, 7, 1) && !rig.chip.flip_napt(index ^ 1, 0, 1));
+        assert!(rig.chip.flip_napt(index, 0, 1) && rig.chip.set_napt_age(index, 3));
+        let entry = rig.chip.napt_entries()[0];
+        assert_eq!((entry.remote.0, entry.age), (Ipv4Addr::new(203, 0, 113, 11), 3));
+        assert!(rig.chip.lose_napt(index) && !rig.chip.lose_napt(index));
+        assert!(!rig.chip.set_napt_age(index, 3));
+        assert_eq!(rig.chip.napt_used(), 0);
+        let hosts = rig.chip.host_entries();
+        assert!(rig.chip.lose_host(hosts[0].index));
+        assert_eq!(rig.chip.host_entries(), hosts[1..]);
+    }
+}
+
+#[test]
+fn an_engine_may_stick_and_go_on() {
+    let mut rig = Rig::new(Options { status_needs_second_read: false, ..Options::default() });
+    rig.chip.set_busy_reads(u32::MAX);
+    assert_eq!(rig.command(&VECTOR, 0, NAPT, ADD), None);
+    rig.chip.set_busy_reads(0);
+    assert_eq!(rig.read(0x0e58) >> 31, 1);
+    assert_eq!(rig.read(0x0e58) >> 31, 0);
+    assert_eq!(rig.chip.napt_used(), 1);
+}
