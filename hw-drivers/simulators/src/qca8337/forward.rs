@@ -77,9 +77,7 @@ impl Qca8337 {
         match self.route(port, &link, frame) {
             Fate::ToCpu => vec![Out { port: CPU, bytes: frame.to_vec() }],
             Fate::Lost => Vec::new(),
-            Fate::Leaves { packet, host, copies } => {
-                self.leave(port, &link, frame, packet, host, copies)
-            }
+            Fate::Leaves { packet, host, copies } => self.leave(&link, frame, packet, host, copies),
         }
     }
 
@@ -325,7 +323,6 @@ impl Qca8337 {
     /// A routed frame leaves.
     fn leave(
         &mut self,
-        from: u8,
         link: &Link,
         frame: &[u8],
         packet: Packet,
@@ -352,7 +349,7 @@ impl Qca8337 {
         let bytes = emit((host.mac, egress.mac), tag, session, &packet, frame.len());
         let mut outs = vec![Out { port: host.port, bytes }];
         let mirror = small(self.registers.get(reg::FORWARD_CTL0), 4, 4);
-        if copies.mirror && direct::exists(mirror) && mirror != from {
+        if copies.mirror && direct::exists(mirror) {
             outs.push(Out { port: mirror, bytes: frame.to_vec() });
         }
         if copies.cpu {

@@ -365,7 +365,12 @@ fn resets_lose_everything_but_what_the_kernel_sets_up() {
     let line: fn(&mut Rig) = |rig| rig.chip.reset();
     for reset in [soft, line] {
         let mut rig = Rig::translating(Options::default());
+        rig.host(HOST, HOST_MAC, 1, 1 << 6);
+        rig.one(5, &inbound());
+        assert_eq!(rig.chip.register(0x2b000), 1);
+        rig.write(0x0e80, 1);
         reset(&mut rig);
+        assert_eq!([rig.chip.register(0x2b000), rig.read(0x0e80)], [0, 0]);
         assert_eq!((rig.chip.napt_used(), rig.chip.host_entries().len()), (0, 0));
         assert_eq!((rig.read(0x0030), rig.read(0x0e38), rig.read(0x5a924)), (1, 0, 0));
         assert_eq!(rig.read(0x0000), 0x1302);
@@ -377,7 +382,11 @@ fn resets_lose_everything_but_what_the_kernel_sets_up() {
 #[test]
 fn a_kernel_driver_bound_again_switches_off_and_keeps_the_tables() {
     let mut rig = Rig::translating(Options::default());
+    // It has forgotten the page as well, which is another one by now.
+    assert_eq!(rig.chip.kernel_read(0x0000), 0x1302);
+    rig.read(0x0e80);
     rig.chip.kernel_binds();
+    assert_eq!(rig.chip.kernel_read(0x0000), 0x1302);
     assert_eq!(rig.read(0x0030), 1);
     assert_eq!(rig.chip.napt_used(), 1);
     assert!(rig.bypasses(1, &outbound()));
