@@ -75,7 +75,7 @@ impl Qca8337 {
             return self.bridge(port, vid, &link, frame);
         }
         match self.route(port, &link, frame) {
-            Fate::ToCpu => vec![Out { port: CPU, bytes: frame.to_vec() }],
+            Fate::ToCpu => self.redirected(frame).into_iter().collect(),
             Fate::Lost => Vec::new(),
             Fate::Leaves { packet, host, copies } => self.leave(&link, frame, packet, host, copies),
         }
@@ -353,9 +353,15 @@ impl Qca8337 {
             outs.push(Out { port: mirror, bytes: frame.to_vec() });
         }
         if copies.cpu {
-            outs.push(Out { port: CPU, bytes: frame.to_vec() });
+            outs.extend(self.redirected(frame));
         }
         outs
+    }
+
+    /// A frame that the engine hands to the processor, as it came. It is lost if none is there.
+    fn redirected(&self, frame: &[u8]) -> Option<Out> {
+        let present = self.registers.has(reg::FORWARD_CTL0, reg::CPU_PORT_EN);
+        present.then(|| Out { port: CPU, bytes: frame.to_vec() })
     }
 
     /// Remembers where a station is, if the port is to learn.

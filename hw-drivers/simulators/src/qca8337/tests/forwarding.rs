@@ -34,6 +34,18 @@ fn misses_go_to_the_processor_or_are_dropped() {
     }
 }
 
+/// Who writes FORWARD_CTL0 has to keep what the kernel has set there.
+#[test]
+fn without_a_processors_port_misses_are_lost() {
+    let mut rig = Rig::translating(Options::default());
+    let control = rig.read(0x0620);
+    rig.write(0x0620, control & !(1 << 10));
+    let mut missed = outbound();
+    missed.packet.source.set_port(40001);
+    assert_eq!(rig.chip.receive(1, &missed.emit()), []);
+    assert_eq!(rig.one(1, &outbound()), (5, outbound_translated()));
+}
+
 #[test]
 fn only_frames_to_the_router_in_its_vlan_are_routed() {
     let mut rig = Rig::translating(Options::default());
