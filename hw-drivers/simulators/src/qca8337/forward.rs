@@ -367,8 +367,7 @@ impl Qca8337 {
     /// Remembers where a station is, if the port is to learn.
     fn learn(&mut self, port: u8, station: Mac, vid: u16) {
         let lookup = reg::PORT_LOOKUP_CTL + 12 * u32::from(port);
-        let Mac([first, ..]) = station;
-        if self.registers.has(lookup, reg::PORT_LEARN) && first & 1 == 0 {
+        if self.registers.has(lookup, reg::PORT_LEARN) {
             self.stations.insert((vid, station), port);
         }
     }

@@ -286,6 +286,12 @@ fn identification_of_both_and_their_phys() {
         // Behind the switch's own MDIO master they are not on the bus.
         rig.write(0x3c, 1 << 30);
         assert_eq!(rig.chip.read(Address::truncated(0, 2)), 0xffff);
+        rig.chip.write(Address::truncated(0, 4), 5);
+        rig.write(0x3c, 0);
+        let control = |rig: &mut Rig| rig.chip.read(Address::truncated(0, 4));
+        assert_eq!(control(&mut rig), 0);
+        rig.chip.write(Address::truncated(0, 4), 5);
+        assert_eq!(control(&mut rig), 5);
     }
 }
 
@@ -371,6 +377,8 @@ fn resets_lose_everything_but_what_the_kernel_sets_up() {
         rig.write(0x0e80, 1);
         reset(&mut rig);
         assert_eq!([rig.chip.register(0x2b000), rig.read(0x0e80)], [0, 0]);
+        rig.chip.reset();
+        assert_eq!(rig.chip.page(), 0);
         assert_eq!((rig.chip.napt_used(), rig.chip.host_entries().len()), (0, 0));
         assert_eq!((rig.read(0x0030), rig.read(0x0e38), rig.read(0x5a924)), (1, 0, 0));
         assert_eq!(rig.read(0x0000), 0x1302);

@@ -34,6 +34,10 @@ fn a_packet_without_next_hop_is_the_processors_or_lost() {
     let unknown = Ipv4Addr::new(192, 168, 1, 5);
     let mut rig = Rig::translating(Options::default());
     assert!(rig.bypasses(5, &routed(unknown)));
+    // A host of IPv6 whose address ends alike is another one.
+    let words = host_words(unknown.into(), HOST_MAC, 1, 2, 1 << 15);
+    assert!(rig.command(&words, 0, HOSTS, ADD).is_some());
+    assert!(rig.bypasses(5, &routed(unknown)));
     let mut rig = Rig::translating(Options { lost_hosts_to_cpu: false, ..Options::default() });
     assert_eq!(rig.chip.receive(5, &routed(unknown).emit()), []);
     // So it is with a connection whose host is gone.
