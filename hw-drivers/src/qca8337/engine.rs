@@ -215,6 +215,8 @@ fn begin(
     if command.table == Table::Host {
         access.modify(ROUTER_PTCTRL2, ARP_LEARN, 0)?;
     }
+    // A command of which an error has hidden the end would put its answer over the image.
+    access.poll(TABLE_COMMAND, BUSY, 0, options.polls_before)?;
     for (word, register) in command.words.iter().zip(data_words(model)) {
         access.write(*register, *word)?;
     }
@@ -248,6 +250,7 @@ mod tests {
             Op::Poll { at: at(0x18, 0), mask: 0xfc00, equals: 0, tries: 1 },
             Op::Write { at: at(0x18, 0), value: 7 },
             Op::Read { at: at(0, 2) },
+            Op::Poll { at: at(0x11, 0xd), mask: 0x8000, equals: 0, tries: options.polls_before },
         ];
         for (index, word) in WORDS.iter().enumerate() {
             let low = u8::try_from(index * 2).unwrap();
@@ -298,7 +301,7 @@ mod tests {
             Operation::new(&Command::add(Table::Host, WORDS), Model::Ar8327, &options).unwrap();
         let ops = add.transaction().ops();
         assert_eq!(ops[3], Op::Modify { at: at(0x10, 6), clear: 0x7f7f, set: 0 });
-        assert_eq!(ops[5], Op::Write { at: at(0x11, 4), value: 0x710a });
+        assert_eq!(ops[6], Op::Write { at: at(0x11, 4), value: 0x710a });
         assert_eq!(ops.iter().filter(|op| matches!(op, Op::Write { .. })).count(), 1 + 8 + 4);
     }
 
