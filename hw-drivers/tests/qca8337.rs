@@ -8,8 +8,9 @@ use hw_drivers::bus::{Done, Op};
 use hw_drivers::flow::{Flow, Mac, Pppoe, Protocol, Side, Tuple};
 use hw_drivers::qca8337::{Model, Options, Qca8337};
 use hw_drivers::table::{Error, FlowTable, Network, Part, Progress, Resource};
+use hw_simulators::frame::{Frame, Packet};
 use hw_simulators::qca8337::{self as chip, Qca8337 as Chip};
-use hw_simulators::{Chip as _, Shared};
+use hw_simulators::{Chip as _, Out, Shared};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -213,6 +214,22 @@ fn there_is_one_gateway() {
         chip.host_entries().into_iter().find(|host| host.index == next as usize).unwrap()
     });
     assert_eq!(gateway.mac, Mac([2, 0, 0, 0, 1, 201]));
+}
+
+/// The rule leads to the gateway; only flows may be sent there by it.
+#[test]
+fn what_is_no_flow_is_the_processors() {
+    let (mut driver, mut chip) = ready();
+    let mut session = flow(2, 0);
+    driver.insert(&session).unwrap();
+    let remote = session.original.destination;
+    session.original.source.set_port(9);
+    for source in [session.original.source, "192.168.7.7:10000".parse().unwrap()] {
+        let packet = Packet::new(Protocol::Tcp, source, remote);
+        let (destination, source) = (session.opener.router, session.opener.neighbour);
+        let bytes = Frame { destination, source, tags: vec![], pppoe: None, packet }.emit();
+        assert_eq!(chip.receive(1, &bytes), [Out { port: chip.cpu_port(), bytes }]);
+    }
 }
 
 /// The classifier tells the LAN by its ports, the interfaces by its VLANs, and both only once.

@@ -31,8 +31,9 @@ pub struct Options {
     pub counters: u8,
     /// Which two words of a counter are the ones of packets towards the public side.
     pub outward: Outward,
-    /// Packets from the LAN that are not for it always have to find a flow, in place of only in
-    /// PPPoE.
+    /// Packets from the LAN that are not for it always have to find a flow. The vendor asks for
+    /// that only in PPPoE; without it a packet whose source is not of the LAN is sent to the
+    /// gateway as it is, past the firewall.
     pub force_source_nat: bool,
     /// The classifier's rule that is used for the way to the gateway, 0 to 95.
     pub rule: u8,
@@ -62,7 +63,7 @@ impl Default for Options {
             first_age: 13,
             counters: 8,
             outward: Outward::Egress,
-            force_source_nat: false,
+            force_source_nat: true,
             rule: 95,
             sweep: 16,
         }
