@@ -279,6 +279,21 @@ fn a_slow_engine_is_waited_for() {
     }
 }
 
+/// A command whose end nobody has seen keeps the engine busy when the next one comes.
+#[test]
+fn an_unfinished_command_is_waited_for() {
+    let (_, mut chip) = ready();
+    chip.with(|chip| {
+        chip.set_busy_reads(700);
+        // FLUSH of basic NAT, by a program that has died.
+        chip.set_register(0x0e58, 0x8000_0021);
+    });
+    let mut driver = Qca8337::new(chip.clone(), Model::Qca8337, Options::default());
+    finish(&mut chip, || driver.set_up(&network()));
+    driver.insert(&flow(2, 0)).unwrap();
+    assert_eq!(chip.with(|chip| chip.ignored_commands()), 0);
+}
+
 /// A hit is an age that has risen, or is fresh.
 #[test]
 fn ages_are_hits() {

@@ -17,7 +17,7 @@ pub struct Options {
     /// Most reads in one transaction until it has finished one. The vendor allows 4096 reads, of
     /// three transfers each.
     pub polls: u16,
-    /// Further transactions in which it may finish.
+    /// Further transactions in which it may get free or finish.
     pub patience: u8,
     /// Looks at the status before the one that counts; the vendor says that the chip needs one.
     pub looks: u8,
@@ -55,8 +55,8 @@ impl Default for Options {
         Options {
             page_after: PageAfter::ReadBack,
             settle: Settle::default(),
-            polls_before: 128,
-            polls: 1500,
+            polls_before: 256,
+            polls: 1400,
             patience: 3,
             looks: 1,
             override_entries: false,
