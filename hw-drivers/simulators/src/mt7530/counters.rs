@@ -89,11 +89,11 @@ impl Counters {
         }
         let length = bytes.len().saturating_add(4).max(64);
         let class = match length {
-            ..=64 => 0,
-            ..=127 => 1,
-            ..=255 => 2,
-            ..=511 => 3,
-            ..=1023 => 4,
+            0..=64 => 0,
+            65..=127 => 1,
+            128..=255 => 2,
+            256..=511 => 3,
+            512..=1023 => 4,
             _ => 5,
         };
         let cast = match bytes.first_chunk::<6>() {
