@@ -51,7 +51,7 @@ impl Default for Settings {
 }
 
 /// The switch on a bus.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Mt7530<B> {
     bus: B,
     settings: Settings,

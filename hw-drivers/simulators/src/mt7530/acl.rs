@@ -91,7 +91,9 @@ impl Mt7530 {
             _ => high >> (pattern & 31) & 1 != 0,
         };
         if low | high == 0 {
-            return self.options.empty_mask_matches;
+            let [action, _] = self.tables.get(Table::Action, rule);
+            let [rate, _] = self.tables.get(Table::Rate, rule);
+            return self.options.empty_mask_matches && action | rate != 0;
         }
         (0..64).filter(wanted).all(|pattern| self.pattern_matches(pattern, port, view))
     }

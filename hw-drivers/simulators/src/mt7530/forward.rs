@@ -94,7 +94,7 @@ impl Mt7530 {
         frame: &[u8],
         rule: &mut Option<u8>,
     ) -> Result<Vec<Departure>, Loss> {
-        let options = self.options.clone();
+        let options = self.options;
         let view = View::of(frame, &options).filter(|_| port < PORTS).ok_or(Loss::Malformed)?;
         let verdict = self.classify(port, &view, frame.len());
         *rule = verdict.map(|verdict| verdict.rule);

@@ -38,7 +38,7 @@ pub enum Precedence {
 }
 
 /// The choices.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Revision in the identification register, 4 bits.
     pub revision: u8,
@@ -56,7 +56,7 @@ pub struct Options {
     pub vlans: u16,
     /// Which rule counts.
     pub precedence: Precedence,
-    /// A rule whose mask names no pattern matches every frame; if not, none.
+    /// A rule without a pattern, but with an action or a rate, matches every frame; if not, none.
     pub empty_mask_matches: bool,
     /// An action with priority 0 gives the frame this priority; if not, the frame's own stays.
     pub priority_zero_counts: bool,
