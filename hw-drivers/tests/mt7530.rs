@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The driver of the MT7530 on the simulated switch: judged by what becomes of frames.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "mt7530/faults.rs"]
 mod faults;

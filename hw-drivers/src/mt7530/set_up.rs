@@ -46,8 +46,8 @@ impl<B: Bus> Mt7530<B> {
                 false => State::Cleared,
             },
             State::Cleared => {
-                let [weights] = self.read_shared([WEIGHTS])?;
-                self.set_weights(raised(weights))?;
+                let found = self.found.ok_or(Error::NotReady)?;
+                self.set_weights(raised(found.weights))?;
                 self.set_acl(self.settings.ports)?;
                 State::Ready
             }
@@ -63,8 +63,12 @@ impl<B: Bus> Mt7530<B> {
     fn begin(&mut self) -> Result<(), Error> {
         shared::identify(&mut self.bus)?;
         if self.found.is_none() {
-            let [weights] = self.read_shared([WEIGHTS])?;
-            self.found = Some(Found { acl: self.read_acl()?, weights });
+            // What is put back in the end is worth a second look.
+            let found = self.read_found()?;
+            if found != self.read_found()? {
+                return Err(Error::NotReady);
+            }
+            self.found = Some(found);
         }
         self.set_acl(0)?;
         self.classifier.forget();
@@ -120,6 +124,11 @@ impl<B: Bus> Mt7530<B> {
     fn read_shared<const N: usize>(&mut self, registers: [u32; N]) -> Result<[u32; N], Error> {
         let values = shared::read(&mut self.bus, &registers)?;
         values.try_into().map_err(|_| Error::Driver("an MT7530 transaction lost a value"))
+    }
+
+    fn read_found(&mut self) -> Result<Found, Error> {
+        let [weights] = self.read_shared([WEIGHTS])?;
+        Ok(Found { acl: self.read_acl()?, weights })
     }
 
     /// Ports whose frames meet the ACL.

@@ -28,32 +28,45 @@ pub(super) fn read<B: Bus>(bus: &mut B, registers: &[u32]) -> Result<Vec<u32>, E
     slots.iter().map(|slot| slot.get(&outcome)).collect()
 }
 
-/// Changes bits, at most eight registers in one transaction, and looks whether they and no
-/// others have changed. Others that have are put back as they were, once.
+/// Registers changed in one transaction: nine steps each, on pages of their own.
+const CHANGES: usize = 6;
+
+/// Changes bits and looks whether they and no others have changed. A register holds bits of the
+/// kernel's, and all of it goes over the bus twice to change one; so what it held is what two of
+/// three reads say, and bits that are wrong afterwards are put right, once.
 ///
 /// # Errors
 /// The bus; [`Error::Mismatch`], also when what was wrong could be put right.
 pub(super) fn change<B: Bus>(bus: &mut B, changes: &[Change]) -> Result<(), Error> {
+    changes.chunks(CHANGES).try_for_each(|changes| change_some(bus, changes))
+}
+
+fn change_some<B: Bus>(bus: &mut B, changes: &[Change]) -> Result<(), Error> {
     let mut access = Translation::new();
     let mut slots = Vec::with_capacity(changes.len());
     for Change { register, clear, set } in changes {
-        let before = access.read(*register)?;
-        access.modify(*register, *clear, *set)?;
+        let before = [
+            access.read(*register)?,
+            access.read(*register)?,
+            access.modify(*register, *clear, *set)?,
+        ];
         slots.push((before, access.read(*register)?));
     }
     let outcome = bus.run(&access.finish())?;
-    for (Change { register, clear, set }, (before, after)) in changes.iter().zip(&slots) {
-        let wanted = before.get(&outcome)? & !clear | set;
-        let found = after.get(&outcome)?;
+    let mut result = Ok(());
+    for (Change { register, clear, set }, ([a, b, c], after)) in changes.iter().zip(&slots) {
+        let (a, b, c) = (a.get(&outcome)?, b.get(&outcome)?, c.get(&outcome)?);
+        let before = a & b | a & c | b & c;
+        let (wanted, found) = (before & !clear | set, after.get(&outcome)?);
         let wrong = wanted ^ found;
         if wrong != 0 {
             let mut access = Translation::new();
             access.modify(*register, wrong, wanted & wrong)?;
+            result = result.and(Err(Error::Mismatch { at: *register, wanted, found }));
             bus.run(&access.finish())?;
-            return Err(Error::Mismatch { at: *register, wanted, found });
         }
     }
-    Ok(())
+    result
 }
 
 /// Whether the chip is an MT7530 that is out of reset; gives its revision.

@@ -180,7 +180,7 @@ impl Bus for Witness {
 fn no_rule_counts_by_half_at_any_moment() {
     for world in worlds() {
         for action in [Action::Drop, Action::Rate(1)] {
-            let switch = switch(world.clone());
+            let switch = switch(world);
             let witness = Witness { switch: switch.clone(), transfers: 0, looks: false };
             let mut driver = Mt7530::new(witness, SETTINGS);
             set_up(&mut driver);

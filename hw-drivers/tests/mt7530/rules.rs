@@ -157,6 +157,8 @@ fn equal_patterns_are_shared_until_the_last_rule_goes() {
     assert_eq!(driver.insert_rule(&rule(33)), Err(Error::FullRules));
     for (number, id) in (1..).zip(&ids) {
         remove(&mut driver, *id);
+        let left = MAX_RULES - usize::from(number);
+        assert_eq!(driver.patterns_used(), if left == 0 { 0 } else { 8 + left });
         assert!((1..=32).all(|other| dropped(other) == (other > number)));
     }
     assert_eq!(driver.patterns_used(), 0);
