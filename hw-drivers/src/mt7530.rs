@@ -130,7 +130,7 @@ impl<B: Bus> Mt7530<B> {
         self.classifier.watch.add(vlan)
     }
 
-    /// Searches the table for VLANs in use and watches them, one entry (0.6 ms of the bus) with
+    /// Searches the table for VLANs in use and watches them, one entry (0.8 ms of the bus) with
     /// each call: for an owner that does not know them.
     ///
     /// # Errors

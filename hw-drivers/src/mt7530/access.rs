@@ -152,6 +152,11 @@ impl Translation {
     /// As [`Translation::read`].
     pub fn save(&mut self, register: u32) -> Result<Slot32, Error> {
         let slot = self.read(register)?;
+        if !self.kept {
+            // After an error of the bus others can get in before the restores and move the page.
+            let Place { page, .. } = Place::of(register)?;
+            self.transaction.restore_value(PAGE, page)?;
+        }
         self.transaction.restore(slot.low)?;
         self.transaction.restore(slot.high)?;
         self.kept = true;
@@ -333,6 +338,6 @@ mod tests {
         assert_eq!(access.read(0x00c0), Err(Error::PageKept { register: 0xc0 }));
         let transaction = access.finish();
         let restored: Vec<_> = transaction.restores().iter().map(|all| all.address()).collect();
-        assert_eq!(restored, [at(5), at(0x10)]);
+        assert_eq!(restored, [at(0x1f), at(5), at(0x10)], "the page comes first");
     }
 }

@@ -75,6 +75,27 @@ fn each_field_is_looked_at() {
     }
 }
 
+/// A request for an address has no IP header, whatever the chip takes for one.
+#[test]
+fn other_frames_are_not_mistaken_for_ipv4() {
+    let arp = [
+        &[0xff; 6][..],
+        &[2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 1, 2, 3],
+        &[0, 0, 0, 0, 0, 0, 192, 168, 1, 2],
+    ]
+    .concat();
+    for base_of_others in [true, false] {
+        let (mut driver, switch) = ready(Options { base_of_others, ..Options::default() });
+        // The words of the request where IPv4 has its source.
+        let what = Match { source: v4("0.1.10.1"), ..Match::on(2) };
+        insert(&mut driver, &drop_of(what));
+        assert_eq!(switch.with(|switch| switch.observe(1, &arp)).loss, None);
+        let what = Match { ether_type: Some(0x0806), ..Match::on(2) };
+        insert(&mut driver, &drop_of(what));
+        assert_eq!(switch.with(|switch| switch.observe(1, &arp)).loss, Some(Loss::Rule));
+    }
+}
+
 #[test]
 fn tags_do_not_hide_an_address() {
     let (mut driver, switch) = ready(Options::default());
