@@ -26,11 +26,11 @@ pub(super) struct Verdict {
     pub(super) limited: bool,
 }
 
-/// Buckets of the rate limiters: time since they were full, in nanoseconds' worth of bits.
+/// Buckets of the rate limiters.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Limiters {
-    /// Bits that are taken out, and nanoseconds of refill not yet counted.
-    taken: [(u32, u32); RULES as usize],
+    /// Bits that are taken out of each.
+    taken: [u32; RULES as usize],
     /// Time that has passed since the bucket of each rule was looked at.
     waiting: [Duration; RULES as usize],
 }
@@ -54,10 +54,10 @@ impl Limiters {
         let depth = (rate * DEPTH_MS).max(LEAST_DEPTH);
         let ms = u32::try_from(waiting.as_millis()).unwrap_or(u32::MAX);
         *waiting = waiting.saturating_sub(Duration::from_millis(ms.into()));
-        taken.0 = taken.0.saturating_sub(rate.saturating_mul(ms));
-        let room = taken.0.saturating_add(bits) <= depth;
+        *taken = taken.saturating_sub(rate.saturating_mul(ms));
+        let room = taken.saturating_add(bits) <= depth;
         if room {
-            taken.0 += bits;
+            *taken += bits;
         }
         room
     }

@@ -162,3 +162,20 @@ fn the_kernel_can_be_hit() {
     switch.finish_change();
     assert_eq!(switch.entry(Table::Vlan, 5)[0] & 0x00ff_0001, 0x00ff_0001);
 }
+
+/// On a bus without a lock the kernel moves the page between our transfers, and what we write is
+/// lost to another register.
+#[test]
+fn the_kernel_can_get_between_transfers() {
+    let mut switch = Mt7530::new(Options::default());
+    let before = switch.peek(0x2004);
+    switch.change_vlan(Change { vlan: 5, add: 1, egress: 0 }, Grain::Transfer, &[1]);
+    assert!(!switch.atomic());
+    write(&mut switch, 0x2004 >> 6, 1, 0x1234_5678);
+    assert_eq!(switch.peek(0x2004), before);
+    switch.finish_change();
+    assert_eq!(switch.entry(Table::Vlan, 5), [1 << 30 | 1 << 28 | 1 << 16 | 1, 0]);
+    assert!(switch.atomic());
+    write(&mut switch, 0x2004 >> 6, 1, 0x1234_5678);
+    assert_eq!(switch.peek(0x2004), 0x1234_5678);
+}
