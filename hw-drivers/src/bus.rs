@@ -10,6 +10,9 @@ pub mod execute;
 pub mod fault;
 pub mod memory;
 pub mod mii;
+pub mod netlink;
+pub mod reach;
+pub mod repeat;
 pub mod trace;
 pub mod transaction;
 
@@ -145,15 +148,26 @@ pub enum Fault {
         /// Value of the last read.
         last: u16,
     },
+    /// What was read a second time, or read back, is something else. Only from [`repeat`].
+    Differs {
+        /// What it should have been.
+        expected: u16,
+        /// What it was.
+        found: u16,
+    },
 }
 
 impl Fault {
     /// The fault for an error of the operating system.
     pub fn from_io(error: &io::Error) -> Fault {
-        match error.raw_os_error() {
-            Some(libc::ETIMEDOUT) => Fault::TimedOut,
-            Some(errno) => Fault::Os(errno),
-            None => Fault::Os(libc::EIO),
+        Fault::from_errno(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// The fault for a positive errno.
+    pub const fn from_errno(errno: i32) -> Fault {
+        match errno {
+            libc::ETIMEDOUT => Fault::TimedOut,
+            errno => Fault::Os(errno),
         }
     }
 }
@@ -165,6 +179,9 @@ impl fmt::Display for Fault {
             Fault::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
             Fault::Exhausted { tries, last } => {
                 write!(f, "never the awaited value in {tries} reads, last {last:#06x}")
+            }
+            Fault::Differs { expected, found } => {
+                write!(f, "{found:#06x} in place of {expected:#06x}")
             }
         }
     }
@@ -179,7 +196,8 @@ pub struct Failure {
     pub address: Address,
     /// What happened there.
     pub fault: Fault,
-    /// Set when a restore failed: the chip, and the kernel's idea of its page, may now differ.
+    /// Set when a restore failed, and could not be made up for: the chip, and the kernel's idea of
+    /// its page, may now differ.
     pub unrestored: Option<Fault>,
 }
 

@@ -12,8 +12,10 @@ use crate::bus::transaction::BuildError;
 use crate::bus::{Address, Outcome, Slot, Transaction};
 use std::fmt;
 
+pub mod kernel;
 #[cfg(test)]
 mod model;
+pub mod probe;
 
 /// Register 0 of PHY 0x18 chooses the page.
 const PAGE: Address = Address::truncated(0x18, 0);
