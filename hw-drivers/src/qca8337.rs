@@ -28,7 +28,7 @@ use crate::bus::Bus;
 use crate::table::Network;
 use access::Access;
 use bringup::{Found, State};
-use counters::Clearing;
+use counters::Verdict;
 use flow_table::Held;
 use neighbours::Neighbours;
 use std::collections::BTreeMap;
@@ -79,7 +79,9 @@ pub struct Qca8337<B> {
     next: u32,
     /// The number that the sweep goes on with.
     sweep_from: u32,
-    clearing: Option<Clearing>,
+    counting: Verdict,
+    /// A flush of the flows was begun, after which the chip needs time.
+    flushing: bool,
 }
 
 impl<B: Bus> Qca8337<B> {
@@ -95,7 +97,8 @@ impl<B: Bus> Qca8337<B> {
             held: BTreeMap::new(),
             next: 0,
             sweep_from: 0,
-            clearing: None,
+            counting: Verdict::default(),
+            flushing: false,
         }
     }
 
@@ -114,6 +117,3 @@ impl<B: Bus> Qca8337<B> {
         self.access.into_bus()
     }
 }
-
-#[cfg(test)]
-mod tests;

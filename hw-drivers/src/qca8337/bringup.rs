@@ -161,18 +161,30 @@ impl<B: Bus> Qca8337<B> {
                 self.identify()?;
                 self.switch_off(goal)?;
                 self.forget();
-                then(Stage::FlushNat)
+                // A flush that was begun and not seen to its end.
+                let progress = if self.flushing { Progress::Wait(FLUSHED) } else { Progress::More };
+                self.flushing = false;
+                Ok((State::Under(goal, Stage::FlushNat), progress))
             }
             Stage::FlushNat => {
                 self.flush(Table::Nat)?;
                 then(Stage::FlushFlows)
             }
+            Stage::FlushFlows if self.flushing => {
+                self.flushing = false;
+                Ok((State::Under(goal, Stage::FlushFlows), Progress::Wait(FLUSHED)))
+            }
             Stage::FlushFlows => {
+                self.flushing = true;
                 self.access.start(&Command::flush(Table::Napt))?;
                 Ok((State::Under(goal, Stage::FlushedFlows), Progress::Wait(FLUSHED)))
             }
             Stage::FlushedFlows => {
                 let answer = self.access.finish(&Command::flush(Table::Napt))?;
+                self.flushing = false;
+                if !answer.status {
+                    self.state = State::Under(goal, Stage::FlushFlows);
+                }
                 flushed(answer.status)?;
                 then(Stage::ClearPublic)
             }
@@ -307,6 +319,17 @@ impl<B: Bus> Qca8337<B> {
             access.modify(public_bitmap(model), 0, bit)?;
             write_all(access, [lookup, valid])
         })?;
+        self.compare(&[lookup, valid])
+    }
+
+    /// Reads a public address back.
+    pub(super) fn compare_public(&mut self, index: u8) -> Result<(), Error> {
+        let address = self
+            .around
+            .as_ref()
+            .and_then(|around| around.public.get(usize::from(index)).copied())
+            .ok_or(Error::Driver("no such public address"))?;
+        let [_, _, lookup, valid] = network::public_on(self.access.model(), index, address);
         self.compare(&[lookup, valid])
     }
 

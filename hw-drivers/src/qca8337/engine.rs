@@ -116,7 +116,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Operation {
     transaction: Transaction,
-    command: Option<Slot32>,
+    /// Looks at the command word after the end; the last one counts.
+    looks: Vec<Slot32>,
     words: [Option<Slot32>; 7],
 }
 
@@ -138,7 +139,7 @@ impl Operation {
     pub fn started(command: &Command, model: Model, options: &Options) -> Result<Operation, Error> {
         let mut access = Translation::new(options.page_after, options.settle)?;
         begin(&mut access, command, model, options)?;
-        Ok(Operation { transaction: access.finish(), command: None, words: [None; 7] })
+        Ok(Operation { transaction: access.finish(), looks: Vec::new(), words: [None; 7] })
     }
 
     /// The end of a command that was given in another transaction.
@@ -158,10 +159,18 @@ impl Operation {
     /// What the outcome means.
     ///
     /// # Errors
-    /// [`Error::Driver`] for the outcome of another transaction.
+    /// [`Error::Mismatch`] if the engine was busy again after it had finished, so that a bit was
+    /// misread; [`Error::Driver`] for the outcome of another transaction.
     pub fn answer(&self, outcome: &Outcome) -> Result<Answer, Error> {
-        let command = self.command.ok_or(Error::Driver("an answer before its time"))?;
-        let command = value(command, outcome)?;
+        let mut command = None;
+        for look in &self.looks {
+            let found = value(*look, outcome)?;
+            if found & BUSY != 0 {
+                return Err(Error::Mismatch { at: TABLE_COMMAND, wanted: found & !BUSY, found });
+            }
+            command = Some(found);
+        }
+        let command = command.ok_or(Error::Driver("an answer before its time"))?;
         let mut words = [0; 7];
         for (word, slot) in words.iter_mut().zip(self.words) {
             if let Some(slot) = slot {
@@ -181,17 +190,17 @@ impl Operation {
         options: &Options,
     ) -> Result<Operation, Error> {
         access.poll(TABLE_COMMAND, BUSY, 0, options.polls)?;
-        for _ in 0..options.looks {
-            access.read(TABLE_COMMAND)?;
+        let mut looks = Vec::new();
+        for _ in 0..=options.looks {
+            looks.push(access.read(TABLE_COMMAND)?);
         }
-        let status = access.read(TABLE_COMMAND)?;
         let mut words = [None; 7];
         if command.gives_words() {
             for (word, register) in words.iter_mut().zip(data_words(model)) {
                 *word = Some(access.read(*register)?);
             }
         }
-        Ok(Operation { transaction: access.finish(), command: Some(status), words })
+        Ok(Operation { transaction: access.finish(), looks, words })
     }
 }
 
@@ -206,6 +215,8 @@ fn begin(
     if command.table == Table::Host {
         access.modify(ROUTER_PTCTRL2, ARP_LEARN, 0)?;
     }
+    // A command of which an error has hidden the end would put its answer over the image.
+    access.poll(TABLE_COMMAND, BUSY, 0, options.polls_before)?;
     for (word, register) in command.words.iter().zip(data_words(model)) {
         access.write(*register, *word)?;
     }
@@ -239,6 +250,7 @@ mod tests {
             Op::Poll { at: at(0x18, 0), mask: 0xfc00, equals: 0, tries: 1 },
             Op::Write { at: at(0x18, 0), value: 7 },
             Op::Read { at: at(0, 2) },
+            Op::Poll { at: at(0x11, 0xd), mask: 0x8000, equals: 0, tries: options.polls_before },
         ];
         for (index, word) in WORDS.iter().enumerate() {
             let low = u8::try_from(index * 2).unwrap();
@@ -289,7 +301,7 @@ mod tests {
             Operation::new(&Command::add(Table::Host, WORDS), Model::Ar8327, &options).unwrap();
         let ops = add.transaction().ops();
         assert_eq!(ops[3], Op::Modify { at: at(0x10, 6), clear: 0x7f7f, set: 0 });
-        assert_eq!(ops[5], Op::Write { at: at(0x11, 4), value: 0x710a });
+        assert_eq!(ops[6], Op::Write { at: at(0x11, 4), value: 0x710a });
         assert_eq!(ops.iter().filter(|op| matches!(op, Op::Write { .. })).count(), 1 + 8 + 4);
     }
 

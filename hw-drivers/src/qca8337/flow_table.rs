@@ -3,7 +3,7 @@
 
 use super::bringup::State;
 use super::counters::{self, Counter};
-use super::engine::{Command, Table};
+use super::engine::{Answer, Command, Table};
 use super::napt::{Napt, AGE_FRESH};
 use super::private::Base;
 use super::registers::{FLOW_COUNTERS, TABLE_COMMAND};
@@ -58,8 +58,20 @@ impl<B: Bus> Qca8337<B> {
 
     /// Reads the entry at `index`; `None` if there is none.
     fn read_entry(&mut self, table: Table, index: u16) -> Result<Option<Words>, Error> {
-        let answer = self.access.command(&Command::from(table, index))?;
-        Ok((answer.status && answer.index == index).then_some(answer.words))
+        let Answer { status, index: found, words } =
+            self.access.command(&Command::from(table, index))?;
+        // Age 0 is an entry that was there.
+        let there = status && found == index && self.age(table, &words) != 0;
+        Ok(there.then_some(words))
+    }
+
+    fn age(&self, table: Table, words: &Words) -> u8 {
+        match table {
+            Table::Napt => Napt::decode(words, self.base()).age,
+            Table::Host => Host::decode(words, self.access.model()).map_or(0, |host| host.age),
+            // Those do not age.
+            Table::Nat => 1,
+        }
     }
 
     /// Compares the entry at `index` with `wanted`, in the bits of `compared`; `None` if there is
@@ -111,7 +123,7 @@ impl<B: Bus> Qca8337<B> {
     fn read_counter(&mut self, index: u8) -> Result<counters::Reading, Error> {
         let (slots, outcome) = self.access.run(|access| counters::read(access, index))?;
         let reading = counters::reading(slots, &outcome)?;
-        self.clearing = self.clearing.or(counters::judge(&reading));
+        self.counting.hear(&reading);
         Ok(reading)
     }
 
@@ -129,11 +141,9 @@ impl<B: Bus> Qca8337<B> {
                 return Err(error);
             }
         };
-        if !answer.status {
-            return Err(Error::Collision);
-        }
-        // Another flow of ours was there: the chip has put this one in its place.
-        if self.held.values().any(|held| held.index == answer.index) {
+        // No room; or another flow of ours was there, and the chip has put this one in its place. Even
+        // that there was no room may be misread.
+        if !answer.status || self.held.values().any(|held| held.index == answer.index) {
             self.withdraw(words);
             return Err(Error::Collision);
         }
@@ -165,16 +175,20 @@ impl<B: Bus> Qca8337<B> {
         self.give_up();
     }
 
-    /// Takes out whatever was written at `index` in place of what should have been; what is left
-    /// of it, the caller looks for.
+    /// Takes out whatever was written in place of what should have been, at an index that is no
+    /// flow's.
     fn withdraw_at(&mut self, index: u16) {
-        if let Ok(Some(words)) = self.read_entry(Table::Napt, index) {
-            // A failure shows when the entry is searched for; one with a wrong key is looked at again.
-            let _ = self.access.command(&Command::delete(Table::Napt, words));
+        for _ in 0..TRIES {
+            match self.read_entry(Table::Napt, index) {
+                Ok(None) => return,
+                Ok(Some(words)) => {
+                    // Whether this has worked is read in the next round.
+                    let _ = self.access.command(&Command::delete(Table::Napt, words));
+                }
+                Err(_) => {}
+            }
         }
-        if !matches!(self.read_entry(Table::Napt, index), Ok(None)) {
-            self.give_up();
-        }
+        self.give_up();
     }
 
     /// What a sweep tells of a flow; `None` if the chip does not have it any more.
@@ -194,7 +208,7 @@ impl<B: Bus> Qca8337<B> {
             sums.take(&reading);
         }
         let outward = self.access.options().outward;
-        let clearing = self.clearing;
+        let clearing = self.counting.clearing();
         let sums = |counter: Counter| counter.counted(clearing, outward);
         let counted = counter.map(|(_, counter)| sums(counter));
         // Traffic sets the age to fresh, time only lowers it. Fresh twice may be one hit seen twice,
@@ -273,24 +287,25 @@ impl<B: Bus> FlowTable for Qca8337<B> {
         self.ready()?;
         let held = self.held(entry)?;
         let base = self.base();
+        // The image that the chip holds now, whichever of its words the chip compares.
+        let found = self.read_entry(Table::Napt, held.index)?;
+        let found = found.filter(|words| same_key(words, &held, base));
+        // If it seems lost, that may be misread.
+        let mut image = found.or_else(|| held.napt.encode(base));
         let mut tries = TRIES;
-        loop {
-            // The image that the chip holds now, whichever of its words the chip compares.
-            let words = self.read_entry(Table::Napt, held.index)?;
-            let Some(words) = words.filter(|words| same_key(words, &held, base)) else {
-                break;
-            };
+        while let Some(words) = image {
             if tries == 0 {
                 return Err(Error::Mismatch { at: TABLE_COMMAND, wanted: 0, found: 1 << 7 });
             }
             tries = tries.saturating_sub(1);
             self.access.command(&Command::delete(Table::Napt, words))?;
+            let left = self.read_entry(Table::Napt, held.index)?;
+            image = left.filter(|words| same_key(words, &held, base));
         }
         self.held.remove(&entry.0);
         self.neighbours.release(held.napt.private);
-        // As after a failed insert.
-        let _ = self.tidy();
-        Ok(())
+        // What this leaves behind is taken away before the next flow.
+        self.tidy()
     }
 
     fn sweep(&mut self, seen: &mut dyn FnMut(Sight)) -> Result<Progress, Error> {
@@ -327,7 +342,10 @@ impl<B: Bus> FlowTable for Qca8337<B> {
             self.compare_entry(Table::Host, index, &words, &compared)?
                 .ok_or(Error::NoEntry(entry))?;
         }
-        Ok(())
+        for writes in self.neighbours.direct(held.napt.private, self.access.options().rule) {
+            self.compare(&writes)?;
+        }
+        self.compare_public(held.napt.public)
     }
 
     fn alive(&mut self) -> Result<(), Error> {

@@ -98,6 +98,25 @@ impl Neighbours {
             .filter_map(|address| self.hosts.get(&address).and_then(|known| known.there))
     }
 
+    /// What was written directly for a flow of `private`, and can be read back.
+    pub fn direct(&self, private: Ipv4Addr, rule: u8) -> Vec<Vec<network::Write>> {
+        let vlans =
+            [private, GATEWAY].map(|address| self.hosts.get(&address).map(|known| known.way.vlan));
+        let mut writes: Vec<Vec<network::Write>> = (0..)
+            .zip(&self.interfaces)
+            .filter_map(|(index, slot)| match slot {
+                Written::On(interface) if vlans.contains(&Some(interface.vlan)) => {
+                    Some(interface.expected(index).to_vec())
+                }
+                _ => None,
+            })
+            .collect();
+        if let Written::On(there) = &self.rule {
+            writes.push(there.expected(rule).to_vec());
+        }
+        writes
+    }
+
     /// Whether the flows that are there leave room for one of `plan`.
     pub fn conflicts(&self, plan: &Plan) -> Result<(), Error> {
         let refused = |part| Err(Error::NotExpressible(part));

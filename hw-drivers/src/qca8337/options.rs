@@ -11,7 +11,8 @@ pub struct Options {
     pub page_after: PageAfter,
     /// Pause after a new page.
     pub settle: Settle,
-    /// Most reads until the table engine is free for a command.
+    /// Most reads until the table engine is free, before an image is written and before its
+    /// command.
     pub polls_before: u16,
     /// Most reads in one transaction until it has finished one. The vendor allows 4096 reads, of
     /// three transfers each.
@@ -53,7 +54,7 @@ impl Default for Options {
         Options {
             page_after: PageAfter::ReadBack,
             settle: Settle::default(),
-            polls_before: 256,
+            polls_before: 128,
             polls: 1500,
             patience: 3,
             looks: 1,
