@@ -8,8 +8,9 @@ use hw_drivers::bus::{Done, Op};
 use hw_drivers::flow::{Flow, Mac, Pppoe, Protocol, Side, Tuple};
 use hw_drivers::qca8337::{Model, Options, Qca8337};
 use hw_drivers::table::{Error, FlowTable, Network, Part, Progress, Resource};
+use hw_simulators::frame::{Frame, Packet};
 use hw_simulators::qca8337::{self as chip, Qca8337 as Chip};
-use hw_simulators::{Chip as _, Shared};
+use hw_simulators::{Chip as _, Out, Shared};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -215,6 +216,22 @@ fn there_is_one_gateway() {
     assert_eq!(gateway.mac, Mac([2, 0, 0, 0, 1, 201]));
 }
 
+/// The rule leads to the gateway; only flows may be sent there by it.
+#[test]
+fn what_is_no_flow_is_the_processors() {
+    let (mut driver, mut chip) = ready();
+    let mut session = flow(2, 0);
+    driver.insert(&session).unwrap();
+    let remote = session.original.destination;
+    session.original.source.set_port(9);
+    for source in [session.original.source, "192.168.7.7:10000".parse().unwrap()] {
+        let packet = Packet::new(Protocol::Tcp, source, remote);
+        let (destination, source) = (session.opener.router, session.opener.neighbour);
+        let bytes = Frame { destination, source, tags: vec![], pppoe: None, packet }.emit();
+        assert_eq!(chip.receive(1, &bytes), [Out { port: chip.cpu_port(), bytes }]);
+    }
+}
+
 /// The classifier tells the LAN by its ports, the interfaces by its VLANs, and both only once.
 #[test]
 fn flows_that_contradict_others_are_refused() {
@@ -260,6 +277,21 @@ fn a_slow_engine_is_waited_for() {
         // What such an engine would do with half of a command nobody knows: it is off.
         assert_eq!(driver.alive().is_ok(), done);
     }
+}
+
+/// A command whose end nobody has seen keeps the engine busy when the next one comes.
+#[test]
+fn an_unfinished_command_is_waited_for() {
+    let (_, mut chip) = ready();
+    chip.with(|chip| {
+        chip.set_busy_reads(700);
+        // FLUSH of basic NAT, by a program that has died.
+        chip.set_register(0x0e58, 0x8000_0021);
+    });
+    let mut driver = Qca8337::new(chip.clone(), Model::Qca8337, Options::default());
+    finish(&mut chip, || driver.set_up(&network()));
+    driver.insert(&flow(2, 0)).unwrap();
+    assert_eq!(chip.with(|chip| chip.ignored_commands()), 0);
 }
 
 /// A hit is an age that has risen, or is fresh.

@@ -7,11 +7,13 @@ use super::access::value;
 use super::napt::low16;
 use super::registers::{data_words, ARP_LEARN, ROUTER_PTCTRL2, TABLE_COMMAND};
 use super::{Model, Options, Words};
-use crate::bus::{Outcome, Transaction};
+use crate::bus::{self, Fault, Op, Outcome, Step, Transaction};
 use crate::qca8k_page::{Slot32, Translation};
 use crate::table::Error;
 
 const BUSY: u32 = 1 << 31;
+/// The same in the high half, which is the one polled.
+const BUSY_HALF: u16 = 1 << 15;
 const STATUS: u32 = 1 << 7;
 
 /// Which table.
@@ -112,6 +114,15 @@ pub struct Answer {
     pub words: Words,
 }
 
+/// When the engine was busy for longer than a transaction has waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// Before the command was given; it has not been.
+    Before,
+    /// With the command.
+    After,
+}
+
 /// A command, or the rest of one, as a transaction, with the places of its answer.
 #[derive(Debug)]
 pub struct Operation {
@@ -154,6 +165,25 @@ impl Operation {
     /// The transfers.
     pub fn transaction(&self) -> &Transaction {
         &self.transaction
+    }
+
+    /// Whether the error is that the engine was busy, and with what.
+    pub fn busy(&self, error: &bus::Error) -> Option<Busy> {
+        let bus::Error::Failed(failure) = error else {
+            return None;
+        };
+        let (Step::Operation(index), None) = (failure.step, failure.unrestored) else {
+            return None;
+        };
+        let ops = self.transaction.ops();
+        // The page is polled too, under another mask.
+        if !matches!(ops.get(index), Some(Op::Poll { mask: BUSY_HALF, .. }))
+            || !matches!(failure.fault, Fault::Exhausted { .. })
+        {
+            return None;
+        }
+        let last = ops.iter().rposition(|op| matches!(op, Op::Poll { .. })) == Some(index);
+        Some(if last && !self.looks.is_empty() { Busy::After } else { Busy::Before })
     }
 
     /// What the outcome means.
@@ -232,7 +262,7 @@ fn begin(
 mod tests {
     use super::*;
     use crate::bus::transaction::{MAX_STEPS, MAX_TRANSFERS};
-    use crate::bus::{Address, Op};
+    use crate::bus::Address;
 
     const WORDS: Words = [0xcb00_710a, 0x9c40_01bb, 0x1640_9c40, 0x003c_0a80, 0xe, 0, 0];
 
