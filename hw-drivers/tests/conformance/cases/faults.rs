@@ -96,6 +96,10 @@ fn lives_on<R: Rig>(world: &mut World<R>, empty: &[u32]) {
         assert_eq!(world.held()[0], empty[0], "a flow has leaked");
         world.insert(NUMBER).expect("insert after recovery");
         world.assert_consistent();
+        // To set it up again takes most of the time; for a driver that is ready some do.
+        if world.line.total() % 4 != 0 {
+            return;
+        }
     } else {
         world.assert_not_ready(NUMBER + 1);
         for number in 0..=NUMBER {
