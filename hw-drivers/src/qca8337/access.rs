@@ -2,6 +2,8 @@
 //! The chip's registers and table engine through a bus: each call is one transaction.
 
 use super::engine::{Answer, Busy, Command, Operation};
+use super::napt::AGE_FRESH;
+use super::registers::{FLOW_COUNTERS, RULES};
 use super::{Model, Options};
 use crate::bus::{Bus, Outcome};
 use crate::qca8k_page::{self, Slot32, Translation};
@@ -33,8 +35,15 @@ pub fn value(slot: Slot32, outcome: &Outcome) -> Result<u32, Error> {
 }
 
 impl<B: Bus> Access<B> {
-    /// The chip `model` on `bus`.
+    /// The chip `model` on `bus`. Options beyond what the chip has are cut to it.
     pub fn new(bus: B, model: Model, options: Options) -> Access<B> {
+        let options = Options {
+            rule: options.rule.min(RULES - 1),
+            counters: options.counters.min(FLOW_COUNTERS),
+            first_age: options.first_age.clamp(1, AGE_FRESH),
+            sweep: options.sweep.max(1),
+            ..options
+        };
         Access { bus, model, options }
     }
 
@@ -140,5 +149,21 @@ impl<B: Bus> Access<B> {
         }
         let outcome = self.bus.run(operation.transaction())?;
         Ok((operation, outcome))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::memory::MemoryBus;
+
+    /// An age of 0 would be no entry, and a rule beyond the last another register.
+    #[test]
+    fn options_are_within_the_chip() {
+        let wild =
+            Options { rule: 200, counters: 99, first_age: 0, sweep: 0, ..Options::default() };
+        let access = Access::new(MemoryBus::default(), Model::Qca8337, wild);
+        let Options { rule, counters, first_age, sweep, .. } = *access.options();
+        assert_eq!((rule, counters, first_age, sweep), (95, 8, 1, 1));
     }
 }
