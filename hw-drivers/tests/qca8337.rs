@@ -162,6 +162,20 @@ fn another_chip_is_left_alone() {
     assert_eq!(chip.with(|chip| chip.register(0x30)) & 4, 0);
 }
 
+/// Every public address is valid in both of its places.
+#[test]
+fn all_public_addresses_are_valid() {
+    let mut chip = Shared::new(Chip::default());
+    let mut driver = Qca8337::new(chip.clone(), Model::Qca8337, Options::default());
+    let public = (1..=16).map(|last| Ipv4Addr::new(198, 51, 100, last)).collect();
+    let network = Network { public, ..network() };
+    finish(&mut chip, || driver.set_up(&network));
+    let valid = |at| chip.with(|chip| chip.register(at));
+    assert_eq!(valid(0x2_f040), 0xffff);
+    assert_eq!((0..16).filter(|index| valid(0x5_aa04 + 16 * index) == 1).count(), 16);
+    assert_eq!((valid(0x2_f03c), valid(0x21f0)), (0xc633_6410, 0xc633_6410));
+}
+
 /// A host is in the chip once, for as long as it has flows; so is the gateway.
 #[test]
 fn neighbours_are_shared() {

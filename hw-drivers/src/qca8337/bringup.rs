@@ -313,10 +313,11 @@ impl<B: Bus> Qca8337<B> {
     fn public_on(&mut self, index: u8, address: std::net::Ipv4Addr) -> Result<(), Error> {
         let model = self.access.model();
         let [edit, offload, lookup, valid] = network::public_on(model, index, address);
-        let bit = 1_u32.checked_shl(index.into()).unwrap_or(0);
+        // All up to this one. The bits are the driver's alone, so nothing that was read goes into them.
+        let bits = 2_u32.checked_shl(index.into()).unwrap_or(0).wrapping_sub(1);
         self.access.run(|access| {
             write_all(access, [edit, offload])?;
-            access.modify(public_bitmap(model), 0, bit)?;
+            access.write(public_bitmap(model), bits)?;
             write_all(access, [lookup, valid])
         })?;
         self.compare(&[lookup, valid])
