@@ -313,11 +313,12 @@ impl<B: Bus> Qca8337<B> {
     fn public_on(&mut self, index: u8, address: std::net::Ipv4Addr) -> Result<(), Error> {
         let model = self.access.model();
         let [edit, offload, lookup, valid] = network::public_on(model, index, address);
-        // All up to this one. The bits are the driver's alone, so nothing that was read goes into them.
-        let bits = 2_u32.checked_shl(index.into()).unwrap_or(0).wrapping_sub(1);
+        // They are told in order, so the bitmap is known and is not read: a misread bit would take
+        // another address out.
+        let told = u32::MAX.checked_shr(31_u32.saturating_sub(index.into())).unwrap_or(0);
         self.access.run(|access| {
             write_all(access, [edit, offload])?;
-            access.write(public_bitmap(model), bits)?;
+            access.write(public_bitmap(model), told)?;
             write_all(access, [lookup, valid])
         })?;
         self.compare(&[lookup, valid])
