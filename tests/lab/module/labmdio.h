@@ -12,6 +12,7 @@
  * mdio_chip.c      the PHY, the page, the window and plain registers
  * mdio_engine.c    the engine of the tables of flows, addresses and hosts
  * mdio_driver.c    a driver of the kernel that uses the switch too and remembers the page
+ * mdio_netlink.c   programs of transfers for any bus, as mdio-tools' module offers them
  * mdio_switches.c  what a test can set and read, in /sys/class/net/DEVICE/labmdio
  */
 #ifndef LABMDIO_H
@@ -123,5 +124,8 @@ void labmdio_driver_access(struct labmdio *lab);
 /* An ioctl was made. */
 void labmdio_driver_between(struct labmdio *lab);
 int labmdio_driver_set_period(struct labmdio *lab, unsigned int period_us);
+
+int labmdio_netlink_init(void);
+void labmdio_netlink_exit(void);
 
 #endif

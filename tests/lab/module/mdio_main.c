@@ -28,8 +28,13 @@ static int __init labmdio_init(void)
 	err = rtnl_link_register(&labmdio_link_ops);
 	if (err)
 		goto no_link;
+	err = labmdio_netlink_init();
+	if (err)
+		goto no_netlink;
 	return 0;
 
+no_netlink:
+	rtnl_link_unregister(&labmdio_link_ops);
 no_link:
 	platform_device_unregister(labmdio_platform);
 no_device:
@@ -39,6 +44,8 @@ no_device:
 
 static void __exit labmdio_exit(void)
 {
+	/* Waits for programs that run. */
+	labmdio_netlink_exit();
 	/* Removes all devices, and with them all buses. */
 	rtnl_link_unregister(&labmdio_link_ops);
 	platform_device_unregister(labmdio_platform);

@@ -22,14 +22,14 @@ static int labmdio_bus_read(struct mii_bus *bus, int phy, int reg)
 {
 	struct labmdio *lab = bus->priv;
 
-	return labmdio_chip_read(lab->chip, phy, reg);
+	return lab ? labmdio_chip_read(lab->chip, phy, reg) : -ENODEV;
 }
 
 static int labmdio_bus_write(struct mii_bus *bus, int phy, int reg, u16 value)
 {
 	struct labmdio *lab = bus->priv;
 
-	return labmdio_chip_write(lab->chip, phy, reg, value);
+	return lab ? labmdio_chip_write(lab->chip, phy, reg, value) : -ENODEV;
 }
 
 static struct mii_bus *labmdio_bus_new(struct labmdio *lab)
@@ -97,6 +97,10 @@ static void labmdio_dev_uninit(struct net_device *dev)
 	mutex_unlock(&lab->lock);
 	labmdio_driver_set_period(lab, 0);
 	mdiobus_unregister(lab->bus);
+	/* Who has found the bus by its name may still hold it. */
+	mutex_lock(&lab->bus->mdio_lock);
+	lab->bus->priv = NULL;
+	mutex_unlock(&lab->bus->mdio_lock);
 	mdiobus_free(lab->bus);
 	ida_free(&labmdio_numbers, lab->number);
 }

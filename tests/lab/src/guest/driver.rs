@@ -260,7 +260,7 @@ impl Driver {
             Value::Steady(flow, pointer) => self.flow(flow)?.steady(pointer),
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),
-            Value::Mdio(device, task, pointer) => mdio::look(device, *task, pointer),
+            Value::Mdio(device, door, task, pointer) => mdio::look(device, *door, *task, pointer),
             Value::Client(address, pointer) => look::client(address, pointer),
             Value::Daemon => Ok(self.daemon.state().into()),
             Value::Log => Ok(read_log().into()),

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A simulated switch behind a real MDIO bus, as the chip drivers' own bus reaches it: every
-//! transfer is an ioctl of this kernel, through its PHY layer. The switch is the lab's module
+//! transfer goes through this kernel. The switch is the lab's module
 //! `labmdio`, whose registers and tables can also be looked into past the bus.
 
 use super::look::at;
+use super::mdio_bus::{open, SwitchBus};
 use super::mdio_engine;
 use crate::error::{Context, Error, Result};
-use crate::scenario::MdioTask;
-use hw_drivers::bus::mii::{MiiBus, Racing};
+use crate::scenario::{Door, MdioTask};
+use hw_drivers::bus::mii::Racing;
 use hw_drivers::bus::{self, Address, Bus, Transaction};
 use hw_drivers::qca8k_page::{PageAfter, Settle, Slot32, Translation};
 use serde_json::{json, Value as Json};
@@ -17,31 +18,29 @@ use std::fs;
 const PHY_ID: [Address; 2] = [Address::truncated(0, 2), Address::truncated(0, 3)];
 
 /// Does something to the switch and returns a key of the report.
-pub fn look(device: &str, task: MdioTask, pointer: &str) -> Result<Json> {
+pub fn look(device: &str, door: Door, task: MdioTask, pointer: &str) -> Result<Json> {
+    let forced = || open(device, door, Racing::Forced);
     let report = match task {
-        MdioTask::Phy => phy(device)?,
-        MdioTask::Unforced(register) => unforced(device, register)?,
+        MdioTask::Phy => phy(&mut open(device, door, Racing::Refused)?)?,
+        MdioTask::Unforced(register) => {
+            unforced(&mut open(device, door, Racing::Refused)?, register)?
+        }
         MdioTask::Read(register, after) => {
-            told(read(&mut forced(device)?, register, after)?, |value| value)
+            told(read(&mut forced()?, register, after)?, |value| value)
         }
         MdioTask::Write(register, value, after) => {
-            let mut bus = forced(device)?;
+            let mut bus = forced()?;
             match write(&mut bus, register, value, after)? {
                 Ok(()) => told(read(&mut bus, register, after)?, |value| value),
                 Err(error) => told(Err(error), |value: u32| value),
             }
         }
         MdioTask::Sample(times, register, value, after) => {
-            sample(device, times, register, value, after)?
+            sample(&mut forced()?, times, register, value, after)?
         }
-        MdioTask::Engine(flows, after) => mdio_engine::run(device, flows, after)?,
+        MdioTask::Engine(flows, after) => mdio_engine::run(device, forced()?, flows, after)?,
     };
     Ok(at(&report, pointer))
-}
-
-/// The bus of a device, that also runs what others can come between.
-pub fn forced(device: &str) -> Result<MiiBus> {
-    MiiBus::open(device, Racing::Forced).context("the MII bus")
 }
 
 /// A table of the switch, past the bus: entries of seven words.
@@ -65,8 +64,7 @@ fn told<T: Into<Json>, V>(outcome: Outcome<V>, value: impl Fn(V) -> T) -> Json {
     }
 }
 
-fn phy(device: &str) -> Result<Json> {
-    let mut bus = MiiBus::open(device, Racing::Refused).context("the MII bus")?;
+fn phy(bus: &mut SwitchBus) -> Result<Json> {
     let mut id = String::from("0x");
     for half in PHY_ID {
         let mut transaction = Transaction::new();
@@ -85,8 +83,7 @@ fn reading(register: u32, after: PageAfter) -> Result<(Transaction, Slot32)> {
     Ok((translation.finish(), slot))
 }
 
-fn unforced(device: &str, register: u32) -> Result<Json> {
-    let mut bus = MiiBus::open(device, Racing::Refused).context("the MII bus")?;
+fn unforced(bus: &mut SwitchBus, register: u32) -> Result<Json> {
     let (transaction, _) = reading(register, PageAfter::ReadBack)?;
     Ok(match bus.run(&transaction) {
         Err(bus::Error::NotAtomic { steps }) => json!({ "refused": steps }),
@@ -94,24 +91,29 @@ fn unforced(device: &str, register: u32) -> Result<Json> {
     })
 }
 
-fn read(bus: &mut MiiBus, register: u32, after: PageAfter) -> Result<Outcome<u32>> {
+fn read(bus: &mut SwitchBus, register: u32, after: PageAfter) -> Result<Outcome<u32>> {
     let (transaction, slot) = reading(register, after)?;
     bus.run(&transaction)
         .map(|outcome| slot.value(&outcome).context("a read without a value"))
         .map_or_else(|error| Ok(Err(error)), |value| value.map(Ok))
 }
 
-fn write(bus: &mut MiiBus, register: u32, value: u32, after: PageAfter) -> Result<Outcome<()>> {
+fn write(bus: &mut SwitchBus, register: u32, value: u32, after: PageAfter) -> Result<Outcome<()>> {
     let mut translation = Translation::new(after, Settle::default()).context("a page")?;
     translation.write(register, value).context("a register")?;
     Ok(bus.run(&translation.finish()).map(drop))
 }
 
-fn sample(device: &str, times: u32, register: u32, value: u32, after: PageAfter) -> Result<Json> {
-    let mut bus = forced(device)?;
+fn sample(
+    bus: &mut SwitchBus,
+    times: u32,
+    register: u32,
+    value: u32,
+    after: PageAfter,
+) -> Result<Json> {
     let (mut right, mut wrong, mut failed) = (0, 0, 0);
     for _ in 0..times {
-        match read(&mut bus, register, after)? {
+        match read(bus, register, after)? {
             Ok(seen) if seen == value => right += 1,
             Ok(_) => wrong += 1,
             Err(bus::Error::Failed(_)) => failed += 1,

@@ -3,9 +3,9 @@
 //! table, and what is there is compared by the engine's own list and by a look past the bus.
 //! Registers, commands and entries are as in Qualcomm's qca-ssdk (`isisc_nat.c`).
 
-use super::mdio::{forced, image};
+use super::mdio::image;
+use super::mdio_bus::SwitchBus;
 use crate::error::{Context, Result};
-use hw_drivers::bus::mii::MiiBus;
 use hw_drivers::bus::Bus;
 use hw_drivers::qca8k_page::{PageAfter, Settle, Translation};
 use serde_json::{json, Value as Json};
@@ -32,7 +32,7 @@ const FLUSH_TIME: Duration = Duration::from_millis(10);
 type Entry = [u32; 7];
 
 struct Engine {
-    bus: MiiBus,
+    bus: SwitchBus,
     after: PageAfter,
     errors: u32,
     first_error: Option<String>,
@@ -132,8 +132,7 @@ fn valid(device: &str) -> Result<BTreeSet<Entry>> {
 }
 
 /// Flushes, adds, lists, deletes every second one, flushes.
-pub fn run(device: &str, flows: u32, after: PageAfter) -> Result<Json> {
-    let bus = forced(device)?;
+pub fn run(device: &str, bus: SwitchBus, flows: u32, after: PageAfter) -> Result<Json> {
     let mut engine = Engine { bus, after, errors: 0, first_error: None };
     let entries: Vec<Entry> = (0..flows).map(entry).collect();
     let wanted: BTreeSet<Entry> = entries.iter().copied().collect();

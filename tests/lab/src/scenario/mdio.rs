@@ -4,6 +4,25 @@
 use crate::error::{Context, Error, Result};
 use hw_drivers::qca8k_page::PageAfter;
 
+/// The way to the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The MII ioctls of a device, by force where that is needed.
+    Ioctl,
+    /// Programs by generic netlink.
+    Netlink,
+}
+
+impl Door {
+    /// The way that the first word names, and the others; without a name it is the ioctls.
+    pub fn parse<'a, 'b>(words: &'a [&'b str]) -> (Door, &'a [&'b str]) {
+        match words {
+            ["netlink", rest @ ..] => (Door::Netlink, rest),
+            rest => (Door::Ioctl, rest),
+        }
+    }
+}
+
 /// Something to do to a switch; always yields a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MdioTask {

@@ -8,7 +8,7 @@ mod parse;
 mod shape;
 mod words;
 
-pub use mdio::MdioTask;
+pub use mdio::{Door, MdioTask};
 pub use parse::{parse, release, Load};
 pub use shape::Shape;
 
@@ -285,7 +285,7 @@ pub enum Value {
     /// A key of what `explain` answers about a flow.
     Explained(String, String),
     /// A key of the report of something that is done to a switch's registers.
-    Mdio(String, MdioTask, String),
+    Mdio(String, Door, MdioTask, String),
     /// A key of the client with this address as `hosts` lists it; null when there is none.
     Client(String, String),
     /// `running`, `exit N`, `signal N` or `absent`.

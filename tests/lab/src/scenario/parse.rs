@@ -3,7 +3,8 @@
 
 use super::words::{split, Word};
 use super::{
-    Action, FlowKind, Line, MdioTask, Operand, Pace, Relation, Scenario, Shape, Step, Target, Value,
+    Action, Door, FlowKind, Line, MdioTask, Operand, Pace, Relation, Scenario, Shape, Step, Target,
+    Value,
 };
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -289,7 +290,8 @@ fn value(words: &[&str]) -> Result<Value> {
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
         ["mdio", device, task @ .., path] => {
-            Value::Mdio(owned(device), MdioTask::parse(task)?, pointer(path)?)
+            let (door, task) = Door::parse(task);
+            Value::Mdio(owned(device), door, MdioTask::parse(task)?, pointer(path)?)
         }
         ["client", address, path] => Value::Client(owned(address), pointer(path)?),
         ["daemon"] => Value::Daemon,
