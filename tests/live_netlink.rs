@@ -14,8 +14,8 @@ use std::time::Duration;
 use fixture::namespace::{in_namespace, run};
 use flowtabled::netlink::nftables::event::NftEvent;
 use flowtabled::netlink::nftables::{
-    Chain, ChainHook, Command, Counted, CtKey, Element, Expression, Flowtable, KeyType, MetaKey,
-    Nftables, Rule, Set, Table, NETLINK_NETFILTER, NFNLGRP_NFTABLES,
+    Chain, ChainHook, Command, Counted, CtKey, Direction, Element, Expression, Flowtable, KeyType,
+    MetaKey, Nftables, Rule, Set, Table, Verdict, NETLINK_NETFILTER, NFNLGRP_NFTABLES,
 };
 use flowtabled::netlink::route::{self, Link, NETLINK_ROUTE};
 use flowtabled::netlink::socket::Socket;
@@ -140,6 +140,65 @@ fn what_is_sent_is_read_back() {
         let bypass = last.sets.iter().find(|set| set.name == "bypass").unwrap();
         let left: Vec<_> = bypass.elements.values().map(|element| element.expires).collect();
         assert!(matches!(left[..], [Some(left)] if left <= Duration::from_secs(30)), "{left:?}");
+    });
+}
+
+#[test]
+fn what_is_read_can_be_sent_again() {
+    in_namespace("what_is_read_can_be_sent_again", || {
+        let mut nftables = Nftables::open().unwrap();
+        let look = |nftables: &mut Nftables| nftables.snapshot(&|entry| *entry == table()).unwrap();
+        let generation = nftables.generation().unwrap();
+        let count = Counted { packets: 7, bytes: 1 << 33 };
+        // An address and a port, each field padded to four bytes.
+        let range = [[198, 18, 0, 0], [0, 80, 0, 0], [198, 18, 0, 9], [0, 99, 0, 0]].concat();
+        let inner = Chain { name: "decide".into(), hook: None, ..chain() };
+        let goto = Expression::Verdict(Verdict::Goto("decide".into()));
+        let last = [Expression::goes(Direction::Reply).as_slice(), &[goto]].concat();
+        let counter = Expression::Counter { packets: 3, bytes: 200 };
+        let commands = vec![
+            Command::AddTable(table()),
+            Command::AddSet(set(KeyType::InetProto, "protocols", &[&[6], &[17]])),
+            Command::AddSet(set(KeyType::Ifname, "devices", &[b"lan0\0\0\0\0\0\0\0\0\0\0\0\0"])),
+            Command::AddSet(marks("bypass", &[(1, 600)], None)),
+            Command::AddSet(marks("watched", &[(1, 60)], Some(count))),
+            Command::AddSet(Set { counting: true, ..set(KeyType::CtStatus, "leaked", &[]) }),
+            Command::AddSet(Set::of_ranges(
+                &table(),
+                "ranges",
+                &[KeyType::Ipv4, KeyType::Port],
+                [range],
+            )),
+            Command::AddChain(chain()),
+            Command::AddChain(inner.clone()),
+            Command::AddRule(rule(every_expression())),
+            Command::AddRule(rule(last)),
+            Command::AddRule(Rule { chain: inner.name, ..rule(vec![counter]) }),
+        ];
+        nftables.commit(commands, generation).unwrap();
+        let read = look(&mut nftables);
+        let mut again = vec![Command::DeleteTable(table()), Command::AddTable(table())];
+        again.extend(read.sets.iter().cloned().map(Command::AddSet));
+        again.extend(read.chains.iter().cloned().map(Command::AddChain));
+        again.extend(read.rules.iter().cloned().map(Command::AddRule));
+        nftables.commit(again, read.generation).unwrap();
+        let mut made = look(&mut nftables);
+        assert_eq!(made.generation, read.generation + 1);
+        assert_eq!(made.chains, read.chains);
+        assert_eq!(made.rules.len(), 3);
+        assert!(made
+            .rules
+            .iter()
+            .zip(&read.rules)
+            .all(|(new, old)| new.expressions == old.expressions));
+        for (new, old) in made.sets.iter_mut().zip(&read.sets) {
+            for (element, before) in new.elements.values_mut().zip(old.elements.values()) {
+                assert!(element.expires <= before.expires, "{element:?} {before:?}");
+                element.expires = before.expires;
+            }
+        }
+        assert_eq!(made.sets, read.sets);
+        assert_eq!(made.sets.len(), 6);
     });
 }
 

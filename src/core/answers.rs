@@ -17,6 +17,8 @@ pub enum Answer {
     Takes,
     /// The device is refused, in these words.
     Refuses(String),
+    /// There is no such device any more, in these words.
+    Gone(String),
     /// The kernel could not be asked, or failed for a reason that has nothing to do with the
     /// device (memory, permission).
     Unknown(String),

@@ -5,8 +5,9 @@
 //! wanted state is computed anew, and the difference is committed as one transaction on condition
 //! that nothing changed in between. After a commit the survey is repeated; when there is no
 //! difference left, the loop is settled and no timer runs. `refusals` is what follows when the
-//! kernel says no.
+//! kernel says no, and `meanwhile` what is done all the same.
 
+mod meanwhile;
 mod refusals;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::diff::Surplus;
 use super::evict::{Cause, Evictions, Tables};
 use super::evidence::Evidence;
 use super::fault::Fault;
@@ -177,6 +179,16 @@ pub struct Control {
     /// The hardware class was refused as a whole, so its devices count as without hardware.
     stepped_down: bool,
     vanished: u32,
+    /// How often devices had gone when they were asked, since the loop was settled.
+    gone: u32,
+    /// What is wanted was refused, and nothing has happened since that may have changed that: it is
+    /// tried again at `retry_at`, and `meanwhile` says what is done until then.
+    held: bool,
+    /// Tables of our names that only another program may change, until something happens that
+    /// could change that.
+    pub(super) others: Vec<String>,
+    /// The transaction under way leaves everything as it stands.
+    as_it_stands: bool,
     /// The refusal behind a running [`Effect::ProbeDevices`].
     unexplained: Option<Refusal>,
     /// When the next survey is due.
@@ -222,6 +234,10 @@ impl Control {
             links_known: false,
             stepped_down: false,
             vanished: 0,
+            gone: 0,
+            held: false,
+            others: Vec::new(),
+            as_it_stands: false,
             unexplained: None,
             due: None,
             retry_at: None,
@@ -296,7 +312,7 @@ impl Control {
                 self.take_snapshot(snapshot, now);
                 let effects = self.decide(now);
                 if let Some(due) = self.evictions.next(now) {
-                    self.survey_by(due);
+                    self.look_by(due);
                 }
                 return effects;
             }
@@ -316,6 +332,7 @@ impl Control {
             Event::DevicesProbed(answers) => return self.explain(answers, now),
             Event::Committed(Ok(())) => {
                 self.commits += 1;
+                self.as_it_stands = false;
                 let outcomes = std::mem::take(&mut self.outcomes);
                 let mut effects = self.evictions.finish(now);
                 effects.push(Effect::Survey);
@@ -379,10 +396,18 @@ impl Control {
         self.repairs.clear();
         self.takeover.try_again();
         self.stepped_down = false;
-        self.vanished = 0;
+        (self.vanished, self.gone) = (0, 0);
     }
 
+    /// A survey that tries again what was refused before, for something may have changed.
     pub(super) fn survey_by(&mut self, instant: Instant) {
+        self.held = false;
+        self.others.clear();
+        self.look_by(instant);
+    }
+
+    /// A survey that is no reason to try again what was refused.
+    pub(super) fn look_by(&mut self, instant: Instant) {
         self.due = Some(self.due.map_or(instant, |due| due.min(instant)));
     }
 
@@ -392,7 +417,7 @@ impl Control {
             self.retry_at = None;
             self.refused.clear();
             self.takeover.try_again();
-            self.vanished = 0;
+            (self.vanished, self.gone) = (0, 0);
             if std::mem::take(&mut self.stepped_down) {
                 self.hardware.clear();
             }
@@ -417,6 +442,9 @@ impl Control {
 
     /// Compares what exists with what should.
     fn decide(&mut self, now: Instant) -> Vec<Effect> {
+        if self.held {
+            return self.decide_meanwhile(now);
+        }
         let (Some(settings), Some(snapshot), true) =
             (&self.settings, &self.snapshot, self.links_known)
         else {
@@ -449,7 +477,7 @@ impl Control {
         let generation = snapshot.generation;
         let anew = Tables::made_anew(&commands, &snapshot.tables);
         if commands.is_empty() {
-            self.evictions.forget_due(now);
+            self.evictions.forget_due(false, now);
             self.marks = marks;
             let mut effects = self.settled(now);
             effects.extend(self.finish_orders(outcomes));
@@ -466,7 +494,7 @@ impl Control {
             }
         }
         self.takeover.under_way = takes;
-        self.evictions.begin(anew, now);
+        self.evictions.begin(anew, false, now);
         self.outcomes = outcomes;
         self.repairing = repairs;
         if !repairs {
@@ -485,12 +513,35 @@ impl Control {
         vec![Effect::Commit(commands, generation)]
     }
 
+    /// What a device is that a flowtable hooks and does not have to.
+    pub(super) fn surplus(&self, name: &str) -> Surplus {
+        if self.links.named(name).is_none() {
+            return Surplus::Gone;
+        }
+        // A bridge is listed for its radios; without them its flows are found by its ports. With
+        // other tables they may belong there instead.
+        let alone = matches!(&self.wanted[..], [class] if !class.flowtable.hardware);
+        let idle = |device: &Device| {
+            device.name == name
+                && ["bridge", "vlan"].contains(&device.kind.as_str())
+                && matches!(device.coverage, Coverage::Off(Reason::LowerCovered, _))
+        };
+        if alone && self.devices.iter().any(idle) {
+            Surplus::Idle
+        } else {
+            Surplus::Stale
+        }
+    }
+
     fn hardware_probed(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {
-        let mut unknown = None;
+        let (mut unknown, looks_again) = (None, self.looks_again(&answers));
         for (name, answer) in answers {
             match answer {
                 Answer::Takes => self.hardware.keep(&name, None, &self.links),
-                Answer::Refuses(words) => self.hardware.keep(&name, Some(words), &self.links),
+                Answer::Gone(_) if looks_again => (),
+                Answer::Refuses(words) | Answer::Gone(words) => {
+                    self.hardware.keep(&name, Some(words), &self.links);
+                }
                 Answer::Unknown(words) => {
                     unknown = Some(format!("cannot ask device {name} about hardware: {words}"));
                 }
@@ -498,12 +549,13 @@ impl Control {
         }
         match unknown {
             Some(detail) => self.fail(Reason::Refused, detail, now),
+            None if looks_again => self.look_again(now),
             None => self.decide(now),
         }
     }
 
     fn settled(&mut self, now: Instant) -> Vec<Effect> {
-        self.vanished = 0;
+        (self.vanished, self.gone) = (0, 0);
         let mut effects = Vec::new();
         if self.fault.take().is_some() {
             effects.push(Effect::Log(Level::Info, "the fault before is gone".into()));

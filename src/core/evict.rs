@@ -21,7 +21,7 @@ use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Table;
 
-pub use stale::{concerned, Tables};
+pub use stale::{concerned, Tables, Whereabouts};
 
 /// A table that is replaced within the pause is freed long before.
 const APART: Duration = Duration::from_secs(4);
@@ -72,6 +72,12 @@ impl Cause {
             Cause::Routes => Duration::from_secs(1),
             Cause::Firewall | Cause::Settings | Cause::Unshown => Duration::from_secs(2),
         }
+    }
+
+    /// Tables that are made anew as they stand let go of these flows for good: not of those that only
+    /// the new configuration keeps out, which would come back by the old one.
+    fn is_settled_as_it_stands(self) -> bool {
+        self != Cause::Settings
     }
 
     /// The code used on the bus.
@@ -131,6 +137,10 @@ pub(super) struct Evictions {
     suspects: Vec<Table>,
     /// What the transaction under way makes anew, for whatever reason.
     anew: Tables,
+    /// It makes the tables anew as they stand, not as they should be.
+    as_it_stands: bool,
+    /// What the log was told of the refusal of such a transaction.
+    told: Option<String>,
     count: u32,
     last: Option<(Cause, Instant)>,
 }
@@ -153,12 +163,51 @@ impl Evictions {
         self.waiting.iter().any(|waiting| waiting.is_due(now) && waiting.tables.have(table))
     }
 
-    /// A transaction does what is due; it makes these tables anew.
-    pub fn begin(&mut self, anew: Tables, now: Instant) {
-        self.anew = anew;
-        for waiting in &mut self.waiting {
-            waiting.running = waiting.is_due(now);
+    /// Likewise, when it is made anew as it stands because the kernel refuses what should be. Which
+    /// table has a flow was told by what should be, so those that have flows behind a route may be
+    /// any.
+    pub fn are_due_as_it_stands(&self, table: &str, now: Instant) -> bool {
+        let mut due = self.due_as_it_stands(now);
+        due.any(|(cause, waiting)| cause == Cause::Routes || waiting.tables.have(table))
+    }
+
+    /// Something is due that does not have to wait for what the kernel refuses.
+    pub fn any_due_as_it_stands(&self, now: Instant) -> bool {
+        self.due_as_it_stands(now).next().is_some()
+    }
+
+    fn due_as_it_stands(&self, now: Instant) -> impl Iterator<Item = (Cause, &Waiting)> {
+        let all = Cause::ALL.into_iter().zip(&self.waiting);
+        all.filter(move |(cause, waiting)| cause.is_settled_as_it_stands() && waiting.is_due(now))
+    }
+
+    /// A transaction does what is due; it makes these tables anew, be it only as they stand.
+    pub fn begin(&mut self, anew: Tables, as_it_stands: bool, now: Instant) {
+        (self.anew, self.as_it_stands) = (anew, as_it_stands);
+        for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
+            let can = !as_it_stands || cause.is_settled_as_it_stands();
+            waiting.running = can && waiting.is_due(now);
         }
+    }
+
+    /// What is due could not be done, and is tried again a pause later.
+    pub fn put_off(&mut self, now: Instant) {
+        for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
+            waiting.running = false;
+            if cause.is_settled_as_it_stands() && waiting.is_due(now) {
+                waiting.due = Some(now + cause.pause());
+            }
+        }
+    }
+
+    /// A transaction with the tables as they stand was refused; a line for the log, once.
+    pub fn refused(&mut self, words: String) -> Option<Effect> {
+        if self.told.as_ref() == Some(&words) {
+            return None;
+        }
+        let line = format!("flows cannot be handed back: {words}");
+        self.told = Some(words);
+        Some(Effect::Log(Level::Error, line))
     }
 
     /// It was committed. Returns the lines for the log.
@@ -166,10 +215,18 @@ impl Evictions {
         let mut effects = Vec::new();
         let mut any = false;
         let anew = std::mem::take(&mut self.anew);
+        let as_it_stands = std::mem::take(&mut self.as_it_stands);
+        self.told = None;
         for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
             if !std::mem::take(&mut waiting.running) {
                 // What waits for its time has been done along with something else.
-                if waiting.tables.remove(&anew) {
+                let done = match cause {
+                    Cause::Settings => !as_it_stands,
+                    // See above: its tables are those of the plan.
+                    Cause::Routes => !as_it_stands || anew == Tables::All,
+                    _ => true,
+                };
+                if done && waiting.tables.remove(&anew) {
                     waiting.due = None;
                 }
                 continue;
@@ -188,10 +245,13 @@ impl Evictions {
         effects
     }
 
-    /// There is no table of ours that what is due could be in.
-    pub fn forget_due(&mut self, now: Instant) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.is_due(now)) {
-            (waiting.tables, waiting.due) = (Tables::None, None);
+    /// There is no table of ours that what is due could be in, be it only of those that stand.
+    pub fn forget_due(&mut self, as_it_stands: bool, now: Instant) {
+        for (cause, waiting) in Cause::ALL.into_iter().zip(&mut self.waiting) {
+            let can = !as_it_stands || cause.is_settled_as_it_stands();
+            if can && waiting.is_due(now) {
+                (waiting.tables, waiting.due) = (Tables::None, None);
+            }
         }
     }
 
@@ -218,7 +278,7 @@ impl Control {
     /// Flows of these tables are stale.
     pub(super) fn evict(&mut self, cause: Cause, tables: Tables, now: Instant) {
         if let Some(due) = self.evictions.add(cause, tables, now) {
-            self.survey_by(due);
+            self.look_by(due);
         }
     }
 
@@ -245,7 +305,7 @@ impl Control {
                 return self.evict(Cause::Firewall, Tables::All, now);
             }
             self.evictions.suspects.push(table);
-            self.survey_by(now + DEBOUNCE);
+            self.look_by(now + DEBOUNCE);
         }
     }
 

@@ -170,40 +170,27 @@ struct Changes {
     touched: [Vec<Vec<u8>>; 2],
     /// Tables that are made anew.
     replaced: Vec<String>,
+    /// The table of a flow was told by what is wanted, and not by what there is.
+    foretold: bool,
 }
 
 impl Control {
-    /// An order waits for the next survey, or fails while a repair that was refused waits.
+    /// An order waits for the next survey.
     pub(super) fn take_order(&mut self, ticket: u32, order: Order, now: Instant) -> Vec<Effect> {
-        // It cannot go without what was refused, which it must not bring forward either.
-        let refused = |snapshot| self.transaction(snapshot, now).repairs;
-        if self.backs_off(now) && self.snapshot.as_ref().is_some_and(refused) {
-            return vec![Effect::Done(ticket, Err(OrderError::Failed))];
-        }
         self.orders.push(Pending { ticket, order, until: now + PATIENCE });
         vec![Effect::Survey]
     }
 
     /// The commands for what differs and for the orders that wait.
     pub(super) fn transaction(&self, snapshot: &Snapshot, now: Instant) -> Transaction {
-        let mut changes = Changes { marks: self.marks.clone(), ..Changes::default() };
         let made = |table: &str| snapshot.tables.iter().any(|entry| entry.name == table);
         let names = self.wanted.iter().map(|class| class.flowtable.table.name.clone());
         let tables: Vec<String> = names.filter(|table| made(table)).collect();
-        let mut outcomes = Vec::new();
-        for Pending { ticket, order, .. } in &self.orders {
-            let outcome = match order {
-                // It may wait for tables that will be there again.
-                Order::Release { .. } => changes.order(order, &tables, now),
-                _ if self.wanted.is_empty() => Ok(Done::default()),
-                _ => changes.order(order, &tables, now),
-            };
-            outcomes.push((*ticket, outcome));
-        }
+        let mut changes = Changes { marks: self.marks.clone(), ..Changes::default() };
+        let outcomes = changes.take(&self.orders, &tables, self.wanted.is_empty(), now);
         let filled = |class: &Class| changes.marks.fill(class, now);
         let classes: Vec<Class> = self.wanted.iter().map(filled).collect();
-        let exists = |name: &str| self.links.named(name).is_some();
-        let mut commands = difference(snapshot, &classes, &exists);
+        let mut commands = difference(snapshot, &classes, &|name| self.surplus(name));
         let repairs = !commands.is_empty();
         changes.replaced.extend(self.newly_shaped(&commands));
         for class in classes.iter().filter(|class| made(&class.flowtable.table.name)) {
@@ -213,17 +200,43 @@ impl Control {
                 continue;
             }
             let stale = self.evictions.are_due(&table.name, now);
-            if stale || changes.replaced.contains(&table.name) {
-                commands.retain(|command| command.table() != table);
-                commands.extend(replacement(class));
-            } else {
-                changes.elements(snapshot, class, &mut commands);
-            }
+            changes.carry_out(snapshot, class, stale, &mut commands);
         }
         let taking = self.takeover_commands(snapshot);
         let takes = !taking.is_empty();
         commands.extend(taking);
         Transaction { commands, repairs, takes, outcomes, marks: changes.marks }
+    }
+
+    /// The commands for stale flows and for the orders that wait, which leave everything else as it
+    /// stands. The tables are made anew from the snapshot and not from what is wanted, which the
+    /// kernel refuses, nor from what was committed once, which a new daemon does not know and which
+    /// names devices that have gone since.
+    pub(super) fn as_it_stands(&self, snapshot: &Snapshot, now: Instant) -> Transaction {
+        let tables = || snapshot.tables.iter().filter(|table| !self.others.contains(&table.name));
+        let classes: Vec<Option<Class>> =
+            tables().map(|table| Class::standing(snapshot, table)).collect();
+        let mut changes =
+            Changes { marks: self.marks.clone(), foretold: true, ..Changes::default() };
+        let outcomes = if classes.is_empty() || classes.iter().any(Option::is_none) {
+            let failed = |order: &Pending| (order.ticket, Err(OrderError::Failed));
+            self.orders.iter().map(failed).collect()
+        } else {
+            let names: Vec<String> = tables().map(|table| table.name.clone()).collect();
+            changes.take(&self.orders, &names, false, now)
+        };
+        let mut commands = Vec::new();
+        for (table, class) in tables().zip(classes) {
+            let stale = self.evictions.are_due_as_it_stands(&table.name, now);
+            match class.map(|class| changes.marks.fill(&class, now)) {
+                Some(class) => changes.carry_out(snapshot, &class, stale, &mut commands),
+                // The classic path is right, if slow; a stale flow may be dead.
+                None if stale => commands.push(Command::DeleteTable(table.clone())),
+                None => (),
+            }
+        }
+        let marks = changes.marks;
+        Transaction { commands, repairs: false, takes: false, outcomes, marks }
     }
 
     /// No order waits any more.
@@ -270,11 +283,50 @@ impl Control {
 }
 
 impl Changes {
+    /// Takes the orders that wait, with these tables of ours; `off` when there are to be none.
+    fn take(
+        &mut self,
+        orders: &[Pending],
+        tables: &[String],
+        off: bool,
+        now: Instant,
+    ) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for Pending { ticket, order, .. } in orders {
+            let outcome = match order {
+                // It may wait for tables that will be there again.
+                Order::Release { .. } => self.order(order, tables, now),
+                _ if off => Ok(Done::default()),
+                _ => self.order(order, tables, now),
+            };
+            outcomes.push((*ticket, outcome));
+        }
+        outcomes
+    }
+
+    /// Commands that make a table anew when its flows are stale or are to be handed back, or else
+    /// bring the elements touched into its sets.
+    fn carry_out(
+        &self,
+        snapshot: &Snapshot,
+        class: &Class,
+        stale: bool,
+        commands: &mut Vec<Command>,
+    ) {
+        let table = &class.flowtable.table;
+        if stale || self.replaced.contains(&table.name) {
+            commands.retain(|command| command.table() != table);
+            commands.extend(replacement(class));
+        } else {
+            self.elements(snapshot, class, commands);
+        }
+    }
+
     fn order(&mut self, order: &Order, made: &[String], now: Instant) -> Result<Done, OrderError> {
         match order {
             Order::Flush => Ok(self.hand_back(made, |_| true)),
             Order::Bypass { ids, duration, tables, anywhere, unsettled } => {
-                let mut anywhere = *anywhere;
+                let mut anywhere = *anywhere || (self.foretold && !tables.is_empty());
                 if !duration.is_zero() {
                     // No set lets go of a flow that was offloaded since the list.
                     anywhere |= unsettled.iter().any(|id| !self.holds(*id, now));

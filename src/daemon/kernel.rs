@@ -12,7 +12,7 @@ use crate::netlink::message::Messages;
 use crate::netlink::nftables::{Chain, ChainHook, Expression, Rule};
 use crate::netlink::nftables::{Command, Flowtable, Nftables, Table, NETLINK_NETFILTER};
 use crate::netlink::socket::Socket;
-use crate::netlink::{errno_text, Error};
+use crate::netlink::{errno_text, Error, Refusal};
 
 /// A table that never exists: it only occurs in dry runs.
 const PROBE_TABLE: &str = "flowtabled_probe";
@@ -41,25 +41,29 @@ pub fn abilities(nftables: Option<&mut Nftables>) -> KernelAbilities {
 /// Whether the kernel would take these devices into a flowtable, with the hardware flag or without.
 pub fn ask(nftables: &mut Nftables, devices: &[&str], hardware: bool) -> Answer {
     let (flowtable, _) = probe(devices, hardware);
-    match nftables.check(flowtable) {
-        Ok(()) => Answer::Takes,
-        Err(Error::Refused(refusal)) if OF_THE_DEVICE.contains(&refusal.errno) => {
-            Answer::Refuses(refusal.text.unwrap_or_else(|| errno_text(refusal.errno)))
-        }
-        Err(error) => Answer::Unknown(error.to_string()),
+    answer(nftables.check(flowtable))
+}
+
+fn answer(result: Result<(), Error>) -> Answer {
+    let refusal = match result {
+        Ok(()) => return Answer::Takes,
+        Err(Error::Refused(refusal)) => refusal,
+        Err(error) => return Answer::Unknown(error.to_string()),
+    };
+    let errno = refusal.errno;
+    let words = |refusal: Refusal| refusal.text.unwrap_or_else(|| errno_text(errno));
+    match errno {
+        // What `nft_netdev_hook_alloc()` says to a name that nobody has, and a driver to a device
+        // that is being taken away.
+        libc::ENOENT | libc::ENODEV => Answer::Gone(words(refusal)),
+        errno if OF_THE_DEVICE.contains(&errno) => Answer::Refuses(words(refusal)),
+        _ => Answer::Unknown(Error::Refused(refusal).to_string()),
     }
 }
 
 /// Errors of a driver or of a device's hook list; others are about memory, permission or luck.
-const OF_THE_DEVICE: [i32; 7] = [
-    libc::EOPNOTSUPP,
-    libc::ENOENT,
-    libc::ENODEV,
-    libc::EBUSY,
-    libc::EEXIST,
-    libc::EINVAL,
-    libc::E2BIG,
-];
+const OF_THE_DEVICE: [i32; 5] =
+    [libc::EOPNOTSUPP, libc::EBUSY, libc::EEXIST, libc::EINVAL, libc::E2BIG];
 
 /// A table with a flowtable, and the chain and rule that complete it, so that every kernel module
 /// that real ones need is asked for.
@@ -128,4 +132,25 @@ pub fn switch_accounting() -> Result<(), String> {
 
 fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_gone_is_not_one_that_is_refused() {
+        let refused = |errno, text: Option<&str>| {
+            let (object, table) = ("flowtable ft".into(), PROBE_TABLE.into());
+            let text = text.map(str::to_owned);
+            answer(Err(Error::Refused(Refusal { object, table, culprit: None, errno, text })))
+        };
+        assert_eq!(answer(Ok(())), Answer::Takes);
+        assert_eq!(refused(libc::ENOENT, None), Answer::Gone(errno_text(libc::ENOENT)));
+        assert_eq!(refused(libc::ENODEV, Some("gone")), Answer::Gone("gone".into()));
+        assert_eq!(refused(libc::EOPNOTSUPP, Some("no")), Answer::Refuses("no".into()));
+        assert_eq!(refused(libc::EBUSY, None), Answer::Refuses(errno_text(libc::EBUSY)));
+        assert!(matches!(refused(libc::ENOMEM, None), Answer::Unknown(_)));
+        assert!(matches!(answer(Err(Error::Overrun)), Answer::Unknown(_)));
+    }
 }

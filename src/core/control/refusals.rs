@@ -17,6 +17,9 @@ use crate::netlink::{Error, Refusal};
 
 impl Control {
     pub(super) fn not_committed(&mut self, error: Error, now: Instant) -> Vec<Effect> {
+        if std::mem::take(&mut self.as_it_stands) {
+            return self.not_done_meanwhile(&error, now);
+        }
         let refusal = match error {
             // Somebody was faster: look again when they may be done.
             Error::Refused(refusal) if refusal.errno == libc::ERESTART => {
@@ -33,6 +36,7 @@ impl Control {
             return self.takeover_refused(&refusal);
         }
         if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
+            self.is_anothers(&refusal);
             return self.failed(&Error::Refused(refusal), now);
         }
         // A device that has just gone, or an element that has just expired, says nothing about
@@ -87,8 +91,13 @@ impl Control {
     pub(super) fn explain(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut culprits = false;
+        let looks_again = self.looks_again(&answers);
         for (name, answer) in answers {
-            let Answer::Refuses(words) = answer else { continue };
+            let words = match answer {
+                Answer::Refuses(words) => words,
+                Answer::Gone(words) if !looks_again => words,
+                _ => continue,
+            };
             culprits = true;
             if self.told_left_out.get(&name) != Some(&words) {
                 let line = format!("device {name} is left out: {words}");
@@ -97,7 +106,12 @@ impl Control {
             }
             self.refused.keep(&name, Some(words), &self.links);
         }
-        match self.unexplained.take() {
+        let unexplained = self.unexplained.take();
+        if looks_again {
+            effects.extend(self.look_again(now));
+            return effects;
+        }
+        match unexplained {
             Some(refusal) if !culprits => self.failed(&Error::Refused(refusal), now),
             _ => {
                 // If a device has just vanished, the list will tell.
@@ -107,11 +121,26 @@ impl Control {
         }
     }
 
+    /// A device has gone before it was asked, so the next list is to tell whether there is anything
+    /// to ask: not when that has been so very often without an end, as if the kernel meant something
+    /// else by it.
+    pub(super) fn looks_again(&self, answers: &[(String, Answer)]) -> bool {
+        let gone = answers.iter().any(|(_, answer)| matches!(answer, Answer::Gone(_)));
+        gone && self.gone < VANISHED_MAX
+    }
+
+    /// What goes in one moment may come back in the next, as a radio that restarts.
+    pub(super) fn look_again(&mut self, now: Instant) -> Vec<Effect> {
+        self.gone += 1;
+        self.survey_by(now + DEBOUNCE);
+        vec![Effect::ListLinks]
+    }
+
     pub(super) fn failed(&mut self, error: &Error, now: Instant) -> Vec<Effect> {
         let reason = match error {
             // Other writers never paused; that is no fault of the kernel.
             Error::Interrupted { .. } => {
-                self.survey_by(now + PAUSE);
+                self.look_by(now + PAUSE);
                 return self.give_up_old_orders(now);
             }
             error if matches!(error.errno(), Some(libc::EPERM | libc::EACCES)) => {
@@ -127,7 +156,7 @@ impl Control {
 
     pub(super) fn fail(&mut self, reason: Reason, detail: String, now: Instant) -> Vec<Effect> {
         self.try_again_later(now);
-        let mut effects = self.give_up_orders();
+        let mut effects = self.hold(now);
         let fault = Fault { reason, detail };
         if self.fault.as_ref() != Some(&fault) {
             effects.push(Effect::Log(Level::Error, fault.line()));

@@ -2,6 +2,8 @@
 //! The control loop against a kernel that keeps exactly what it is told, in a time of its own.
 
 mod kernel;
+mod meanwhile;
+mod refusals;
 
 use std::collections::BTreeSet;
 
@@ -14,6 +16,9 @@ use crate::core::settings::{Interface, Mode, Zone};
 use crate::core::status::DeviceState;
 use crate::netlink::nftables::Table;
 use crate::netlink::Refusal;
+
+/// What the kernel says of a device that it does not know.
+const GONE: &str = "No such file or directory";
 
 /// A kernel in memory.
 pub struct World {
@@ -32,8 +37,12 @@ pub struct World {
     out_of_memory: bool,
     /// Devices asked about hardware.
     asked: Vec<String>,
-    /// The hardware table is refused as a whole.
-    refuse_hardware: bool,
+    /// This table is refused as a whole.
+    refuse_table: Option<&'static str>,
+    /// Devices that are taken when they are asked about one by one, and not into a table.
+    spiteful: BTreeSet<&'static str>,
+    /// Devices that are listed, although the kernel knows none of their names.
+    ghosts: BTreeSet<&'static str>,
     /// Error number of what concerns firewall4 while set.
     pub refuse_firewall: Option<i32>,
     /// Error number of every commit while set.
@@ -42,6 +51,8 @@ pub struct World {
     /// Why accounting cannot be switched on.
     pub no_accounting: Option<String>,
     pub commits: Vec<Vec<String>>,
+    /// Transactions that were refused.
+    refusals: usize,
     pub surveys: usize,
     pub log: Vec<(Level, String)>,
     /// Ends of orders.
@@ -78,12 +89,15 @@ impl World {
             silent: false,
             out_of_memory: false,
             asked: Vec::new(),
-            refuse_hardware: false,
+            refuse_table: None,
+            spiteful: BTreeSet::new(),
+            ghosts: BTreeSet::new(),
             refuse_firewall: None,
             refuse_all: None,
             abilities: KernelAbilities { flowtable: Some(true), ..KernelAbilities::default() },
             no_accounting: None,
             commits: Vec::new(),
+            refusals: 0,
             surveys: 0,
             log: Vec::new(),
             done: Vec::new(),
@@ -132,6 +146,7 @@ impl World {
                     let answer = |name: String| {
                         let answer = match self.capable.contains(name.as_str()) {
                             _ if self.out_of_memory => Answer::Unknown("no memory".into()),
+                            _ if !self.exists(&name) => Answer::Gone(GONE.into()),
                             true => Answer::Takes,
                             false => Answer::Refuses("Operation not supported".into()),
                         };
@@ -143,8 +158,9 @@ impl World {
                     let answer = |name: String| {
                         let answer = match self.takes(&name) {
                             _ if self.out_of_memory => Answer::Unknown("no memory".into()),
+                            _ if !self.exists(&name) => Answer::Gone(GONE.into()),
                             true => Answer::Takes,
-                            false => Answer::Refuses("No such file or directory".into()),
+                            false => Answer::Refuses("Device or resource busy".into()),
                         };
                         (name, answer)
                     };
@@ -152,7 +168,9 @@ impl World {
                 }
                 Effect::Commit(commands, generation) => {
                     assert_eq!(generation, self.kernel.generation);
-                    Event::Committed(self.commit(commands))
+                    let result = self.commit(commands);
+                    self.refusals += usize::from(result.is_err());
+                    Event::Committed(result)
                 }
             };
             effects.extend(self.control.handle(answer, self.now));
@@ -193,8 +211,8 @@ impl World {
         if let Some((errno, command)) = self.refuse_firewall.zip(commands.iter().find(theirs)) {
             return refusal(command, None, errno);
         }
-        let hardware = |command: &&Command| command.table().name == TABLE_HARDWARE;
-        if let Some(command) = commands.iter().find(hardware).filter(|_| self.refuse_hardware) {
+        let there = |command: &&Command| Some(command.table().name.as_str()) == self.refuse_table;
+        if let Some(command) = commands.iter().find(there) {
             return refusal(command, None, libc::EOPNOTSUPP);
         }
         let mut next = self.kernel.clone();
@@ -203,6 +221,9 @@ impl World {
                 if let Some(name) = flowtable.devices.iter().find(|name| !self.takes(name)) {
                     let culprit = (!self.silent).then_some(name.as_str());
                     return refusal(command, culprit, libc::ENOENT);
+                }
+                if flowtable.devices.iter().any(|name| self.spiteful.contains(name.as_str())) {
+                    return refusal(command, None, libc::EINVAL);
                 }
             }
             apply(&mut next, command);
@@ -221,8 +242,12 @@ impl World {
     }
 
     fn takes(&self, device: &str) -> bool {
-        let exists = self.links.iter().any(|link| link.name == device);
-        exists && !self.unhookable.contains(device)
+        self.exists(device) && !self.unhookable.contains(device)
+    }
+
+    fn exists(&self, device: &str) -> bool {
+        let listed = self.links.iter().any(|link| link.name == device);
+        listed && !self.ghosts.contains(device)
     }
 
     pub fn hooked(&self, table: &str) -> Vec<String> {
@@ -342,69 +367,6 @@ fn devices_are_joined_when_they_appear() {
 }
 
 #[test]
-fn a_device_that_vanishes_takes_no_hardware_along() {
-    let mut world = World::new();
-    world.capable = ["lan0", "wan0"].into();
-    world.set_links(vec![link(2, "lan0")]);
-    world.start(Mode::Hardware);
-    // Gone before the transaction, whose refusal names no device on Linux 6.1.
-    world.silent = true;
-    world.event(Event::Link(LinkEvent::New(link(4, "wan0"))));
-    world.rest();
-    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0"]);
-    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
-}
-
-#[test]
-fn a_refusing_device_does_not_take_the_others_down() {
-    for silent in [false, true] {
-        let mut world = World::new();
-        world.silent = silent;
-        world.unhookable = ["wan0"].into();
-        world.start(Mode::Software);
-        assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
-        let wan = world.control.device_list().into_iter().find(|d| d.name == "wan0").unwrap();
-        assert_eq!((wan.state, wan.reason), (DeviceState::Off, Reason::Refused));
-        assert!(wan.detail.contains("No such file"), "{}", wan.detail);
-        world.unhookable.clear();
-        world.pass(Duration::from_secs(2));
-        assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
-        assert_eq!(world.control.deadline(), None);
-    }
-}
-
-#[test]
-fn a_device_that_vanishes_during_the_commit_is_dropped() {
-    let mut world = World::started(Mode::Software);
-    world.links.pop();
-    world.kernel.flowtables[0].devices.pop();
-    let table = Table::inet(plan::TABLE_SOFTWARE);
-    world.event(Event::Nftables(NftEvent::Chains(table)));
-    world.rest();
-    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
-    let wan = world.control.device_list().into_iter().find(|d| d.name == "wan0").unwrap();
-    assert_eq!(wan.reason, Reason::DeviceAbsent);
-}
-
-#[test]
-fn a_refused_transaction_is_told_once_and_tried_again() {
-    let mut world = World::new();
-    world.refuse_all = Some(libc::EPERM);
-    world.start(Mode::Software);
-    assert_eq!(world.mode(), (Mode::Classic, Reason::NoPermission));
-    let errors = |world: &World| world.log.iter().filter(|(l, _)| *l == Level::Error).count();
-    assert_eq!(errors(&world), 1);
-    world.pass(Duration::from_secs(200));
-    assert_eq!(errors(&world), 1);
-    assert!(world.surveys < 14, "{} surveys in 200 s", world.surveys);
-    world.refuse_all = None;
-    world.pass(Duration::from_secs(60));
-    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
-    assert_eq!(world.control.deadline(), None);
-    assert_eq!(world.control.status(None, world.now).last_error, None);
-}
-
-#[test]
 fn a_kernel_without_flowtables_is_left_alone() {
     let mut world = World::new();
     world.abilities.flowtable = Some(false);
@@ -503,27 +465,6 @@ fn a_list_that_cannot_be_read_keeps_what_is_there() {
 }
 
 #[test]
-fn a_passing_shortage_takes_nothing_down() {
-    let mut world = World::new();
-    world.capable = ["lan0", "wan0", "lan1"].into();
-    world.start(Mode::Hardware);
-    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
-    world.out_of_memory = true;
-    let mut settings = settings(Mode::Hardware);
-    settings.interfaces[0].devices.push("lan1".into());
-    world.links.push(link(7, "lan1"));
-    world.event(Event::Link(LinkEvent::New(link(7, "lan1"))));
-    world.event(Event::Settings(Ok((settings, Vec::new()))));
-    world.rest();
-    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "wan0"]);
-    assert_eq!(world.mode().0, Mode::Hardware);
-    world.out_of_memory = false;
-    world.pass(Duration::from_secs(10));
-    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "lan1", "wan0"]);
-    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
-}
-
-#[test]
 fn bound_devices_are_not_asked_again_and_others_only_when_they_change() {
     let mut world = World::new();
     world.capable = ["lan0", "wan0"].into();
@@ -537,36 +478,6 @@ fn bound_devices_are_not_asked_again_and_others_only_when_they_change() {
     world.rest();
     assert_eq!(world.asked.len(), 2);
     assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
-}
-
-#[test]
-fn a_refused_hardware_class_steps_down_to_software() {
-    let mut world = World::new();
-    world.capable = ["lan0", "wan0"].into();
-    world.refuse_hardware = true;
-    world.start(Mode::Hardware);
-    assert_eq!(world.mode(), (Mode::Software, Reason::NoHardware));
-    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
-    let commits = world.commits.len();
-    world.pass(Duration::from_secs(100));
-    assert_eq!(world.commits.len(), commits, "trying again disturbs no flow");
-    world.refuse_hardware = false;
-    world.pass(Duration::from_secs(60));
-    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
-    assert_eq!(world.control.deadline(), None);
-}
-
-#[test]
-fn a_lost_race_is_no_fault() {
-    let mut world = World::new();
-    world.refuse_all = Some(libc::ERESTART);
-    world.start(Mode::Software);
-    world.pass(DEBOUNCE * 20);
-    assert_eq!(world.control.status(None, world.now).last_error, None);
-    assert!((15..=25).contains(&world.surveys), "{} surveys", world.surveys);
-    world.refuse_all = None;
-    world.pass(DEBOUNCE * 2);
-    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
 }
 
 #[test]

@@ -8,9 +8,9 @@ use super::{Cause, Control};
 use crate::core::devices::Device;
 use crate::core::flows::{Flow, FlowState};
 use crate::core::links::Links;
-use crate::core::plan::{Class, TABLE_HARDWARE, TABLE_SOFTWARE};
+use crate::core::plan::{self, Class, TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::topology::moves::{Moves, Rerouted};
-use crate::netlink::nftables::{Command, Table};
+use crate::netlink::nftables::{Command, Flowtable, Table};
 use crate::netlink::route::{Link, LinkEvent};
 use std::time::Instant;
 
@@ -88,13 +88,15 @@ impl Tables {
 }
 
 /// The tables that hold offloaded flows with packets to an address that may go another way now.
-/// `table_of` knows the table of a flow.
+/// `whereabouts` knows the table of a flow. Finding that out takes the rules, so it is asked as seldom
+/// as can be, and nothing is when all tables are found.
 pub fn concerned(
     rerouted: &Rerouted,
     flows: impl Iterator<Item = Flow>,
-    table_of: impl Fn(&Flow) -> Option<String>,
+    whereabouts: &impl Whereabouts,
 ) -> Tables {
     let mut tables = Tables::None;
+    let all = whereabouts.tables();
     for flow in flows.filter(|flow| flow.state != FlowState::Classic) {
         // Before translation and behind it: the router's own address may be what has changed.
         let ends = [&flow.orig, &flow.reply];
@@ -105,10 +107,11 @@ pub fn concerned(
         let name = match flow.state {
             // There is no hardware elsewhere.
             FlowState::Hardware => Some(TABLE_HARDWARE.to_owned()),
-            _ => table_of(&flow),
+            _ if !tables.is_none() && whereabouts.is_only_in(&flow, &tables) => continue,
+            _ => whereabouts.table(&flow),
         };
         match name {
-            Some(name) if tables.have(&name) => (),
+            Some(name) if tables.have(&name) => continue,
             // Devices find out at run time whether they have hardware, so it may be in either.
             Some(name) if name == TABLE_SOFTWARE => {
                 tables.add(Tables::Named(vec![name, TABLE_HARDWARE.to_owned()]));
@@ -116,8 +119,21 @@ pub fn concerned(
             Some(name) => tables.add(Tables::Named(vec![name])),
             None => return Tables::All,
         }
+        if all.iter().all(|table| tables.have(table)) {
+            break;
+        }
     }
     tables
+}
+
+/// Which tables offloaded flows are in.
+pub trait Whereabouts {
+    /// Names of all tables that there are.
+    fn tables(&self) -> Vec<String>;
+    /// The table that has a flow; `None` when nobody knows.
+    fn table(&self, flow: &Flow) -> Option<String>;
+    /// True when a flow cannot be but in one of these, whatever the rules say about it.
+    fn is_only_in(&self, flow: &Flow, tables: &Tables) -> bool;
 }
 
 impl Control {
@@ -143,15 +159,15 @@ impl Control {
     /// Clients have moved behind bridges, or neighbours have other MAC addresses.
     pub(in crate::core) fn moved(&mut self, moves: &Moves, now: Instant) {
         for port in &moves.ports {
-            let holds = |class: &&Class, name: &str| holds(class, name, &self.devices);
+            let holds = |flowtable: &Flowtable, name: &str| holds(flowtable, name, &self.devices);
             let tables = self.tables_with(*port, holds);
             self.evict(Cause::Roaming, tables, now);
         }
         for index in &moves.neighbours {
             // Else the kernel looks the neighbour up for each packet.
             let bridged = crosses_bridge(&self.links, *index);
-            let keeps = |class: &&Class, name: &str| {
-                (class.flowtable.hardware || bridged) && holds(class, name, &self.devices)
+            let keeps = |flowtable: &Flowtable, name: &str| {
+                (flowtable.hardware || bridged) && holds(flowtable, name, &self.devices)
             };
             let tables = self.tables_with(*index, keeps);
             self.evict(Cause::Neighbour, tables, now);
@@ -166,21 +182,25 @@ impl Control {
         let changed = new.is_some_and(|new| old.up && new.up && look(new) != look(old));
         let off = new.is_none_or(|new| old.up && !new.up);
         // The kernel lets go of flows by the lowest device itself, but knows none above it.
-        let stale = |class: &&Class, name: &str| {
-            (changed && holds(class, name, &self.devices))
-                || (off && stands_on(name, class, &self.devices))
+        let stale = |flowtable: &Flowtable, name: &str| {
+            (changed && holds(flowtable, name, &self.devices))
+                || (off && stands_on(name, flowtable, &self.devices))
         };
         self.tables_with(index, stale)
     }
 
-    fn tables_with(&self, index: u32, stale: impl Fn(&&Class, &str) -> bool) -> Tables {
-        let Some(link) = self.links.indexed(index) else { return Tables::None };
-        let classes = self.wanted.iter().filter(|class| stale(class, &link.name));
-        let names: Vec<String> = classes.map(|class| class.flowtable.table.name.clone()).collect();
-        if names.is_empty() {
-            return Tables::None;
+    /// Those wanted, and those that stand: they are others while the kernel refuses what is wanted.
+    fn tables_with(&self, index: u32, stale: impl Fn(&Flowtable, &str) -> bool) -> Tables {
+        let mut tables = Tables::None;
+        let Some(link) = self.links.indexed(index) else { return tables };
+        let wanted = self.wanted.iter().map(|class| &class.flowtable);
+        let stand = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
+        for flowtable in wanted.chain(stand.filter(|entry| plan::is_ours(&entry.table))) {
+            if stale(flowtable, &link.name) {
+                tables.add(Tables::Named(vec![flowtable.table.name.clone()]));
+            }
         }
-        Tables::Named(names)
+        tables
     }
 
     /// The rules are others than before because the configuration is: what they let in may not be
@@ -209,15 +229,15 @@ fn lower(link: &Link) -> Option<u32> {
 }
 
 /// The flowtable has the device, or one below it.
-fn holds(class: &Class, name: &str, devices: &[Device]) -> bool {
-    class.flowtable.devices.iter().any(|device| device == name) || stands_on(name, class, devices)
+fn holds(flowtable: &Flowtable, name: &str, devices: &[Device]) -> bool {
+    flowtable.devices.iter().any(|device| device == name) || stands_on(name, flowtable, devices)
 }
 
 /// The device stands on one that the flowtable has.
-fn stands_on(name: &str, class: &Class, devices: &[Device]) -> bool {
+fn stands_on(name: &str, flowtable: &Flowtable, devices: &[Device]) -> bool {
     let above = |device: &&Device| device.upper.iter().any(|upper| upper == name);
     let mut lower = devices.iter().filter(above);
-    lower.any(|device| class.flowtable.devices.contains(&device.name))
+    lower.any(|device| flowtable.devices.contains(&device.name))
 }
 
 /// Packets to neighbours by this device cross a bridge, so the kernel keeps their MAC addresses.

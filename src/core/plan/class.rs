@@ -11,6 +11,7 @@ use crate::core::policy::Places;
 use crate::core::settings::Settings;
 use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::conntrack::{IPS_ASSURED, IPS_HW_OFFLOAD, IPS_OFFLOAD};
+use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::{
     Chain, ChainHook, CtKey, Expression, Flowtable, KeyType, MetaKey, Rule, Set, Table, Verdict,
@@ -217,6 +218,35 @@ impl Class {
             chosen.elements.contains_key(&input) && chosen.elements.contains_key(&output)
         });
         chosen && !off
+    }
+
+    /// True for a partition.
+    pub fn is_partition(&self) -> bool {
+        self.partition.is_some()
+    }
+
+    /// A table of ours as it stands, to be made again; `None` when the snapshot does not say all of
+    /// it, as when somebody else has put rules into it.
+    pub fn standing(snapshot: &Snapshot, table: &Table) -> Option<Class> {
+        let mut flowtables = snapshot.flowtables.iter().filter(|entry| entry.table == *table);
+        let flowtable = flowtables.next().filter(|_| flowtables.next().is_none())?.clone();
+        let chains = snapshot.chains.iter().filter(|entry| entry.table == *table);
+        let sets = snapshot.sets.iter().filter(|entry| entry.table == *table);
+        let rules = snapshot.rules.iter().filter(|entry| entry.table == *table);
+        let unknown = |entry: &Expression| matches!(entry, Expression::Other { .. });
+        if !chains.clone().all(|chain| chain.accepts)
+            || rules.clone().flat_map(|rule| &rule.expressions).any(unknown)
+        {
+            return None;
+        }
+        Some(Class {
+            flowtable,
+            chains: chains.cloned().collect(),
+            sets: sets.cloned().collect(),
+            rules: rules.cloned().collect(),
+            partition: None,
+            rest: false,
+        })
     }
 
     /// True for a partition that has the flows between its devices.
