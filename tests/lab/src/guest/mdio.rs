@@ -5,7 +5,7 @@
 
 use super::look::at;
 use super::mdio_bus::{open, SwitchBus};
-use super::mdio_engine;
+use super::{mdio_driver, mdio_engine};
 use crate::error::{Context, Error, Result};
 use crate::scenario::{Door, MdioTask};
 use hw_drivers::bus::mii::Racing;
@@ -38,9 +38,18 @@ pub fn look(device: &str, door: Door, task: MdioTask, pointer: &str) -> Result<J
         MdioTask::Sample(times, register, value, after) => {
             sample(&mut forced()?, times, register, value, after)?
         }
+        MdioTask::Driver(flows, after, beside) => {
+            mdio_driver::run(device, forced()?, flows, after, beside)?
+        }
         MdioTask::Engine(flows, after) => mdio_engine::run(device, forced()?, flows, after)?,
     };
     Ok(at(&report, pointer))
+}
+
+/// Sets a switch of the simulation.
+pub fn switch(device: &str, name: &str, value: &str) -> Result<()> {
+    let path = format!("/sys/class/net/{device}/labmdio/{name}");
+    fs::write(&path, value).context(path)
 }
 
 /// A table of the switch, past the bus: entries of seven words.

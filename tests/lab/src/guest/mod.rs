@@ -21,6 +21,7 @@ pub mod live;
 pub mod look;
 pub mod mdio;
 mod mdio_bus;
+mod mdio_driver;
 mod mdio_engine;
 pub mod packet;
 pub mod peer;

@@ -38,6 +38,19 @@ pub enum MdioTask {
     Sample(u32, u32, u32, PageAfter),
     /// Puts so many flows into the NAPT table by the engine's commands, lists, deletes, flushes.
     Engine(u32, PageAfter),
+    /// The same with the QCA8337 driver.
+    Driver(u32, PageAfter, Beside),
+}
+
+/// What happens to the switch beside a driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// The kernel's driver makes an access between any two calls.
+    Accesses,
+    /// It is reset when all flows are in.
+    Reset,
 }
 
 impl MdioTask {
@@ -54,6 +67,15 @@ impl MdioTask {
                 MdioTask::Sample(number(times)?, number(register)?, number(value)?, page(after)?)
             }
             ["engine", flows, after] => MdioTask::Engine(number(flows)?, page(after)?),
+            ["driver", flows, after, beside @ ..] => {
+                let beside = match beside {
+                    [] => Beside::Nothing,
+                    ["accesses"] => Beside::Accesses,
+                    ["reset"] => Beside::Reset,
+                    _ => return Err(Error::new("beside a driver: accesses or reset")),
+                };
+                MdioTask::Driver(number(flows)?, page(after)?, beside)
+            }
             _ => return Err(Error::new(format!("nothing to do by MDIO: {}", words.join(" ")))),
         })
     }
@@ -91,7 +113,16 @@ mod tests {
         let sample = MdioTask::Sample(9, 0, 0x1302, PageAfter::Known(7));
         assert_eq!(parse("sample 9 0x0 0x1302 known=0x7").unwrap(), sample);
         assert_eq!(parse("engine 64 readback").unwrap(), MdioTask::Engine(64, PageAfter::ReadBack));
-        for bad in ["read 0x30", "read x any", "read 4 known", "read 4 known=70000", "dance"] {
+        let driver = MdioTask::Driver(8, PageAfter::Any, Beside::Reset);
+        assert_eq!(parse("driver 8 any reset").unwrap(), driver);
+        for bad in [
+            "driver 8 any twice",
+            "read 0x30",
+            "read x any",
+            "read 4 known",
+            "read 4 known=70000",
+            "dance",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

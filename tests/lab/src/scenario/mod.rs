@@ -8,7 +8,7 @@ mod parse;
 mod shape;
 mod words;
 
-pub use mdio::{Door, MdioTask};
+pub use mdio::{Beside, Door, MdioTask};
 pub use parse::{parse, release, Load};
 pub use shape::Shape;
 
