@@ -170,8 +170,10 @@ pub fn run(
 
     let set_up = run.all(|table| table.set_up(&network))?;
     let on = engine(device)?;
-    let inputs: Vec<&Flow> = flows.iter().map(|(_, flow)| flow).collect();
-    let (entries, insert_error) = run.each(inputs, |table, flow| table.insert(flow))?;
+    let (inserted, insert_error) =
+        run.each(&flows, |table, (said, flow)| table.insert(flow).map(|entry| (*said, entry)))?;
+    let believed: BTreeSet<Said> = inserted.iter().map(|(said, _)| *said).collect();
+    let entries: Vec<Entry> = inserted.into_iter().map(|(_, entry)| entry).collect();
     let held = said(device)?;
     if beside == Beside::Reset {
         switch(device, "reset", "1")?;
@@ -190,6 +192,7 @@ pub fn run(
         "engine": [on, engine(device)?],
         "inserted": entries.len(),
         "held": held == wanted,
+        "believed": held == believed,
         "verified": verified.len(),
         "seen": seen.len(),
         "alive": alive,
