@@ -196,7 +196,8 @@ pub struct Failure {
     pub address: Address,
     /// What happened there.
     pub fault: Fault,
-    /// Set when a restore failed: the chip, and the kernel's idea of its page, may now differ.
+    /// Set when a restore failed, and could not be made up for: the chip, and the kernel's idea of
+    /// its page, may now differ.
     pub unrestored: Option<Fault>,
 }
 

@@ -198,7 +198,7 @@ impl Qca8337 {
         match self.front.target(at) {
             Target::Page => self.front.write_page(value, &self.options),
             Target::Phy { device, register } => {
-                if !self.phys_are_hidden() && !matches!(register, 2 | 3) {
+                if !self.phys_are_hidden() {
                     self.phys.insert((device, register), value);
                 }
             }
@@ -258,7 +258,8 @@ impl Qca8337 {
         }
     }
 
-    /// A register is written, without the bus, with all that the write does.
+    /// A register is written, without the bus, with all that the write does. Identification and
+    /// counts are not to be written.
     pub fn set_register(&mut self, register: u32, value: u32) {
         let data = self.data_word(register);
         let Qca8337 { engine, options, registers, tables, now, .. } = self;
@@ -269,11 +270,9 @@ impl Qca8337 {
                 }
             }
             (reg::MASK_CTL, _) if value & reg::SOFT_RST != 0 => self.power_on(),
-            (reg::MASK_CTL | reg::NAPT_USED_COUNT, _) => {}
             (reg::COMMAND, _) => {
                 engine.write(value, &mut Context { options, registers, tables, now: *now });
             }
-            (reg::COUNTERS..reg::COUNTERS_END, _) => {}
             (reg::POLICER_RESET, _) => counters::reset_policers(registers, value),
             _ => registers.set(register, value),
         }

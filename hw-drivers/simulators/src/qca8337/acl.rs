@@ -188,6 +188,16 @@ mod tests {
     }
 
     #[test]
+    fn sources() {
+        let mut registers = enabled();
+        let value = [0, 0xc0a8_0100, 0, 0, 0x7f];
+        rule(&mut registers, 0, value, [0, 0xffff_ff00, 0, ANY_PORT, LIVE]);
+        assert_eq!(classify(&registers, &FIELDS).next_hop, Some(10));
+        let other = Fields { source: 0xc0a8_0202, ..FIELDS };
+        assert_eq!(classify(&registers, &other), Verdict::NONE);
+    }
+
+    #[test]
     fn flags_protocol_and_dead_rules() {
         let mut registers = enabled();
         let value = [0, 0, 6, 0x0200_0000, 0x7f];

@@ -94,7 +94,7 @@ pub(super) fn is_private(registers: &Registers, model: Model, address: u32) -> b
     match model {
         Model::Qca8337 => {
             let mask = registers.get(reg::PRVIP_MASK);
-            mask != 0 && address & mask == registers.get(reg::PRVIP_ADDR) & mask
+            address & mask == registers.get(reg::PRVIP_ADDR) & mask
         }
         Model::Ar8327 => {
             let base = registers.get(reg::PRIVATE_BASE);

@@ -258,7 +258,7 @@ impl Engine {
                 Some(Done::at(found))
             }
             ADD => {
-                let mut words = self.image(options);
+                let mut words = self.words;
                 match (wanted.age, options.zero_age) {
                     (0, ZeroAge::Invalid) => return Some(Done::at(set.start)),
                     (0, ZeroAge::Fresh) => set_napt_age(model, &mut words, FRESH),
@@ -301,7 +301,7 @@ impl Engine {
                 store.get(index).filter(|words| valid(words))?;
                 store.put(index, None).then_some(Done::at(index))
             }
-            ADD => store.put(index, Some(self.image(options))).then_some(Done::at(index)),
+            ADD => store.put(index, Some(self.words)).then_some(Done::at(index)),
             _ => None,
         }
     }
@@ -346,22 +346,10 @@ impl Engine {
                     _ => None,
                 };
                 let place = place.or_else(|| store.room(set, hash, |words| !valid(words)))?;
-                store.put(place, Some(self.image(options))).then_some(Done::at(place))
+                store.put(place, Some(self.words)).then_some(Done::at(place))
             }
             _ => None,
         }
-    }
-
-    /// The data words, as far as the model has them.
-    fn image(&self, options: &Options) -> Words {
-        let (_, count) = reg::data_words(options.model);
-        let mut words = self.words;
-        for (word, number) in words.iter_mut().zip(0u32..) {
-            if number >= count {
-                *word = 0;
-            }
-        }
-        words
     }
 }
 

@@ -75,11 +75,9 @@ impl Qca8337 {
             return self.bridge(port, vid, &link, frame);
         }
         match self.route(port, &link, frame) {
-            Fate::ToCpu => vec![Out { port: CPU, bytes: frame.to_vec() }],
+            Fate::ToCpu => self.redirected(frame).into_iter().collect(),
             Fate::Lost => Vec::new(),
-            Fate::Leaves { packet, host, copies } => {
-                self.leave(port, &link, frame, packet, host, copies)
-            }
+            Fate::Leaves { packet, host, copies } => self.leave(&link, frame, packet, host, copies),
         }
     }
 
@@ -325,7 +323,6 @@ impl Qca8337 {
     /// A routed frame leaves.
     fn leave(
         &mut self,
-        from: u8,
         link: &Link,
         frame: &[u8],
         packet: Packet,
@@ -352,20 +349,25 @@ impl Qca8337 {
         let bytes = emit((host.mac, egress.mac), tag, session, &packet, frame.len());
         let mut outs = vec![Out { port: host.port, bytes }];
         let mirror = small(self.registers.get(reg::FORWARD_CTL0), 4, 4);
-        if copies.mirror && direct::exists(mirror) && mirror != from {
+        if copies.mirror && direct::exists(mirror) {
             outs.push(Out { port: mirror, bytes: frame.to_vec() });
         }
         if copies.cpu {
-            outs.push(Out { port: CPU, bytes: frame.to_vec() });
+            outs.extend(self.redirected(frame));
         }
         outs
+    }
+
+    /// A frame that the engine hands to the processor, as it came. It is lost if none is there.
+    fn redirected(&self, frame: &[u8]) -> Option<Out> {
+        let present = self.registers.has(reg::FORWARD_CTL0, reg::CPU_PORT_EN);
+        present.then(|| Out { port: CPU, bytes: frame.to_vec() })
     }
 
     /// Remembers where a station is, if the port is to learn.
     fn learn(&mut self, port: u8, station: Mac, vid: u16) {
         let lookup = reg::PORT_LOOKUP_CTL + 12 * u32::from(port);
-        let Mac([first, ..]) = station;
-        if self.registers.has(lookup, reg::PORT_LEARN) && first & 1 == 0 {
+        if self.registers.has(lookup, reg::PORT_LEARN) {
             self.stations.insert((vid, station), port);
         }
     }

@@ -158,6 +158,8 @@ mod tests {
         front.write_page(2, &options);
         assert_eq!([front.target(at), front.target(at)], [half(0xe00); 2]);
         assert_eq!(front.target(at), half(0x400));
+        front.write_page(0xfc07, &options);
+        assert_eq!(front.page(), 7);
     }
 
     #[test]

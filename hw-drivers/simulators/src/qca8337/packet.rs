@@ -308,3 +308,31 @@ fn put16(bytes: &mut [u8], at: usize, value: u16) {
         *pair = value.to_be_bytes();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Frame, Packet as Content};
+    use hw_drivers::flow::Protocol;
+
+    /// Of all ports one makes the sum zero, which would stand for no checksum.
+    #[test]
+    fn a_udp_checksum_never_becomes_none() {
+        let (from, to) = ("192.168.1.2:1".parse().unwrap(), "192.0.2.1:2".parse().unwrap());
+        let (destination, source) = (Mac([2; 6]), Mac([4; 6]));
+        let packet = Content::new(Protocol::Udp, from, to);
+        let bytes = Frame { destination, source, tags: vec![], pppoe: None, packet }.emit();
+        let link = Link::of(&bytes).unwrap();
+        let mut packet = link.packet(&bytes).unwrap();
+        let mut ones = 0;
+        for port in 0..=u16::MAX {
+            packet.set_source(0xc633_6401, Some(port));
+            let checksum = get16(&packet.bytes, packet.transport + 6).unwrap();
+            assert_ne!(checksum, 0);
+            ones += usize::from(checksum == 0xffff);
+        }
+        assert!(ones > 0);
+        let out = emit((destination, source), None, None, &packet, 0);
+        assert!(Frame::checksums_ok(&out));
+    }
+}

@@ -286,6 +286,12 @@ fn identification_of_both_and_their_phys() {
         // Behind the switch's own MDIO master they are not on the bus.
         rig.write(0x3c, 1 << 30);
         assert_eq!(rig.chip.read(Address::truncated(0, 2)), 0xffff);
+        rig.chip.write(Address::truncated(0, 4), 5);
+        rig.write(0x3c, 0);
+        let control = |rig: &mut Rig| rig.chip.read(Address::truncated(0, 4));
+        assert_eq!(control(&mut rig), 0);
+        rig.chip.write(Address::truncated(0, 4), 5);
+        assert_eq!(control(&mut rig), 5);
     }
 }
 
@@ -365,7 +371,14 @@ fn resets_lose_everything_but_what_the_kernel_sets_up() {
     let line: fn(&mut Rig) = |rig| rig.chip.reset();
     for reset in [soft, line] {
         let mut rig = Rig::translating(Options::default());
+        rig.host(HOST, HOST_MAC, 1, 1 << 6);
+        rig.one(5, &inbound());
+        assert_eq!(rig.chip.register(0x2b000), 1);
+        rig.write(0x0e80, 1);
         reset(&mut rig);
+        assert_eq!([rig.chip.register(0x2b000), rig.read(0x0e80)], [0, 0]);
+        rig.chip.reset();
+        assert_eq!(rig.chip.page(), 0);
         assert_eq!((rig.chip.napt_used(), rig.chip.host_entries().len()), (0, 0));
         assert_eq!((rig.read(0x0030), rig.read(0x0e38), rig.read(0x5a924)), (1, 0, 0));
         assert_eq!(rig.read(0x0000), 0x1302);
@@ -377,7 +390,11 @@ fn resets_lose_everything_but_what_the_kernel_sets_up() {
 #[test]
 fn a_kernel_driver_bound_again_switches_off_and_keeps_the_tables() {
     let mut rig = Rig::translating(Options::default());
+    // It has forgotten the page as well, which is another one by now.
+    assert_eq!(rig.chip.kernel_read(0x0000), 0x1302);
+    rig.read(0x0e80);
     rig.chip.kernel_binds();
+    assert_eq!(rig.chip.kernel_read(0x0000), 0x1302);
     assert_eq!(rig.read(0x0030), 1);
     assert_eq!(rig.chip.napt_used(), 1);
     assert!(rig.bypasses(1, &outbound()));

@@ -67,6 +67,8 @@ pub enum Mishap {
     Silence,
     /// This many bytes of the answer are cut off.
     Cut(usize),
+    /// The byte at this place of the answer is another.
+    Changed(usize),
 }
 
 #[derive(Debug)]
@@ -331,6 +333,7 @@ impl Channel for Machine {
                 let left = answers[0].len() - bytes;
                 answers[0].truncate(left);
             }
+            Some(Mishap::Changed(at)) => answers[0][at] ^= 1,
             Some(Mishap::Overrun) => {
                 answers.clear();
                 self.answers.push_back(Err(io::Error::from_raw_os_error(libc::ENOBUFS)));

@@ -263,7 +263,12 @@ fn nat_entries_are_where_software_puts_them() {
     assert_eq!(rig.command(&[], 30 << 8, NAT, DEL), None);
     assert!(rig.command(&[], 31 << 8, NAT, DEL).is_some());
     assert_eq!(rig.chip.nat_entries(), []);
+    let invalid = [words[0], words[1], words[2], 6, 0, 0, 0];
+    assert!(rig.command(&invalid, 0, NAT, ADD).is_some());
+    assert_eq!(rig.command(&[], 0, NAT, SEARCH), None);
+    assert!(rig.command(&words, 1 << 8, NAT, ADD).is_some());
     assert!(rig.command(&[], 0, NAT, FLUSH).is_some());
+    assert_eq!(rig.chip.nat_entries(), []);
 }
 
 #[test]
@@ -299,6 +304,23 @@ fn hosts_go_by_address() {
         let found = rig.command(&key, 0, HOSTS, SEARCH);
         assert_eq!(found.map(|(_, words)| words[6] >> 12 & 7), deleted_hosts_found.then_some(0));
         assert_eq!(rig.command(&words, 0, HOSTS, ADD).map(|given| given.0), Some(index));
+    }
+}
+
+#[test]
+fn add_of_a_host_in_the_table() {
+    let (first, second) = (host_words(1, HOST_MAC, 2, 2, 0), host_words(1, HOST_MAC, 3, 2, 0));
+    for (host_duplicate, added, ports) in [
+        (Duplicate::Replaced, true, vec![3]),
+        (Duplicate::Refused, false, vec![2]),
+        (Duplicate::Second, true, vec![2, 3]),
+    ] {
+        let mut rig = Rig::new(Options { host_duplicate, ..Options::default() });
+        assert!(rig.command(&first, 0, HOSTS, ADD).is_some());
+        assert_eq!(rig.command(&second, 0, HOSTS, ADD).is_some(), added);
+        let mut found: Vec<_> = rig.chip.host_entries().iter().map(|host| host.port).collect();
+        found.sort_unstable();
+        assert_eq!(found, ports);
     }
 }
 

@@ -34,6 +34,18 @@ fn misses_go_to_the_processor_or_are_dropped() {
     }
 }
 
+/// Who writes FORWARD_CTL0 has to keep what the kernel has set there.
+#[test]
+fn without_a_processors_port_misses_are_lost() {
+    let mut rig = Rig::translating(Options::default());
+    let control = rig.read(0x0620);
+    rig.write(0x0620, control & !(1 << 10));
+    let mut missed = outbound();
+    missed.packet.source.set_port(40001);
+    assert_eq!(rig.chip.receive(1, &missed.emit()), []);
+    assert_eq!(rig.one(1, &outbound()), (5, outbound_translated()));
+}
+
 #[test]
 fn only_frames_to_the_router_in_its_vlan_are_routed() {
     let mut rig = Rig::translating(Options::default());
@@ -68,7 +80,7 @@ fn what_bypasses_is_an_option() {
     let mut options = outbound();
     options.packet.options = true;
     let mut dying = outbound();
-    dying.packet.ttl = 1;
+    dying.packet.ttl = 0;
     let flagged = |flags| {
         let mut frame = outbound();
         frame.packet.flags = flags;
@@ -95,6 +107,7 @@ fn what_bypasses_is_an_option() {
             let outs = rig.chip.receive(1, &frame.emit());
             assert_eq!(outs.len(), 1);
             assert_eq!(outs[0].port == 0, number == kind, "{bypass:?} {number}");
+            // It must not have begun anew at 255.
             if number == 2 && kind != 2 {
                 assert_eq!(Frame::parse(&outs[0].bytes).unwrap().packet.ttl, 0);
             }
@@ -158,6 +171,9 @@ fn the_rest_is_bridged_within_the_bitmap() {
     rig.write(0x0624, 0x017f_0101);
     let ports = |outs: Vec<Out>| outs.iter().map(|out| out.port).collect::<Vec<_>>();
     assert_eq!(ports(rig.chip.receive(1, &frame.emit())), [0, 2, 3, 4]);
+    // Of an address that nobody has shown only the processor may know.
+    frame.destination = GATEWAY_MAC;
+    assert!(rig.bypasses(1, &frame));
     frame.destination = HOST_MAC;
     frame.source = GATEWAY_MAC;
     let outs = rig.chip.receive(2, &frame.emit());
@@ -173,5 +189,7 @@ fn the_rest_is_bridged_within_the_bitmap() {
     assert_eq!(tagged, Frame { tags: vec![1], ..frame.clone() });
     rig.write(0x0424 + 8, 1 << 12);
     let outs = rig.chip.receive(0, &tagged.emit());
-    assert_eq!(Frame::parse(&outs[0].bytes), Some(frame));
+    assert_eq!(Frame::parse(&outs[0].bytes), Some(frame.clone()));
+    rig.chip.reset();
+    assert!(rig.chip.receive(0, &frame.emit()).len() > 1);
 }

@@ -23,12 +23,20 @@ fn without_translation_packets_are_only_routed() {
     rig.write(0x0418, 1);
     assert_eq!(rig.chip.receive(5, &routed(HOST).emit()), []);
     assert_eq!(rig.one(5, &inbound()).0, 1);
+    // Within the LAN there is nothing to be kept apart, and nothing to be translated.
+    let mut within = routed(HOST);
+    within.packet.source = (Ipv4Addr::new(192, 168, 1, 7), 80).into();
+    assert_eq!(rig.one(5, &within).0, 1);
 }
 
 #[test]
 fn a_packet_without_next_hop_is_the_processors_or_lost() {
     let unknown = Ipv4Addr::new(192, 168, 1, 5);
     let mut rig = Rig::translating(Options::default());
+    assert!(rig.bypasses(5, &routed(unknown)));
+    // A host of IPv6 whose address ends alike is another one.
+    let words = host_words(unknown.into(), HOST_MAC, 1, 2, 1 << 15);
+    assert!(rig.command(&words, 0, HOSTS, ADD).is_some());
     assert!(rig.bypasses(5, &routed(unknown)));
     let mut rig = Rig::translating(Options { lost_hosts_to_cpu: false, ..Options::default() });
     assert_eq!(rig.chip.receive(5, &routed(unknown).emit()), []);
@@ -94,6 +102,23 @@ fn hosts_have_actions_and_may_be_the_router_itself() {
 }
 
 #[test]
+fn traffic_keeps_a_host_fresh() {
+    let mut rig = Rig::translating(Options::default());
+    let mut words = host_words(HOST.into(), HOST_MAC, 1, 2, 0);
+    words[6] = words[6] & !0x7000 | 6 << 12;
+    assert!(rig.command(&words, 0, HOSTS, ADD).is_some());
+    // One step each 6 s.
+    rig.write(0x0e00, 1 << 8 | 3);
+    let age = |rig: &Rig| {
+        rig.chip.host_entries().iter().find(|host| host.address == HOST).map(|host| host.age)
+    };
+    rig.chip.pass(Duration::from_secs(12));
+    assert_eq!(age(&rig), Some(4));
+    rig.one(5, &inbound());
+    assert_eq!(age(&rig), Some(6));
+}
+
+#[test]
 fn hosts_are_counted() {
     let mut rig = Rig::translating(Options::default());
     rig.host(HOST, HOST_MAC, 1, 1 << 6 | 12 << 2);
@@ -144,6 +169,15 @@ fn tags_are_the_ports_matter() {
             assert_eq!(found, tagged(outbound_translated(), &with_tag), "mode {mode}");
         }
     }
+}
+
+#[test]
+fn priorities_stay() {
+    let mut rig = Rig::translating(Options::default());
+    let mut tagged = Frame { tags: vec![1], ..outbound() }.emit();
+    tagged[14] |= 0xa0;
+    let out = rig.chip.receive(1, &tagged).remove(0).bytes;
+    assert_eq!(out[12..16], [0x81, 0, 0xa0, 2]);
 }
 
 #[test]

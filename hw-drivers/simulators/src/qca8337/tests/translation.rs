@@ -143,6 +143,18 @@ fn the_default_rule_forces_the_translation_if_it_says_so() {
     assert!(rig.bypasses(1, &outbound()));
 }
 
+/// Twelve bits of an address are those of many: only the private ones are looked up.
+#[test]
+fn a_forced_translation_is_for_private_addresses() {
+    let mut rig = Rig::translating(Options::of(Model::Ar8327));
+    let result = rig.read(0x5a074);
+    rig.write(0x5a074, result | 1 << 14);
+    let mut foreign = outbound();
+    foreign.packet.source.set_ip(Ipv4Addr::new(10, 0, 1, 100).into());
+    assert!(rig.bypasses(1, &foreign));
+    assert_eq!(rig.one(1, &outbound()), (5, outbound_translated()));
+}
+
 #[test]
 fn actions_of_an_entry() {
     for (options, place) in models().into_iter().zip([20, 0]) {
@@ -179,6 +191,16 @@ fn traffic_keeps_an_entry_fresh() {
         rig.one(port, &frame);
         assert_eq!(age(&rig), 0xe);
     }
+}
+
+#[test]
+fn ages_fall_when_a_period_is_full() {
+    let mut rig = Rig::translating(Options::default());
+    for (seconds, age) in [(14, 0xe), (13, 0xe), (1, 0xa), (27, 0xa), (1, 6)] {
+        rig.chip.pass(Duration::from_secs(seconds));
+        assert_eq!(rig.chip.napt_entries()[0].age, age);
+    }
+    assert_eq!(rig.chip.now(), Duration::from_secs(56));
 }
 
 #[test]
