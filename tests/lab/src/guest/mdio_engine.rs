@@ -165,11 +165,7 @@ mod tests {
     /// The example of the chip's description, with another host and port.
     #[test]
     fn entries_are_laid_out_as_the_chip_has_them() {
-        assert_eq!(
-            entry(98),
-            [0xcb00_710a, 0x9ca2_01bb, 0x1644_4e82, 0x003c_0a80, 0xe, 0, 0],
-            "{:x?}",
-            entry(98)
-        );
+        let words = [0xcb00_710a, 0x9ca2_01bb, 0x1640_4e82, 0x003c_0a80, 0xe, 0, 0];
+        assert_eq!(entry(98), words, "{:x?}", entry(98));
     }
 }
