@@ -117,6 +117,3 @@ impl<B: Bus> Qca8337<B> {
         self.access.into_bus()
     }
 }
-
-#[cfg(test)]
-mod tests;

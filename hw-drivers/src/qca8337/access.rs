@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The chip's registers and table engine through a bus: each call is one transaction.
 
-use super::engine::{Answer, Command, Operation};
+use super::engine::{Answer, Busy, Command, Operation};
+use super::napt::AGE_FRESH;
+use super::registers::{FLOW_COUNTERS, RULES};
 use super::{Model, Options};
-use crate::bus::{self, Bus, Fault, Op, Outcome, Step, Transaction};
+use crate::bus::{Bus, Outcome};
 use crate::qca8k_page::{self, Slot32, Translation};
 use crate::table::Error;
 
@@ -33,8 +35,15 @@ pub fn value(slot: Slot32, outcome: &Outcome) -> Result<u32, Error> {
 }
 
 impl<B: Bus> Access<B> {
-    /// The chip `model` on `bus`.
+    /// The chip `model` on `bus`. Options beyond what the chip has are cut to it.
     pub fn new(bus: B, model: Model, options: Options) -> Access<B> {
+        let options = Options {
+            rule: options.rule.min(RULES - 1),
+            counters: options.counters.min(FLOW_COUNTERS),
+            first_age: options.first_age.clamp(1, AGE_FRESH),
+            sweep: options.sweep.max(1),
+            ..options
+        };
         Access { bus, model, options }
     }
 
@@ -93,19 +102,7 @@ impl<B: Bus> Access<B> {
     /// As [`Access::run`]; [`Error::Stuck`] if the engine stays busy. Whether the command has
     /// taken effect is not known after an error.
     pub fn command(&mut self, command: &Command) -> Result<Answer, Error> {
-        let operation = Operation::new(command, self.model, &self.options)?;
-        let mut result = self.bus.run(operation.transaction());
-        let mut waited = operation;
-        for _ in 0..self.options.patience {
-            match result {
-                Err(error) if is_last_poll(&error, waited.transaction()) => {
-                    waited = Operation::resumed(command, self.model, &self.options)?;
-                    result = self.bus.run(waited.transaction());
-                }
-                _ => break,
-            }
-        }
-        waited.answer(&result?)
+        self.execute(command, Operation::new(command, self.model, &self.options)?)
     }
 
     /// Starts a command of the table engine, and does not wait for its end.
@@ -114,8 +111,7 @@ impl<B: Bus> Access<B> {
     /// As [`Access::run`].
     pub fn start(&mut self, command: &Command) -> Result<(), Error> {
         let operation = Operation::started(command, self.model, &self.options)?;
-        self.bus.run(operation.transaction())?;
-        Ok(())
+        self.wait(command, operation).map(|_| ())
     }
 
     /// Waits for the end of a command that has been started.
@@ -123,23 +119,51 @@ impl<B: Bus> Access<B> {
     /// # Errors
     /// As [`Access::command`].
     pub fn finish(&mut self, command: &Command) -> Result<Answer, Error> {
-        let operation = Operation::resumed(command, self.model, &self.options)?;
-        let outcome = self.bus.run(operation.transaction())?;
+        self.execute(command, Operation::resumed(command, self.model, &self.options)?)
+    }
+
+    fn execute(&mut self, command: &Command, operation: Operation) -> Result<Answer, Error> {
+        let (operation, outcome) = self.wait(command, operation)?;
         operation.answer(&outcome)
+    }
+
+    /// Runs an operation. An engine that is busy for longer than a transaction may last is waited
+    /// for in further ones.
+    fn wait(
+        &mut self,
+        command: &Command,
+        mut operation: Operation,
+    ) -> Result<(Operation, Outcome), Error> {
+        for _ in 0..self.options.patience {
+            let error = match self.bus.run(operation.transaction()) {
+                Ok(outcome) => return Ok((operation, outcome)),
+                Err(error) => error,
+            };
+            match operation.busy(&error) {
+                Some(Busy::Before) => {}
+                Some(Busy::After) => {
+                    operation = Operation::resumed(command, self.model, &self.options)?;
+                }
+                None => return Err(error.into()),
+            }
+        }
+        let outcome = self.bus.run(operation.transaction())?;
+        Ok((operation, outcome))
     }
 }
 
-/// Whether the command was given and the engine has stayed busy with it: then it can be waited for
-/// once more. The poll before the command is never the last one.
-fn is_last_poll(error: &bus::Error, transaction: &Transaction) -> bool {
-    let bus::Error::Failed(failure) = error else {
-        return false;
-    };
-    let last = transaction.ops().iter().rposition(|op| matches!(op, Op::Poll { .. }));
-    let Step::Operation(index) = failure.step else {
-        return false;
-    };
-    matches!(failure.fault, Fault::Exhausted { .. })
-        && failure.unrestored.is_none()
-        && last == Some(index)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::memory::MemoryBus;
+
+    /// An age of 0 would be no entry, and a rule beyond the last another register.
+    #[test]
+    fn options_are_within_the_chip() {
+        let wild =
+            Options { rule: 200, counters: 99, first_age: 0, sweep: 0, ..Options::default() };
+        let access = Access::new(MemoryBus::default(), Model::Qca8337, wild);
+        let Options { rule, counters, first_age, sweep, .. } = *access.options();
+        assert_eq!((rule, counters, first_age, sweep), (95, 8, 1, 1));
+    }
 }

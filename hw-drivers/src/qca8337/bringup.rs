@@ -313,10 +313,12 @@ impl<B: Bus> Qca8337<B> {
     fn public_on(&mut self, index: u8, address: std::net::Ipv4Addr) -> Result<(), Error> {
         let model = self.access.model();
         let [edit, offload, lookup, valid] = network::public_on(model, index, address);
-        let bit = 1_u32.checked_shl(index.into()).unwrap_or(0);
+        // They are told in order, so the bitmap is known and is not read: a misread bit would take
+        // another address out.
+        let told = u32::MAX.checked_shr(31_u32.saturating_sub(index.into())).unwrap_or(0);
         self.access.run(|access| {
             write_all(access, [edit, offload])?;
-            access.modify(public_bitmap(model), 0, bit)?;
+            access.write(public_bitmap(model), told)?;
             write_all(access, [lookup, valid])
         })?;
         self.compare(&[lookup, valid])

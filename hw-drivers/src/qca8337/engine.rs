@@ -7,11 +7,13 @@ use super::access::value;
 use super::napt::low16;
 use super::registers::{data_words, ARP_LEARN, ROUTER_PTCTRL2, TABLE_COMMAND};
 use super::{Model, Options, Words};
-use crate::bus::{Outcome, Transaction};
+use crate::bus::{self, Fault, Op, Outcome, Step, Transaction};
 use crate::qca8k_page::{Slot32, Translation};
 use crate::table::Error;
 
 const BUSY: u32 = 1 << 31;
+/// The same in the high half, which is the one polled.
+const BUSY_HALF: u16 = 1 << 15;
 const STATUS: u32 = 1 << 7;
 
 /// Which table.
@@ -112,6 +114,15 @@ pub struct Answer {
     pub words: Words,
 }
 
+/// When the engine was busy for longer than a transaction has waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// Before the command was given; it has not been.
+    Before,
+    /// With the command.
+    After,
+}
+
 /// A command, or the rest of one, as a transaction, with the places of its answer.
 #[derive(Debug)]
 pub struct Operation {
@@ -154,6 +165,25 @@ impl Operation {
     /// The transfers.
     pub fn transaction(&self) -> &Transaction {
         &self.transaction
+    }
+
+    /// Whether the error is that the engine was busy, and with what.
+    pub fn busy(&self, error: &bus::Error) -> Option<Busy> {
+        let bus::Error::Failed(failure) = error else {
+            return None;
+        };
+        let (Step::Operation(index), None) = (failure.step, failure.unrestored) else {
+            return None;
+        };
+        let ops = self.transaction.ops();
+        // The page is polled too, under another mask.
+        if !matches!(ops.get(index), Some(Op::Poll { mask: BUSY_HALF, .. }))
+            || !matches!(failure.fault, Fault::Exhausted { .. })
+        {
+            return None;
+        }
+        let last = ops.iter().rposition(|op| matches!(op, Op::Poll { .. })) == Some(index);
+        Some(if last && !self.looks.is_empty() { Busy::After } else { Busy::Before })
     }
 
     /// What the outcome means.
@@ -215,6 +245,8 @@ fn begin(
     if command.table == Table::Host {
         access.modify(ROUTER_PTCTRL2, ARP_LEARN, 0)?;
     }
+    // A command of which an error has hidden the end would put its answer over the image.
+    access.poll(TABLE_COMMAND, BUSY, 0, options.polls_before)?;
     for (word, register) in command.words.iter().zip(data_words(model)) {
         access.write(*register, *word)?;
     }
@@ -230,7 +262,7 @@ fn begin(
 mod tests {
     use super::*;
     use crate::bus::transaction::{MAX_STEPS, MAX_TRANSFERS};
-    use crate::bus::{Address, Op};
+    use crate::bus::Address;
 
     const WORDS: Words = [0xcb00_710a, 0x9c40_01bb, 0x1640_9c40, 0x003c_0a80, 0xe, 0, 0];
 
@@ -248,6 +280,7 @@ mod tests {
             Op::Poll { at: at(0x18, 0), mask: 0xfc00, equals: 0, tries: 1 },
             Op::Write { at: at(0x18, 0), value: 7 },
             Op::Read { at: at(0, 2) },
+            Op::Poll { at: at(0x11, 0xd), mask: 0x8000, equals: 0, tries: options.polls_before },
         ];
         for (index, word) in WORDS.iter().enumerate() {
             let low = u8::try_from(index * 2).unwrap();
@@ -298,7 +331,7 @@ mod tests {
             Operation::new(&Command::add(Table::Host, WORDS), Model::Ar8327, &options).unwrap();
         let ops = add.transaction().ops();
         assert_eq!(ops[3], Op::Modify { at: at(0x10, 6), clear: 0x7f7f, set: 0 });
-        assert_eq!(ops[5], Op::Write { at: at(0x11, 4), value: 0x710a });
+        assert_eq!(ops[6], Op::Write { at: at(0x11, 4), value: 0x710a });
         assert_eq!(ops.iter().filter(|op| matches!(op, Op::Write { .. })).count(), 1 + 8 + 4);
     }
 

@@ -6,7 +6,7 @@ use super::counters::{self, Counter};
 use super::engine::{Answer, Command, Table};
 use super::napt::{Napt, AGE_FRESH};
 use super::private::Base;
-use super::registers::{FLOW_COUNTERS, TABLE_COMMAND};
+use super::registers::TABLE_COMMAND;
 use super::translate::{self, Plan};
 use super::{host::Host, Qca8337, Words};
 use crate::bus::Bus;
@@ -111,8 +111,7 @@ impl<B: Bus> Qca8337<B> {
         let given = |index: u8| {
             self.held.values().any(|held| held.counter.is_some_and(|(number, _)| number == index))
         };
-        let free =
-            (0..self.access.options().counters.min(FLOW_COUNTERS)).find(|index| !given(*index));
+        let free = (0..self.access.options().counters).find(|index| !given(*index));
         let Some(index) = free else {
             return Ok(None);
         };
@@ -241,7 +240,7 @@ impl<B: Bus> FlowTable for Qca8337<B> {
             v6: &[],
             protocols: &[Protocol::Tcp, Protocol::Udp],
             pppoe: true,
-            counted: self.access.options().counters.min(FLOW_COUNTERS).into(),
+            counted: self.access.options().counters.into(),
         }
     }
 
@@ -310,7 +309,7 @@ impl<B: Bus> FlowTable for Qca8337<B> {
 
     fn sweep(&mut self, seen: &mut dyn FnMut(Sight)) -> Result<Progress, Error> {
         self.ready()?;
-        for _ in 0..self.access.options().sweep.max(1) {
+        for _ in 0..self.access.options().sweep {
             let next = self.held.range(self.sweep_from..).next();
             let Some((number, held)) = next.map(|(number, held)| (*number, *held)) else {
                 self.sweep_from = 0;

@@ -271,7 +271,14 @@ impl<B: Bus> Qca8337<B> {
             return Ok(());
         }
         self.neighbours.egress.remove(&way.port);
-        let [clear, set] = network::egress(way.port, way.tagged);
+        // The modes of all ports that flows leave by are written anew: a bit of another port's that
+        // was misread would change what its frames look like.
+        let known = self.neighbours.egress.iter().map(|(port, tagged)| (*port, *tagged));
+        let all = known.chain([(way.port, way.tagged)]);
+        let [clear, set] = all.fold([0, 0], |[clear, set], (port, tagged)| {
+            let [bits, mode] = network::egress(port, tagged);
+            [clear | bits, set | mode]
+        });
         self.access.run(|access| access.modify(ROUTER_EG, clear, set))?;
         self.neighbours.egress.insert(way.port, way.tagged);
         Ok(())

@@ -11,12 +11,13 @@ pub struct Options {
     pub page_after: PageAfter,
     /// Pause after a new page.
     pub settle: Settle,
-    /// Most reads until the table engine is free for a command.
+    /// Most reads until the table engine is free, before an image is written and before its
+    /// command.
     pub polls_before: u16,
     /// Most reads in one transaction until it has finished one. The vendor allows 4096 reads, of
     /// three transfers each.
     pub polls: u16,
-    /// Further transactions in which it may finish.
+    /// Further transactions in which it may get free or finish.
     pub patience: u8,
     /// Looks at the status before the one that counts; the vendor says that the chip needs one.
     pub looks: u8,
@@ -30,8 +31,9 @@ pub struct Options {
     pub counters: u8,
     /// Which two words of a counter are the ones of packets towards the public side.
     pub outward: Outward,
-    /// Packets from the LAN that are not for it always have to find a flow, in place of only in
-    /// PPPoE.
+    /// Packets from the LAN that are not for it always have to find a flow. The vendor asks for
+    /// that only in PPPoE; without it a packet whose source is not of the LAN is sent to the
+    /// gateway as it is, past the firewall.
     pub force_source_nat: bool,
     /// The classifier's rule that is used for the way to the gateway, 0 to 95.
     pub rule: u8,
@@ -54,14 +56,14 @@ impl Default for Options {
             page_after: PageAfter::ReadBack,
             settle: Settle::default(),
             polls_before: 256,
-            polls: 1500,
+            polls: 1400,
             patience: 3,
             looks: 1,
             override_entries: false,
             first_age: 13,
             counters: 8,
             outward: Outward::Egress,
-            force_source_nat: false,
+            force_source_nat: true,
             rule: 95,
             sweep: 16,
         }

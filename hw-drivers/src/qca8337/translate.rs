@@ -202,3 +202,6 @@ fn v4(socket: SocketAddr) -> Option<SocketAddrV4> {
         (IpAddr::V6(_), _) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

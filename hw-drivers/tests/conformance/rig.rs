@@ -53,6 +53,9 @@ pub trait Rig {
     /// Whether numbers of [`Rig::flow`] beyond the chip's capacity are refused with `Full` alone.
     fn never_collides(options: &Self::Options) -> bool;
 
+    /// Whether a variant is about room in tables: only these are filled to the last entry.
+    fn about_room(options: &Self::Options) -> bool;
+
     /// Entries in the chip's own tables, as many as it takes to notice a leaked one: flows first.
     fn held(chip: &Self::Chip) -> Vec<u32>;
 

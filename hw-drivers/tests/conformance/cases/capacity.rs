@@ -10,6 +10,9 @@ use hw_drivers::table::{Entry, Error, FlowTable, Resource};
 /// Flows are inserted until well beyond what the chip can hold; then half are taken out, put in
 /// again, and in the end all are taken out.
 pub fn fill_and_empty<R: Rig>(options: &R::Options) {
+    if !R::about_room(options) {
+        return;
+    }
     let mut world = World::<R>::ready(options);
     let empty = world.held();
     let entries = world.call(|table| table.capabilities().entries);
@@ -59,6 +62,9 @@ pub fn fill_and_empty<R: Rig>(options: &R::Options) {
 /// Where one bucket is full, the flow that does not fit is refused and those in it stay; when one
 /// of them goes, it fits.
 pub fn collisions<R: Rig>(options: &R::Options) {
+    if !R::about_room(options) {
+        return;
+    }
     let mut world = World::<R>::ready(options);
     let entries = world.call(|table| table.capabilities().entries);
     let refused = (0..entries * 2).find(|number| world.insert(*number).is_err());
@@ -113,8 +119,12 @@ pub fn neighbours_full<R: Rig>(options: &R::Options) {
     }
     world.assert_consistent();
     for flow in refused.iter().rev() {
-        world.call(|table| table.insert(flow)).expect("there is room again");
-        assert_eq!(world.ways(flow), [Way::Hardware; 2]);
+        match world.call(|table| table.insert(flow)) {
+            Ok(_) => assert_eq!(world.ways(flow), [Way::Hardware; 2]),
+            // They may have met among themselves.
+            Err(Error::Collision) if !R::never_collides(options) => {}
+            Err(error) => panic!("there is room again, and {error}"),
+        }
     }
     (0..3).for_each(|number| world.assert_in(number));
 }

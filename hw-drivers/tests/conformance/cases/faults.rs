@@ -69,10 +69,14 @@ fn everywhere<R: Rig, T: Debug>(
 /// The error is of the kind of the trouble. A misread value may show as anything.
 fn truthful<T: Debug>(trouble: Trouble, result: &Result<T, Error>) {
     let right = match trouble {
-        Trouble::Lost | Trouble::Unheard => matches!(result, Ok(_) | Err(Error::Bus(_))),
-        Trouble::Dead => matches!(result, Err(Error::Bus(_))),
+        // Ok where only tidying up has failed.
+        Trouble::Lost | Trouble::Unheard | Trouble::Dead => {
+            matches!(result, Ok(_) | Err(Error::Bus(_)))
+        }
         Trouble::Stuck => matches!(result, Ok(_) | Err(Error::Stuck(_))),
-        Trouble::Refused => matches!(result, Err(Error::Bus(bus::Error::NotAtomic { .. }))),
+        Trouble::Refused => {
+            matches!(result, Ok(_) | Err(Error::Bus(bus::Error::NotAtomic { .. })))
+        }
         Trouble::Intrusion => result.is_ok(),
         Trouble::Flipped(_) => true,
     };
@@ -92,6 +96,10 @@ fn lives_on<R: Rig>(world: &mut World<R>, empty: &[u32]) {
         assert_eq!(world.held()[0], empty[0], "a flow has leaked");
         world.insert(NUMBER).expect("insert after recovery");
         world.assert_consistent();
+        // To set it up again takes most of the time; for a driver that is ready some do.
+        if !world.line.total().is_multiple_of(4) {
+            return;
+        }
     } else {
         world.assert_not_ready(NUMBER + 1);
         for number in 0..=NUMBER {

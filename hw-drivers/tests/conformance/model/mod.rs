@@ -123,6 +123,10 @@ impl Rig for Model {
         options.chip.ways == chip::SLOTS
     }
 
+    fn about_room(_: &Options) -> bool {
+        true
+    }
+
     fn held(chip: &ModelChip) -> Vec<u32> {
         vec![chip.table.iter().filter(|words| words[0] & VALID != 0).count() as u32]
     }
