@@ -126,7 +126,7 @@ impl<const AR8327: bool, const PPPOE: bool> Rig for Qca<AR8327, PPPOE> {
         // The chips have one engine; with the others it is enough to see every third deviation.
         let chosen = |place: &usize| match (AR8327, PPPOE) {
             (false, false) => true,
-            (true, _) => place % 3 == 0,
+            (true, _) => place.is_multiple_of(3),
             (false, true) => place % 3 == 1,
         };
         let chosen = DEVIATIONS.iter().enumerate().filter(|(place, _)| chosen(place));

@@ -97,7 +97,7 @@ fn lives_on<R: Rig>(world: &mut World<R>, empty: &[u32]) {
         world.insert(NUMBER).expect("insert after recovery");
         world.assert_consistent();
         // To set it up again takes most of the time; for a driver that is ready some do.
-        if world.line.total() % 4 != 0 {
+        if !world.line.total().is_multiple_of(4) {
             return;
         }
     } else {
