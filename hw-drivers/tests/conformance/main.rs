@@ -17,10 +17,10 @@ mod traffic;
 mod world;
 
 /// Makes a test of every case for a rig. Each runs under all variants; where every place of an
-/// operation gets its trouble, the usual variant has all places and the others every `stride`-th,
-/// shifted, so that together they have most.
+/// operation gets its trouble, the usual variant has every `usual`-th place and each of the others
+/// every `stride`-th, shifted, so that together they have most.
 macro_rules! conformance {
-    ($rig:ty, stride: $stride:literal, sequences: $sequences:expr) => {
+    ($rig:ty, usual: $usual:literal, stride: $stride:literal, sequences: $sequences:expr) => {
         $crate::conformance!(@plain $rig:
             forwarding::every_kind, forwarding::nothing_else, forwarding::refused_untouched,
             forwarding::once_only, forwarding::moved_neighbour,
@@ -33,7 +33,7 @@ macro_rules! conformance {
         );
         mod trouble {
             use super::*;
-            $crate::conformance!(@trouble $rig, $stride;
+            $crate::conformance!(@trouble $rig, $usual, $stride;
                 insert, first_insert, insert_without_room, remove, verify, alive, sweep, set_up, disable
             );
         }
@@ -56,14 +56,14 @@ macro_rules! conformance {
             }
         )*
     };
-    (@trouble $rig:ty, $stride:literal; $($case:ident),*) => {
+    (@trouble $rig:ty, $usual:literal, $stride:literal; $($case:ident),*) => {
         $(
             #[test]
             fn $case() {
                 let variants = <$rig as $crate::rig::Rig>::variants();
                 for (number, options) in variants.into_iter().enumerate() {
                     let _context = $crate::cases::faults::Context(format!("{options:?}"));
-                    let stride = if number == 0 { 1 } else { $stride };
+                    let stride = if number == 0 { $usual } else { $stride };
                     let first = (number % stride) as u32;
                     let places = $crate::cases::faults::Places { first, stride };
                     $crate::cases::faults::$case::<$rig>(&options, places);

@@ -116,6 +116,7 @@ impl<const AR8327: bool, const PPPOE: bool> Rig for Qca<AR8327, PPPOE> {
 
     /// A step of ageing, so that no entry looks fresh for want of time.
     const SWEEP: Duration = Duration::from_secs(28);
+    const LONG_STRIDE: usize = 11;
     const PAGE: Option<Address> = Some(Address::truncated(0x18, 0));
 
     fn variants() -> Vec<Options> {
@@ -358,13 +359,13 @@ fn flow<const PPPOE: bool>(network: u32, number: u32, host: u8, neighbour: Mac) 
 
 mod plain {
     use super::Qca;
-    crate::conformance!(Qca<false, false>, stride: 61, sequences: 6);
+    crate::conformance!(Qca<false, false>, usual: 2, stride: 97, sequences: 6);
 }
 mod pppoe {
     use super::Qca;
-    crate::conformance!(Qca<false, true>, stride: 61, sequences: 6);
+    crate::conformance!(Qca<false, true>, usual: 5, stride: 97, sequences: 6);
 }
 mod ar8327 {
     use super::Qca;
-    crate::conformance!(Qca<true, false>, stride: 61, sequences: 6);
+    crate::conformance!(Qca<true, false>, usual: 5, stride: 97, sequences: 6);
 }

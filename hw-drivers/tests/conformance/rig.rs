@@ -21,6 +21,9 @@ pub trait Rig {
     /// Time between two sweeps in which the chip forgets that it has seen a packet.
     const SWEEP: Duration;
 
+    /// Set-up and disable take so many transfers that trouble is made at every so many-th only.
+    const LONG_STRIDE: usize;
+
     /// The register that the page is in, whose own trouble the page need not survive.
     const PAGE: Option<Address>;
 

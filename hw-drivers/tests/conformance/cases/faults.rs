@@ -296,6 +296,7 @@ pub fn sweep<R: Rig>(options: &R::Options, places: Places) {
 
 /// Trouble while the chip is set up, after power-on and over an old set-up.
 pub fn set_up<R: Rig>(options: &R::Options, places: Places) {
+    let places = Places { stride: places.stride * R::LONG_STRIDE, ..places };
     let empty = World::<R>::ready(options).held();
     for (again, network) in [(false, 0), (true, 1)] {
         let prepare = || {
@@ -332,6 +333,7 @@ pub fn set_up<R: Rig>(options: &R::Options, places: Places) {
 
 /// Trouble while the engine is switched off.
 pub fn disable<R: Rig>(options: &R::Options, places: Places) {
+    let places = Places { stride: places.stride * R::LONG_STRIDE, ..places };
     let mut idle = World::<R>::ready(options);
     let empty = idle.held();
     idle.disable().expect("disable");

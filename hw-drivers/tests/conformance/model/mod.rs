@@ -36,6 +36,7 @@ impl Rig for Model {
     type Options = Options;
 
     const SWEEP: Duration = Duration::from_secs(1);
+    const LONG_STRIDE: usize = 1;
     const PAGE: Option<Address> = Some(chip::PAGE);
 
     fn variants() -> Vec<Options> {
@@ -162,7 +163,7 @@ fn public(network: u32) -> Ipv4Addr {
     Ipv4Addr::new(198, 51, 100, 1 + network as u8)
 }
 
-crate::conformance!(Model, stride: 3, sequences: 40);
+crate::conformance!(Model, usual: 1, stride: 3, sequences: 40);
 
 /// A driver with a defect, on the usual chip.
 fn with(defect: Defect) -> Options {
