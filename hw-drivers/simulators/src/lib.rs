@@ -11,7 +11,9 @@ pub mod frame;
 pub mod mt7530;
 pub mod mt7621_ppe;
 pub mod qca8337;
+pub mod shared;
 
+pub use shared::Shared;
 use std::time::Duration;
 
 /// A frame that has come out of a chip.
