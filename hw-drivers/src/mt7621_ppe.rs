@@ -7,6 +7,7 @@
 
 pub mod entry;
 pub mod hash;
+pub mod listing;
 pub mod memory;
 pub mod registers;
 pub mod translate;
