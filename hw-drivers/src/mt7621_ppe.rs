@@ -5,6 +5,7 @@
 //! module is to read what the kernel has put there ([`listing`]); [`direct`] programs the table
 //! without the kernel and is for those who debug it.
 
+pub mod direct;
 pub mod entry;
 pub mod hash;
 pub mod listing;

@@ -179,7 +179,7 @@ impl Mt7621Ppe {
     /// Entries that are bound.
     pub fn bound_entries(&self) -> Vec<usize> {
         (0..entry::ENTRIES)
-            .filter(|index| entry::state(self.store.entry(*index)[0]) == entry::BOUND)
+            .filter(|index| entry::state(self.store.memory(index * entry::WORDS)) == entry::BOUND)
             .collect()
     }
 }

@@ -15,7 +15,7 @@ impl Mt7621Ppe {
             return;
         }
         for index in 0..entry::ENTRIES {
-            let word0 = self.store.entry(index)[0];
+            let word0 = self.store.memory(index * entry::WORDS);
             if self.old(config, word0) {
                 self.store.set(index, 0, entry::with_state(word0, entry::INVALID));
                 self.cache.forget(index);

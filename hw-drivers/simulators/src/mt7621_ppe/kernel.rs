@@ -75,6 +75,9 @@ impl Mt7621Ppe {
     pub(super) fn access(&mut self) {
         let now = self.between.accesses;
         self.between.accesses = now.saturating_add(1);
+        if self.between.planned.is_empty() && self.between.always.is_empty() {
+            return;
+        }
         let mut events = self.between.always.clone();
         self.between.planned.retain(|(at, event)| {
             let due = *at == now;
