@@ -22,7 +22,7 @@ use crate::table::{
     Capabilities, Entry, Error, FlowTable, Network, Part, Progress, Resource, Sight,
 };
 use account::Groups;
-use foe::{difference, same_tuple, Foe, KERNEL_GROUP};
+use foe::{difference, same_tuple, Failed, Foe, KERNEL_GROUP};
 use held::{Book, Slot};
 
 /// What the user has said.
@@ -246,9 +246,8 @@ impl<M: Memory> Direct<M> {
     fn commit(&mut self, words: &Words, (index, found): (u16, Ib1)) -> Result<Slot, Error> {
         let words = match self.foe.commit(index, words, found) {
             Ok(words) => words,
-            Err(error) => {
-                // What could not be taken out of force may forward by half an entry.
-                if matches!(self.foe.info(index).state(), State::Bound | State::Fin) {
+            Err(Failed { error, in_force }) => {
+                if in_force {
                     self.phase = Phase::Off;
                 }
                 return Err(error);

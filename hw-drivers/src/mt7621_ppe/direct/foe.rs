@@ -4,7 +4,7 @@
 //! The kernel's lock cannot be had from here, and the engine changes word 0 at any time. So what
 //! was found is looked at again before word 0 makes an entry bound, and everything afterwards.
 
-use super::super::entry::{Ib1, Ib2, State, Words, ENTRY_BYTES, WORDS};
+use super::super::entry::{Ib1, Ib2, State, Words, BOUND_TIME, ENTRY_BYTES, WORDS};
 use super::super::hash::ENTRIES;
 use super::super::memory::Memory;
 use super::super::registers as reg;
@@ -50,6 +50,15 @@ fn mismatch(at: usize, wanted: &Words, found: &Words) -> Error {
 /// Packets are forwarded by the entry, or were until a FIN.
 fn in_force(ib1: Ib1) -> bool {
     matches!(ib1.state(), State::Bound | State::Fin)
+}
+
+/// Why an entry was not bound.
+#[derive(Debug)]
+pub struct Failed {
+    /// The error.
+    pub error: Error,
+    /// It may forward by what was written in part.
+    pub in_force: bool,
 }
 
 /// The table.
@@ -102,21 +111,29 @@ impl<M: Memory> Foe<M> {
     /// its first packet shows.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when somebody else has changed it meanwhile; nothing is forwarded by
-    /// it then. The error of [`Foe::withdraw`] when not even that is sure.
-    pub fn commit(&mut self, index: u16, words: &Words, found: Ib1) -> Result<Words, Error> {
+    /// [`Error::Mismatch`] when somebody else has changed it meanwhile.
+    pub fn commit(&mut self, index: u16, words: &Words, found: Ib1) -> Result<Words, Failed> {
         let mut words = *words;
-        let time = self.now().wrapping_sub(1) & 0x7fff;
+        let time = self.now().wrapping_sub(1) & BOUND_TIME;
         words[0] = Ib1(words[0]).with_time(u16::try_from(time).unwrap_or(0)).0;
+        let now = self.info(index);
+        if now.state() != found.state() || now.matching() != found.matching() {
+            // Nothing was written yet: what is there is whole, and another's.
+            let error = Error::Mismatch { at: 0, wanted: words[0], found: now.0 };
+            return Err(Failed { error, in_force: false });
+        }
         for (at, word) in words.iter().enumerate().skip(1) {
             self.put(index, at, *word);
         }
         self.0.barrier();
-        let result = self.make_bound(index, &words, found);
-        if result.is_err() {
-            self.withdraw(index)?;
+        match self.make_bound(index, &words, found) {
+            Ok(()) => Ok(words),
+            // Some words may be ours, some another's: nothing may be forwarded by that.
+            Err(error) => Err(match self.withdraw(index) {
+                Ok(()) => Failed { error, in_force: false },
+                Err(error) => Failed { error, in_force: true },
+            }),
         }
-        result.map(|()| words)
     }
 
     fn make_bound(&mut self, index: u16, words: &Words, found: Ib1) -> Result<(), Error> {
