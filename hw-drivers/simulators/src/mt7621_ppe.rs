@@ -105,7 +105,7 @@ pub enum Verdict {
 }
 
 /// The engine, with the two MACs in front of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Mt7621Ppe {
     options: Options,
     registers: registers::Registers,

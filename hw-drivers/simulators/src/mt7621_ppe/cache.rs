@@ -5,7 +5,7 @@ use super::entry::Words;
 
 const LINES: usize = 16;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Cache(Vec<(usize, Words)>);
 
 impl Cache {

@@ -20,7 +20,7 @@ pub enum Event {
 }
 
 /// What is to happen, and what came of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Between {
     /// Accesses so far.
     pub(super) accesses: u64,

@@ -43,7 +43,7 @@ pub const AGE_UDP: u32 = 1 << 10;
 pub const AGE_FIN: u32 = 1 << 11;
 
 /// What each register holds; those that were never written hold 0.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Registers(BTreeMap<u32, u32>);
 
 impl Registers {

@@ -6,7 +6,7 @@
 
 use super::entry::{Words, ENTRIES, WORDS};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Store {
     words: Vec<u32>,
     pending: Vec<(usize, u32)>,
