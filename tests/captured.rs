@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowtabled::core::devices::{Coverage, Device};
-use flowtabled::core::diff::difference;
+use flowtabled::core::diff::{difference, Surplus};
 use flowtabled::core::plan::{self, Class};
 use flowtabled::core::policy::Places;
 use flowtabled::core::settings::{Mode, Settings};
@@ -131,7 +131,7 @@ fn what_kernels_keep_is_what_was_wanted() {
         let captured = capture(text);
         assert_eq!(each(&captured, "flowtable", Flowtable::parse_users), [1], "Linux {kernel}");
         let read = snapshot(&captured);
-        assert_eq!(difference(&read, &wanted(), &|_| true), [], "Linux {kernel}");
+        assert_eq!(difference(&read, &wanted(), &|_| Surplus::Stale), [], "Linux {kernel}");
         assert_ne!(read.flowtables[0].handle, 0);
         assert_ne!(read.generation, 0);
         assert_eq!(read.rules.len(), 2);
@@ -147,7 +147,7 @@ fn what_kernels_keep_is_what_was_wanted() {
         ] {
             let mut damaged = read.clone();
             damage(&mut damaged);
-            assert_ne!(difference(&damaged, &wanted(), &|_| true), [], "Linux {kernel}");
+            assert_ne!(difference(&damaged, &wanted(), &|_| Surplus::Stale), [], "Linux {kernel}");
         }
     }
 }

@@ -15,6 +15,8 @@ use flowtabled::core::control::Control;
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
 use flowtabled::netlink::conntrack::tuple::IPPROTO_UDP;
 use flowtabled::netlink::conntrack::{Conntrack, NewEntry, Tuple};
+use flowtabled::netlink::route::{self, NETLINK_ROUTE};
+use flowtabled::netlink::socket::Socket;
 use flowtabled::netlink::Error;
 
 fn list(flows: &mut FlowPoll) {
@@ -150,6 +152,79 @@ fn a_flood_of_routes_is_taken_in_turns() {
         }
         assert_eq!(turns, ROUTES / PER_TURN);
     });
+}
+
+/// Stations that somebody invents fill the kernel's tables and the socket that tells of them: no
+/// route is lost by that, and a client that moves meanwhile is found.
+#[test]
+fn a_flood_of_stations_hides_neither_routes_nor_moves() {
+    const CLIENT: &str = "02:00:00:00:00:09";
+    in_namespace("a_flood_of_stations_hides_neither_routes_nor_moves", || {
+        std::fs::write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1").unwrap();
+        run("ip link add br-lan type bridge");
+        run("ip link add lan0 type veth peer name lan0-peer");
+        run("ip link add lan1 type veth peer name lan1-peer");
+        for line in ["lan0 master br-lan up", "lan1 master br-lan up", "br-lan up"] {
+            run(&format!("ip link set {line}"));
+        }
+        run(&format!("bridge fdb add {CLIENT} dev lan0 master static"));
+        run(&format!("ip neighbour add 192.168.1.9 lladdr {CLIENT} dev br-lan nud permanent"));
+
+        let start = Instant::now();
+        let control = Control::new(start);
+        let mut flows = FlowPoll::open(start).unwrap();
+        flows.set_offloading(true, true, start).unwrap();
+        list(&mut flows);
+        let read = |flows: &mut FlowPoll| {
+            while flows.on_changes(start) {}
+            while flows.on_stations(start) {}
+        };
+        read(&mut flows);
+        flows.take_rerouted();
+        assert!(flows.take_moves().is_empty());
+        let quiet = flows.deadline(start);
+
+        // Each time more than the daemon keeps, and more than the socket holds; the client is among
+        // them, and the kernel names it last.
+        for (round, to, left) in [(0, "lan1", "lan0"), (1, "lan0", "lan1")] {
+            flood(round, &format!("fdb replace {CLIENT} dev {to} master static"));
+            read(&mut flows);
+            assert!(flows.take_rerouted().is_none(), "no route was lost");
+            assert!(flows.take_moves().is_empty(), "the word of it was lost");
+            // The second time comes no sooner than a second after the first.
+            let due = start + Duration::from_secs(round);
+            assert_eq!(flows.deadline(start), Some(due));
+            assert!(matches!(flows.on_timer(&control, due), Progress::Waiting));
+            assert_eq!(flows.take_moves().ports, [index_of(left)]);
+            assert_eq!(flows.deadline(start), quiet);
+        }
+
+        // The kernel tells again.
+        run("ip neighbour replace 192.168.1.9 lladdr 02:00:00:00:00:08 dev br-lan nud permanent");
+        read(&mut flows);
+        assert_eq!(flows.take_moves().neighbours, [index_of("br-lan")]);
+    });
+}
+
+/// Invented stations at a bridge's port, with another line of `bridge` in their midst.
+fn flood(round: u64, between: &str) {
+    const STATIONS: usize = 12_000;
+    let station = |number: usize| {
+        let [.., high, low] = number.to_be_bytes();
+        format!("fdb add 02:00:00:{round:02x}:{high:02x}:{low:02x} dev lan0 master static")
+    };
+    let mut lines: Vec<String> = (0x100..STATIONS).map(station).collect();
+    lines.insert(STATIONS / 2, between.to_owned());
+    let batch = std::env::temp_dir().join(format!("flowtabled-fdb-{}", std::process::id()));
+    std::fs::write(&batch, lines.join("\n")).unwrap();
+    run(&format!("bridge -batch {}", batch.display()));
+    std::fs::remove_file(&batch).unwrap();
+}
+
+fn index_of(name: &str) -> u32 {
+    let mut socket = Socket::open(NETLINK_ROUTE, &[], "list devices").unwrap();
+    let links = route::links(&mut socket).unwrap();
+    links.iter().find(|link| link.name == name).unwrap().index
 }
 
 /// Quick while somebody looks, slow with offload, none otherwise; the clock is the test's.

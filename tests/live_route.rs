@@ -15,8 +15,9 @@ use flowtabled::daemon::surroundings::Surroundings;
 use flowtabled::netlink::message::Messages;
 use flowtabled::netlink::prefix::Prefix;
 use flowtabled::netlink::route::{
-    self, Address, AddressEvent, Event, FdbEntry, LinkEvent, Lookup, Mac, Neighbour,
-    NeighbourEvent, Route, RouteChange, RouteKind, NETLINK_ROUTE,
+    self, Address, AddressEvent, Event, FdbEntry, FilterChange, FilterEvent, LinkEvent, Lookup,
+    Mac, Neighbour, NeighbourEvent, Qdisc, QueueEvent, Route, RouteChange, RouteKind,
+    NETLINK_ROUTE,
 };
 use flowtabled::netlink::socket::Socket;
 use flowtabled::netlink::xfrm::{self, Direction};
@@ -83,14 +84,17 @@ fn addresses_and_stations_are_listed() {
         let known = |text| Neighbour { index: lan, address: ip(text), mac: STATION };
         assert_eq!(neighbours, expected.map(known));
 
-        let (entries, beyond) = route::fdb(&mut socket(&[]), 1000).unwrap();
+        let (entries, beyond) = route::fdb(&mut socket(&[]), 1000, |_| false).unwrap();
         let station = FdbEntry { port, bridge: Some(lan), mac: STATION, vlan: None, own: false };
         assert!(entries.contains(&station), "{entries:?}");
         let own = entries.iter().find(|entry| entry.own && entry.port == port).unwrap();
         assert_eq!(own.bridge, Some(lan));
         assert_eq!(beyond, 0);
-        let (few, beyond) = route::fdb(&mut socket(&[]), 1).unwrap();
+        let (few, beyond) = route::fdb(&mut socket(&[]), 1, |_| false).unwrap();
         assert_eq!((few.len(), beyond), (1, entries.len() as u64 - 1));
+        let (few, beyond) = route::fdb(&mut socket(&[]), 1, |mac| mac == STATION).unwrap();
+        assert!(few.contains(&station) && few.len() <= 2, "{few:?}");
+        assert_eq!(beyond, (entries.len() - few.len()) as u64);
     });
 }
 
@@ -252,6 +256,49 @@ fn one_socket_hears_of_everything() {
         socket.discard_stale();
         run("ip link del wan1");
         await_event(&mut socket, &Event::Link(LinkEvent::Gone(wan)));
+    });
+}
+
+/// What the kernel tells of filters: whether they redirect, and what has become of them.
+#[test]
+fn filters_tell_whether_they_redirect() {
+    in_namespace("filters_tell_whether_they_redirect", || {
+        router();
+        run("tc qdisc add dev wan0 handle ffff: ingress");
+        run("tc qdisc add dev wan1 root handle 1: htb");
+        let (index, target) = (index_of("wan0"), index_of("wan1"));
+        let mut socket = socket(&[route::RTNLGRP_TC]);
+        let redirect = "u32 match u32 0 0 action mirred egress redirect dev wan1";
+        let copy = "u32 match u32 0 0 action mirred egress mirror dev wan1";
+        for (line, expected) in [
+            (format!("add dev wan0 parent ffff: prio 1 {redirect}"), (true, FilterChange::Added)),
+            (format!("add dev wan0 parent ffff: prio 2 {copy}"), (false, FilterChange::Added)),
+            (
+                format!("replace dev wan0 parent ffff: prio 1 handle 800::800 {redirect}"),
+                (true, FilterChange::Replaced),
+            ),
+            (
+                "del dev wan0 parent ffff: prio 1 handle 800::800 u32".to_owned(),
+                (true, FilterChange::Gone),
+            ),
+            ("del dev wan0 parent ffff: prio 2".to_owned(), (false, FilterChange::Gone)),
+        ] {
+            socket.discard_stale();
+            run(&format!("tc filter {line}"));
+            let (redirects, change) = expected;
+            let event =
+                FilterEvent { index: Some(index), redirect: redirects.then_some(target), change };
+            await_event(&mut socket, &Event::Queue(QueueEvent::Filter(event)));
+        }
+        // Those of what goes out are none of ours: the next event is that of another.
+        socket.discard_stale();
+        run(&format!("tc filter add dev wan1 parent 1: prio 1 {copy}"));
+        run("tc qdisc del dev wan0 ingress");
+        let datagram = socket.receive_within("wait for an event").unwrap();
+        let mut events = Messages::new(datagram).map(|message| route::parse(&message.unwrap()));
+        assert!(events.all(|event| event.unwrap().is_none()));
+        let gone = Qdisc { index, kind: "ingress".into(), limits: None };
+        await_event(&mut socket, &Event::Queue(QueueEvent::Gone(gone)));
     });
 }
 

@@ -10,6 +10,9 @@ pub mod execute;
 pub mod fault;
 pub mod memory;
 pub mod mii;
+pub mod netlink;
+pub mod reach;
+pub mod repeat;
 pub mod trace;
 pub mod transaction;
 
@@ -31,8 +34,9 @@ pub trait Bus {
     /// operation has failed.
     ///
     /// # Errors
-    /// [`Error::NotAtomic`] before any transfer was made; [`Error::Failed`] with the first
-    /// operation that failed. What came before it has taken effect.
+    /// [`Error::NotAtomic`] and [`Error::NotRun`] before any transfer was made; [`Error::Failed`]
+    /// with the first operation that failed, and what came before it has taken effect;
+    /// [`Error::Unknown`] when nobody can tell.
     fn run(&mut self, transaction: &Transaction) -> Result<Outcome, Error>;
 }
 
@@ -87,9 +91,10 @@ impl fmt::Debug for Address {
 /// What one operation gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done {
-    /// The value read, the value that ended a poll, or the value written.
+    /// The value read, which for a modify is the one before the change; the value that ended a
+    /// poll; or the value written.
     pub value: u16,
-    /// Transfers made: 1, for a poll the number of reads.
+    /// Transfers made: 1, for a modify 2, for a poll the number of reads.
     pub transfers: u16,
 }
 
@@ -143,15 +148,26 @@ pub enum Fault {
         /// Value of the last read.
         last: u16,
     },
+    /// What was read a second time, or read back, is something else. Only from [`repeat`].
+    Differs {
+        /// What it should have been.
+        expected: u16,
+        /// What it was.
+        found: u16,
+    },
 }
 
 impl Fault {
     /// The fault for an error of the operating system.
     pub fn from_io(error: &io::Error) -> Fault {
-        match error.raw_os_error() {
-            Some(libc::ETIMEDOUT) => Fault::TimedOut,
-            Some(errno) => Fault::Os(errno),
-            None => Fault::Os(libc::EIO),
+        Fault::from_errno(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// The fault for a positive errno.
+    pub const fn from_errno(errno: i32) -> Fault {
+        match errno {
+            libc::ETIMEDOUT => Fault::TimedOut,
+            errno => Fault::Os(errno),
         }
     }
 }
@@ -163,6 +179,9 @@ impl fmt::Display for Fault {
             Fault::Os(errno) => write!(f, "{}", io::Error::from_raw_os_error(*errno)),
             Fault::Exhausted { tries, last } => {
                 write!(f, "never the awaited value in {tries} reads, last {last:#06x}")
+            }
+            Fault::Differs { expected, found } => {
+                write!(f, "{found:#06x} in place of {expected:#06x}")
             }
         }
     }
@@ -177,20 +196,27 @@ pub struct Failure {
     pub address: Address,
     /// What happened there.
     pub fault: Fault,
-    /// Set when a restore failed: the chip, and the kernel's idea of its page, may now differ.
+    /// Set when a restore failed, and could not be made up for: the chip, and the kernel's idea of
+    /// its page, may now differ.
     pub unrestored: Option<Fault>,
 }
 
 /// Why a transaction did not run to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
-    /// Refused before the first transfer: several steps, on a bus that cannot keep others out.
+    /// Refused before the first transfer: several steps, or a modify, on a bus that cannot keep
+    /// others out.
     NotAtomic {
         /// Operations and restores of the transaction.
         steps: usize,
     },
+    /// The way to the bus, an errno, is closed. No transfer was made.
+    NotRun(i32),
     /// A step failed.
     Failed(Failure),
+    /// It was handed over, but the answer is lost, with this errno, or makes no sense, with
+    /// EBADMSG. Any part of it may have taken effect.
+    Unknown(i32),
 }
 
 impl fmt::Display for Error {
@@ -198,6 +224,13 @@ impl fmt::Display for Error {
         match self {
             Error::NotAtomic { steps } => {
                 write!(f, "refused {steps} steps on a bus that is not atomic")
+            }
+            Error::NotRun(errno) => {
+                write!(f, "the bus cannot be reached: {}", io::Error::from_raw_os_error(*errno))
+            }
+            Error::Unknown(errno) => {
+                let reason = io::Error::from_raw_os_error(*errno);
+                write!(f, "what the bus has done is unknown: {reason}")
             }
             Error::Failed(Failure { step, address, fault, unrestored }) => {
                 write!(f, "{step}, {address}: {fault}")?;

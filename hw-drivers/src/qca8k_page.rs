@@ -12,8 +12,10 @@ use crate::bus::transaction::BuildError;
 use crate::bus::{Address, Outcome, Slot, Transaction};
 use std::fmt;
 
+pub mod kernel;
 #[cfg(test)]
 mod model;
+pub mod probe;
 
 /// Register 0 of PHY 0x18 chooses the page.
 const PAGE: Address = Address::truncated(0x18, 0);
@@ -197,6 +199,25 @@ impl Translation {
         self.transaction.write(place.low, low)?;
         self.transaction.write(place.high, high)?;
         Ok(())
+    }
+
+    /// Changes single bits of a register that others change too: `(value & !clear) | set`. The slot
+    /// gives the value before the change.
+    ///
+    /// Both halves are written if any bit is to change, low before high, as the chip takes a low
+    /// half only together with the high one. If none is, this is a read.
+    ///
+    /// # Errors
+    /// As [`Translation::read`].
+    pub fn modify(&mut self, register: u32, clear: u32, set: u32) -> Result<Slot32, Error> {
+        if clear | set == 0 {
+            return self.read(register);
+        }
+        let place = self.select(register)?;
+        let ([clear_high, clear_low], [set_high, set_low]) = (halves(clear), halves(set));
+        let low = self.transaction.modify(place.low, clear_low, set_low)?;
+        let high = self.transaction.modify(place.high, clear_high, set_high)?;
+        Ok(Slot32 { low, high })
     }
 
     /// Waits until the bits of a register under `mask` equal `equals`, with at most `tries`

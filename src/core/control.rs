@@ -17,6 +17,7 @@ use log::Level;
 
 use super::answers::{Answer, Answers};
 use super::devices::{self, Coverage, Device};
+use super::diff::Surplus;
 use super::evict::{Cause, Evictions, Tables};
 use super::evidence::Evidence;
 use super::fault::Fault;
@@ -183,6 +184,9 @@ pub struct Control {
     /// What is wanted was refused, and nothing has happened since that may have changed that: it is
     /// tried again at `retry_at`, and `meanwhile` says what is done until then.
     held: bool,
+    /// Tables of our names that only another program may change, until something happens that
+    /// could change that.
+    pub(super) others: Vec<String>,
     /// The transaction under way leaves everything as it stands.
     as_it_stands: bool,
     /// The refusal behind a running [`Effect::ProbeDevices`].
@@ -232,6 +236,7 @@ impl Control {
             vanished: 0,
             gone: 0,
             held: false,
+            others: Vec::new(),
             as_it_stands: false,
             unexplained: None,
             due: None,
@@ -397,6 +402,7 @@ impl Control {
     /// A survey that tries again what was refused before, for something may have changed.
     pub(super) fn survey_by(&mut self, instant: Instant) {
         self.held = false;
+        self.others.clear();
         self.look_by(instant);
     }
 
@@ -505,6 +511,26 @@ impl Control {
         }
         self.repairs.push_back(now);
         vec![Effect::Commit(commands, generation)]
+    }
+
+    /// What a device is that a flowtable hooks and does not have to.
+    pub(super) fn surplus(&self, name: &str) -> Surplus {
+        if self.links.named(name).is_none() {
+            return Surplus::Gone;
+        }
+        // A bridge is listed for its radios; without them its flows are found by its ports. With
+        // other tables they may belong there instead.
+        let alone = matches!(&self.wanted[..], [class] if !class.flowtable.hardware);
+        let idle = |device: &Device| {
+            device.name == name
+                && ["bridge", "vlan"].contains(&device.kind.as_str())
+                && matches!(device.coverage, Coverage::Off(Reason::LowerCovered, _))
+        };
+        if alone && self.devices.iter().any(idle) {
+            Surplus::Idle
+        } else {
+            Surplus::Stale
+        }
     }
 
     fn hardware_probed(&mut self, answers: Vec<(String, Answer)>, now: Instant) -> Vec<Effect> {

@@ -5,7 +5,8 @@
 //! What can be changed in place is, so that running flows stay offloaded. What the kernel cannot
 //! change (the hardware flag, a hook) replaces a whole table; so does a device that is taken out
 //! while it still exists, because its flows would go on by the fast path, and a change of the rules,
-//! which may want other flows there.
+//! which may want other flows there. A device that is only needed no more stays until the table is
+//! replaced for another reason.
 
 use super::plan::{is_ours, Class};
 use crate::netlink::nftables::query::Snapshot;
@@ -14,11 +15,23 @@ use crate::netlink::nftables::{Chain, Command, Flowtable, Rule, Set, Table};
 /// The kernel takes at most this many devices in one message (NFT_FLOWTABLE_DEVICE_MAX is 256).
 const DEVICES_PER_MESSAGE: usize = 255;
 
-/// Commands that turn `actual` into `wanted`; `exists` tells whether there is a device of a name.
+/// What a device is that a flowtable hooks and does not have to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surplus {
+    /// It does not exist any more, nor do its flows.
+    Gone,
+    /// Its flows are right where they are.
+    Idle,
+    /// Its flows are to end.
+    Stale,
+}
+
+/// Commands that turn `actual` into `wanted`; `surplus` tells of the name of a device what it is
+/// where it is not wanted.
 pub fn difference(
     actual: &Snapshot,
     wanted: &[Class],
-    exists: &dyn Fn(&str) -> bool,
+    surplus: &dyn Fn(&str) -> Surplus,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
     // What a class takes over for itself is in tables behind it.
@@ -28,13 +41,13 @@ pub fn difference(
         match actual.tables.contains(table) {
             false => create(class, &mut commands),
             true if holds(actual, table, &claimed) => commands.extend(replacement(class)),
-            true => update(actual, class, exists, &mut commands),
+            true => update(actual, class, surplus, &mut commands),
         }
         claimed.extend(claims(actual, class));
     }
     let is_wanted = |table: &Table| wanted.iter().any(|class| class.flowtable.table == *table);
-    let surplus = actual.tables.iter().filter(|table| is_ours(table) && !is_wanted(table));
-    commands.extend(surplus.cloned().map(Command::DeleteTable));
+    let others = actual.tables.iter().filter(|table| is_ours(table) && !is_wanted(table));
+    commands.extend(others.cloned().map(Command::DeleteTable));
     commands
 }
 
@@ -68,7 +81,7 @@ pub fn replacement(class: &Class) -> Vec<Command> {
 
 /// Commands that remove everything of ours and nothing else.
 pub fn removal(actual: &Snapshot) -> Vec<Command> {
-    difference(actual, &[], &|_| true)
+    difference(actual, &[], &|_| Surplus::Stale)
 }
 
 fn create(class: &Class, commands: &mut Vec<Command>) {
@@ -92,17 +105,19 @@ fn add_devices(flowtable: &Flowtable, devices: Vec<String>, commands: &mut Vec<C
 fn update(
     actual: &Snapshot,
     class: &Class,
-    exists: &dyn Fn(&str) -> bool,
+    surplus: &dyn Fn(&str) -> Surplus,
     commands: &mut Vec<Command>,
 ) {
     let table = &class.flowtable.table;
     let leaves = |flowtable: &&Flowtable| {
-        let surplus = only_in(flowtable, &class.flowtable);
-        !surplus.iter().any(|name| exists(name))
+        let names = only_in(flowtable, &class.flowtable);
+        !names.iter().any(|name| surplus(name) == Surplus::Stale)
     };
     match replaceable(actual, class).filter(leaves) {
         Some(flowtable) => {
-            update_flowtable(flowtable, &class.flowtable, commands);
+            let mut gone = only_in(flowtable, &class.flowtable);
+            gone.retain(|name| surplus(name) == Surplus::Gone);
+            update_flowtable(flowtable, &class.flowtable, &gone, commands);
             update_rules(actual, class, commands);
         }
         None => {
@@ -154,8 +169,13 @@ fn only_in(these: &Flowtable, those: &Flowtable) -> Vec<String> {
     these.devices.iter().filter(|name| !those.devices.contains(name)).cloned().collect()
 }
 
-fn update_flowtable(actual: &Flowtable, wanted: &Flowtable, commands: &mut Vec<Command>) {
-    for devices in only_in(actual, wanted).chunks(DEVICES_PER_MESSAGE) {
+fn update_flowtable(
+    actual: &Flowtable,
+    wanted: &Flowtable,
+    gone: &[String],
+    commands: &mut Vec<Command>,
+) {
+    for devices in gone.chunks(DEVICES_PER_MESSAGE) {
         let surplus = Flowtable { devices: devices.to_vec(), ..wanted.clone() };
         commands.push(Command::RemoveDevices(surplus));
     }
@@ -230,7 +250,7 @@ mod tests {
 
     /// The difference on a router whose devices have all gone.
     fn changes(actual: &Snapshot, wanted: &[Class]) -> Vec<Command> {
-        difference(actual, wanted, &|_| false)
+        difference(actual, wanted, &|_| Surplus::Gone)
     }
 
     use crate::core::plan::tests::{asking_for, device};
@@ -295,10 +315,30 @@ mod tests {
     #[test]
     fn a_device_taken_out_while_it_exists_ends_its_flows() {
         let actual = snapshot_of(&software(&["lan0", "wan0"]));
-        let commands = difference(&actual, &software(&["wan0"]), &|name| name == "lan0");
+        let commands = difference(&actual, &software(&["wan0"]), &|_| Surplus::Stale);
         assert!(matches!(commands[0], Command::DeleteTable(_)), "{:?}", lines(&commands));
         let gone = changes(&actual, &software(&["wan0"]));
         assert!(matches!(gone[..], [Command::RemoveDevices(_)]), "{:?}", lines(&gone));
+    }
+
+    #[test]
+    fn a_device_that_is_not_needed_stays_until_the_table_is_made_anew() {
+        let actual = snapshot_of(&software(&["br-lan", "lan0", "wan0"]));
+        let with = |wanted: &[Class]| {
+            difference(&actual, wanted, &|name| match name {
+                "br-lan" => Surplus::Idle,
+                _ => Surplus::Gone,
+            })
+        };
+        assert_eq!(with(&software(&["lan0", "wan0"])), []);
+        let commands = with(&software(&["wan0"]));
+        let expected = "take devices { lan0 } out of flowtable ft of table inet flowtabled";
+        assert_eq!(lines(&commands), [expected]);
+        let mut other = software(&["lan0", "wan0"]);
+        other[0].flowtable.priority += 1;
+        let commands = with(&other);
+        assert!(matches!(commands[0], Command::DeleteTable(_)));
+        assert!(lines(&commands).iter().all(|line| !line.contains("br-lan")));
     }
 
     #[test]
@@ -326,9 +366,9 @@ mod tests {
             let places = Places::default();
             wanted(&asking_for(Mode::Hardware), &devices, &places, &capable, &BTreeSet::new())
         };
-        let exists = |_: &str| true;
+        let stale = |_: &str| Surplus::Stale;
         let replaced = |actual: &[Class], wanted: &[Class]| -> Vec<String> {
-            let commands = difference(&snapshot_of(actual), wanted, &exists);
+            let commands = difference(&snapshot_of(actual), wanted, &stale);
             let deleted = commands.iter().filter_map(|command| match command {
                 Command::DeleteTable(table) => Some(table.name.clone()),
                 _ => None,
@@ -339,7 +379,7 @@ mod tests {
         let two = mixed(&["lan0", "wan0"]);
         assert_eq!(replaced(&mixed(&["lan0"]), &two), [TABLE_SOFTWARE]);
         assert_eq!(replaced(&two, &mixed(&["lan0"])), [TABLE_HARDWARE], "and out of it");
-        assert!(difference(&snapshot_of(&two), &two, &exists).is_empty());
+        assert!(difference(&snapshot_of(&two), &two, &stale).is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Table;
 
-pub use stale::{concerned, Tables};
+pub use stale::{concerned, Tables, Whereabouts};
 
 /// A table that is replaced within the pause is freed long before.
 const APART: Duration = Duration::from_secs(4);

@@ -5,7 +5,8 @@
 //! flow that goes on in software speaks against both of its devices, unless one of them has been
 //! seen to work and the other has not: then only against the other. What flows say has to last
 //! before it counts, and one flow in hardware takes it back, so that the state does not flap.
-//! Flows that our own rules send into a flowtable without the flag say nothing.
+//! Flows that are not meant for the hardware class say nothing: our own rules, of devices or of the
+//! configuration, send them into a flowtable without the flag, or would not offload them any more.
 //!
 //! A refused flow is offered to the device again about once a second, which costs time. So a
 //! device that has nothing in hardware for long goes on in software, and is tried again with
@@ -236,10 +237,12 @@ impl Witness {
 
 impl Control {
     /// True when it matters which flows are in hardware. While another program's flowtable takes
-    /// flows in software, or a partition of ours does, those say nothing about hardware.
+    /// flows in software nobody knows which those are; nor of a partition that is on its way out.
     pub fn wants_evidence(&self) -> bool {
         let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
-        let ours = |table: &Table| is_ours(table) && is_ordinary(&table.name);
+        let wanted =
+            |table: &Table| self.wanted.iter().any(|class| class.flowtable.table == *table);
+        let ours = |table: &Table| is_ours(table) && (is_ordinary(&table.name) || wanted(table));
         let mut foreign = flowtables.filter(|flowtable| !ours(&flowtable.table));
         let harmless = |other: &Flowtable| other.hardware || other.devices.is_empty();
         !self.in_hardware_class().is_empty() && foreign.all(harmless)
@@ -261,9 +264,13 @@ impl Control {
         let patience = settings.hardware_patience.filter(|_| !self.observes());
         let bound = self.in_hardware_class();
         // Rules go by the devices of routing: between bound ports of a bridge that has another port
-        // too, flows are sent into software.
-        if let Some(class) = self.wanted.iter().find(|class| class.flowtable.hardware) {
-            pairs.retain(|Pair { routed: [one, other], .. }| class.takes(one, other));
+        // too, flows are sent into software; and a partition may take those between its devices.
+        if self.wanted.iter().any(|class| class.flowtable.hardware) {
+            pairs.retain(|Pair { routed: [one, other], .. }| {
+                let mut rest = self.wanted.iter().filter(|class| class.is_for(None));
+                let taker = rest.find(|class| class.takes(one, other));
+                taker.is_some_and(|class| class.flowtable.hardware)
+            });
         }
         let effects = self.evidence.judge(&pairs, &bound, &self.links, patience, now);
         if bound.iter().any(|name| self.evidence.bars(name)) && !self.backs_off(now) {

@@ -7,7 +7,7 @@ use crate::core::control::Event;
 use crate::core::links::tests::link;
 use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::reason::Reason;
-use crate::core::settings::{Mode, Settings};
+use crate::core::settings::{Mode, Partition, Settings};
 use crate::core::status::DeviceState;
 use crate::netlink::route::Link;
 
@@ -231,6 +231,40 @@ fn flows_that_our_rules_send_into_software_say_nothing() {
     world.lists(14, &[flows]);
     assert_eq!(world.told("lan1"), (DeviceState::Software, Reason::NoHardwareSeen));
     assert_eq!(world.told("lan2"), (DeviceState::Hardware, Reason::AsConfigured));
+}
+
+#[test]
+fn flows_of_partitions_say_nothing_and_the_others_do() {
+    let mut world = World::new();
+    world.capable = ["lan0", "opt0", "wan0"].into();
+    world.set_links(vec![link(2, "lan0"), link(3, "wan0"), link(4, "opt0")]);
+    let mut wanted = settings(Mode::Hardware);
+    wanted.interfaces[0].devices = vec!["lan0".into(), "opt0".into()];
+    wanted.partitions = vec![Partition {
+        name: "a".into(),
+        devices: vec!["opt0".into(), "wan0".into()],
+        priority: None,
+        counter: None,
+    }];
+    world.event(Event::Started);
+    world.event(Event::Settings(Ok((wanted.clone(), Vec::new()))));
+    world.rest();
+    assert_eq!(world.hooked("flowtabled_p_a"), ["opt0", "wan0"]);
+    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "opt0", "wan0"]);
+    assert!(world.control.wants_evidence());
+    world.lists(14, &[pair("opt0", "wan0", 0, 3)]);
+    assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured), "the partition has them");
+    world.lists(14, &[pair("lan0", "wan0", 0, 3), pair("opt0", "wan0", 0, 3)]);
+    assert_eq!(world.told("lan0"), (DeviceState::Software, Reason::NoHardwareSeen));
+    assert_eq!(world.told("opt0"), (DeviceState::Hardware, Reason::AsConfigured));
+
+    // What the kernel still has of one that is wanted no more may have any flow.
+    world.refuse_all = Some(libc::ENOMEM);
+    wanted.partitions.clear();
+    world.event(Event::Settings(Ok((wanted, Vec::new()))));
+    world.rest();
+    assert_eq!(world.hooked("flowtabled_p_a"), ["opt0", "wan0"]);
+    assert!(!world.control.wants_evidence());
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod fault;
 pub mod flow_reason;
 pub mod flows;
 pub mod glob;
+pub mod hardware;
 mod leaks;
 pub mod links;
 mod marks;

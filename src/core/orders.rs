@@ -190,8 +190,7 @@ impl Control {
         let outcomes = changes.take(&self.orders, &tables, self.wanted.is_empty(), now);
         let filled = |class: &Class| changes.marks.fill(class, now);
         let classes: Vec<Class> = self.wanted.iter().map(filled).collect();
-        let exists = |name: &str| self.links.named(name).is_some();
-        let mut commands = difference(snapshot, &classes, &exists);
+        let mut commands = difference(snapshot, &classes, &|name| self.surplus(name));
         let repairs = !commands.is_empty();
         changes.replaced.extend(self.newly_shaped(&commands));
         for class in classes.iter().filter(|class| made(&class.flowtable.table.name)) {
@@ -214,7 +213,7 @@ impl Control {
     /// kernel refuses, nor from what was committed once, which a new daemon does not know and which
     /// names devices that have gone since.
     pub(super) fn as_it_stands(&self, snapshot: &Snapshot, now: Instant) -> Transaction {
-        let tables = || snapshot.tables.iter();
+        let tables = || snapshot.tables.iter().filter(|table| !self.others.contains(&table.name));
         let classes: Vec<Option<Class>> =
             tables().map(|table| Class::standing(snapshot, table)).collect();
         let mut changes =

@@ -2,9 +2,10 @@
 //! What the configuration's rules make of a flow, for those who ask about it.
 
 use super::control::Control;
+use super::evict::Tables;
 use super::flow_reason::FlowReason;
 use super::flows::Flow;
-use super::policy::{Action, Subject};
+use super::policy::{Action, Destination, Subject};
 
 impl Control {
     /// Our table whose flowtable has an offloaded flow between two devices, as routing sees them;
@@ -21,6 +22,47 @@ impl Control {
         let table = &classes.find(|class| class.takes(input, output))?.flowtable.table;
         let exists = self.flowtables(true).any(|flowtable| flowtable.table == *table);
         exists.then_some(table.name.as_str())
+    }
+
+    /// True when rules have a say where flows go.
+    pub fn has_rules(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| !settings.policy.is_empty())
+    }
+
+    /// True when an offloaded flow went where it would without rules. Not when they keep it on the
+    /// classic path by now, nor when its table depends on what is not known.
+    pub fn goes_with_the_rest(
+        &self,
+        flow: &Flow,
+        input: Option<&str>,
+        output: Option<&str>,
+    ) -> bool {
+        let Some(settings) = self.settings.as_ref().filter(|_| self.observed().is_none()) else {
+            return true;
+        };
+        // Its mark may have been another when it was offloaded.
+        let subject = Subject { mark: None, ..subject(flow, input, output) };
+        let destination = settings.policy.destination(&subject, &self.places);
+        destination == Some(Destination::Ordinary)
+    }
+
+    /// Names of the tables that have offloaded flows.
+    pub fn tables(&self) -> Vec<String> {
+        let ours = self.flowtables(true).chain(self.observed());
+        ours.map(|flowtable| flowtable.table.name.clone()).collect()
+    }
+
+    /// True when an offloaded flow between two devices is in one of these tables, whatever the rules
+    /// say about it.
+    pub fn is_only_in(&self, tables: &Tables, input: &str, output: &str) -> bool {
+        if let Some(observed) = self.observed() {
+            return tables.have(&observed.table.name);
+        }
+        let Some(settings) = &self.settings else { return false };
+        let takers = || self.wanted.iter().filter(|class| class.takes(input, output));
+        let Some(rest) = takers().find(|class| class.is_for(None)) else { return false };
+        let sent = takers().filter(|class| !settings.policy.is_empty() && class.is_partition());
+        std::iter::once(rest).chain(sent).all(|class| tables.have(&class.flowtable.table.name))
     }
 
     /// Why the rules keep a flow on the classic path, and which.

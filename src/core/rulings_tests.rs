@@ -6,13 +6,17 @@ use std::time::Duration;
 use super::*;
 use crate::core::control::tests::{settings, World};
 use crate::core::control::Event;
-use crate::core::flows::table::tests::{entry, table_of};
+use crate::core::evict::Tables;
+use crate::core::flows::table::tests::{entry, poll, table_of};
+use crate::core::flows::table::{FlowTable, FLOWS_MAX};
 use crate::core::links::tests::link;
 use crate::core::orders::{Done, Order};
 use crate::core::plan::{TABLE_PARTITION, TABLE_SOFTWARE};
-use crate::core::policy::{Policy, Rule};
+use crate::core::policy::{Mark, Policy, Rule};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Partition, Settings};
+use crate::core::topology::tests::router;
+use crate::netlink::conntrack::entry::Entry;
 use crate::netlink::conntrack::status::IPS_OFFLOAD;
 use crate::netlink::nftables::Table;
 use crate::netlink::route::LinkEvent;
@@ -151,6 +155,65 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
     assert_eq!(kept, 3, "{commands:?}");
     world.event(Event::Order(2, Order::Flush));
     assert_eq!(deleted(world.commits.last().unwrap()).len(), 3);
+}
+
+#[test]
+fn only_rules_make_it_open_where_a_flow_is() {
+    let only = |rules: &[Rule], tables: &[&str]| {
+        let partitions = [partition("a", &["lan0", "wan0"]), partition("b", &[])];
+        let world = World::configured(with(rules, &partitions));
+        assert_eq!(world.control.tables().len(), 3);
+        let names = tables.iter().map(|name| (*name).to_owned()).collect();
+        world.control.is_only_in(&Tables::Named(names), "lan0", "wan0")
+    };
+    let (a, b) = ("flowtabled_p_a", "flowtabled_p_b");
+    assert!(only(&[], &[a]) && !only(&[], &[TABLE_SOFTWARE, b]));
+    let rules = [web(into("b"))];
+    assert!(!only(&rules, &[a]) && !only(&rules, &[b]) && only(&rules, &[a, b]));
+}
+
+#[test]
+fn which_flows_the_rules_leave_to_the_rest() {
+    let flow = offloaded();
+    let rest = |rules: &[Rule]| {
+        let world = World::configured(with(rules, &[partition("a", &[])]));
+        assert_eq!(world.control.has_rules(), !rules.is_empty());
+        world.control.goes_with_the_rest(&flow, Some("lan0"), Some("wan0"))
+    };
+    let voice = |action| Rule { dscp: vec![46], ..web(action) };
+    assert!(rest(&[]) && rest(&[web(Action::OFFLOAD)]));
+    assert!(!rest(&[web(into("a"))]), "in a partition");
+    assert!(!rest(&[web(Action::Bypass)]), "it is on its way back");
+    assert!(!rest(&[voice(into("a"))]), "only its packets show where it is");
+    assert!(rest(&[voice(Action::Bypass)]), "it is offloaded, so this rule did not match");
+    let marked = Rule { mark: Some(Mark { value: 1, mask: 1 }), ..web(into("a")) };
+    assert!(!rest(&[marked]), "its mark may have been another");
+    let other = Rule { dest_port: vec![(443, 443)], ..web(into("a")) };
+    assert!(rest(&[other, voice(Action::OFFLOAD)]));
+
+    // Counted by what is known of it.
+    let world = World::configured(with(&[web(into("a"))], &[partition("a", &[])]));
+    let place = |entry: &mut Entry, port: u16| {
+        entry.reply.source_port = port;
+        entry.orig.destination_port = port;
+    };
+    let mut flows = FlowTable::new(FLOWS_MAX);
+    *flows.topology_mut() = router();
+    for (at_ms, bytes) in [(0, 100), (2000, 200), (4000, 300)] {
+        let mut entries = [entry(2, bytes), entry(3, bytes)];
+        let [first, second] = &mut entries;
+        place(first, 80);
+        place(second, 443);
+        entries.iter_mut().for_each(|entry| entry.status |= IPS_OFFLOAD);
+        poll(&mut flows, at_ms, &entries);
+    }
+    let software = |ordinary: Option<&dyn Fn(&Flow) -> bool>| {
+        let pairs = flows.pairs(4000, ordinary);
+        pairs.iter().map(|pair| pair.software).sum::<u32>()
+    };
+    assert_eq!(software(None), 2);
+    let known = |flow: &Flow| world.control.goes_with_the_rest(flow, None, None);
+    assert_eq!(software(Some(&known)), 1);
 }
 
 #[test]

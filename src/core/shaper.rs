@@ -16,7 +16,7 @@ use super::plan::{self, SET_OFF};
 use super::reason::Reason;
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::Command;
-use crate::netlink::route::{Qdisc, QueueEvent};
+use crate::netlink::route::{FilterChange, FilterEvent, Qdisc, QueueEvent};
 use crate::netlink::Error;
 
 /// Queueing disciplines that limit a rate. Others (`fq_codel`, `mq`, `prio`, ...) only order what
@@ -81,7 +81,24 @@ impl Shapers {
         match event {
             QueueEvent::New(qdisc) => of_interest(qdisc) && known(qdisc) != Some(qdisc),
             QueueEvent::Gone(qdisc) => of_interest(qdisc),
-            QueueEvent::Filter(_) => true,
+            QueueEvent::Filter(event) => self.redirects_change(event),
+        }
+    }
+
+    /// Programs that police or classify what comes in change their filters all the time; only those
+    /// that redirect packets matter here.
+    fn redirects_change(&self, event: &FilterEvent) -> bool {
+        let here = |from: u32| event.index.is_none_or(|index| index == from);
+        let redirects = self.queues.redirects.iter().filter(|(from, _)| here(*from));
+        let mut targets = redirects.map(|(_, to)| *to);
+        match (event.change, event.redirect) {
+            (FilterChange::Gone, Some(target)) => targets.any(|known| known == target),
+            // Which of the devices that share it are known to have it is not told.
+            (_, Some(target)) => event.index.is_none() || targets.all(|known| known != target),
+            (FilterChange::Added, None) => false,
+            // It may have taken the place of one that redirects; and when all of a priority go at
+            // once the kernel does not tell what they were.
+            (FilterChange::Replaced | FilterChange::Gone, None) => targets.next().is_some(),
         }
     }
 

@@ -126,7 +126,53 @@ fn a_bandwidth_that_follows_the_line_is_no_news() {
     assert!(!shapers.concerned(&QueueEvent::New(qdisc(6, "fq_codel"))));
     assert!(!shapers.concerned(&QueueEvent::Gone(qdisc(6, "fq_codel"))));
     assert!(shapers.concerned(&QueueEvent::Gone(qdisc(5, "cake"))));
-    assert!(shapers.concerned(&QueueEvent::Filter(5)));
+}
+
+#[test]
+fn only_filters_that_redirect_are_news() {
+    use FilterChange::{Added, Gone, Replaced};
+    let mut shapers = Shapers::default();
+    shapers.take(Queues { qdiscs: vec![qdisc(5, "clsact")], redirects: vec![(5, 9)] });
+    let concerned = |index: Option<u32>, redirect: Option<u32>, change: FilterChange| {
+        shapers.concerned(&QueueEvent::Filter(FilterEvent { index, redirect, change }))
+    };
+    for change in [Added, Replaced] {
+        assert!(!concerned(Some(5), Some(9), change), "known");
+        assert!(concerned(Some(5), Some(8), change), "another target");
+        assert!(concerned(Some(6), Some(9), change), "another device");
+        assert!(concerned(None, Some(9), change), "of several devices");
+    }
+    assert!(concerned(Some(5), Some(9), Gone) && concerned(None, Some(9), Gone));
+    assert!(!concerned(Some(5), Some(8), Gone) && !concerned(Some(6), Some(9), Gone));
+    // A policer: a further one, one in the place of what may have redirected, and all at once.
+    assert!(!concerned(Some(5), None, Added) && !concerned(None, None, Added));
+    for change in [Replaced, Gone] {
+        assert!(concerned(Some(5), None, change) && concerned(None, None, change));
+        assert!(!concerned(Some(6), None, change), "it never redirected");
+    }
+}
+
+#[test]
+fn a_filter_makes_a_reading_due_only_when_it_redirects() {
+    let mut world = World::started(Mode::Software);
+    let filter = |redirect| {
+        let event = FilterEvent { index: Some(3), redirect, change: FilterChange::Replaced };
+        Event::Queue(QueueEvent::Filter(event))
+    };
+    let surveys = world.surveys;
+    for _ in 0..100 {
+        world.event(filter(None));
+        world.rest();
+    }
+    assert_eq!(world.surveys, surveys);
+    world.queues.qdiscs = vec![qdisc(3, "clsact"), qdisc(9, "cake")];
+    world.queues.redirects = vec![(3, 9)];
+    world.event(filter(Some(9)));
+    world.rest();
+    assert_eq!(world.surveys, surveys + 1);
+    world.event(filter(Some(9)));
+    world.rest();
+    assert_eq!(world.surveys, surveys + 1, "it is known");
 }
 
 fn changed(world: &mut World, qdiscs: &[Qdisc], event: Qdisc) {

@@ -44,8 +44,9 @@ const CONNTRACK: Token = Token(3);
 const BUS: Token = Token(4);
 const ENDS: Token = Token(5);
 const AROUND: Token = Token(6);
+const STATIONS: Token = Token(7);
 /// Tokens in use.
-const SOURCES: usize = 7;
+const SOURCES: usize = 8;
 
 /// Datagrams of events read in one turn.
 const DATAGRAMS_PER_TURN: u32 = 64;
@@ -156,18 +157,17 @@ impl Daemon {
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
             (Some(daemon.links.as_raw_fd()), LINKS),
             (daemon.nftables.as_ref().map(AsRawFd::as_raw_fd), NFTABLES),
-            (daemon.flow_fds().map(|[lists, ..]| lists), CONNTRACK),
-            (daemon.flow_fds().map(|[_, ends, _]| ends), ENDS),
-            (daemon.flow_fds().map(|[.., around]| around), AROUND),
         ];
-        for (fd, token) in sources {
+        for (fd, token) in sources.into_iter().chain(daemon.flow_sources()) {
             daemon.watch(fd, token).map_err(system("watch a socket"))?;
         }
         Ok(daemon)
     }
 
-    fn flow_fds(&self) -> Option<[RawFd; 3]> {
-        self.flows.as_ref().map(FlowPoll::descriptors)
+    fn flow_sources(&self) -> [(Option<RawFd>, Token); 4] {
+        let fds = self.flows.as_ref().map(FlowPoll::descriptors);
+        let [lists, ends, around, stations] = fds.map_or([None; 4], |fds| fds.map(Some));
+        [(lists, CONNTRACK), (ends, ENDS), (around, AROUND), (stations, STATIONS)]
     }
 
     fn watch(&self, fd: Option<RawFd>, token: Token) -> io::Result<()> {
@@ -202,6 +202,7 @@ impl Daemon {
                     CONNTRACK => self.on_flow_list(),
                     ENDS => self.on_flow_ends(),
                     AROUND => self.on_changes_around(),
+                    STATIONS => self.on_stations(),
                     // The bus is served once, below, whether it or its timer is ready.
                     _ => (),
                 }
@@ -259,9 +260,9 @@ impl Daemon {
         }
         if self.flows.is_none() {
             self.flows = FlowPoll::open(Instant::now()).map_err(told).ok();
-            self.watch_again(self.flow_fds().map(|[lists, ..]| lists), CONNTRACK);
-            self.watch_again(self.flow_fds().map(|[_, ends, _]| ends), ENDS);
-            self.watch_again(self.flow_fds().map(|[.., around]| around), AROUND);
+            for (fd, token) in self.flow_sources() {
+                self.watch_again(fd, token);
+            }
         }
     }
 
@@ -367,6 +368,13 @@ impl Daemon {
         let now = Instant::now();
         if self.flows.as_mut().is_some_and(|flows| flows.on_changes(now)) {
             self.unread.push_back(AROUND);
+        }
+    }
+
+    fn on_stations(&mut self) {
+        let now = Instant::now();
+        if self.flows.as_mut().is_some_and(|flows| flows.on_stations(now)) {
+            self.unread.push_back(STATIONS);
         }
     }
 

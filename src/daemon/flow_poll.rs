@@ -115,9 +115,10 @@ impl FlowPoll {
         })
     }
 
-    /// Descriptors of the lists, of the ends, and of changes around, to be watched.
-    pub fn descriptors(&self) -> [RawFd; 3] {
-        [self.lists.as_raw_fd(), self.ends.as_raw_fd(), self.around.descriptor()]
+    /// Descriptors of the lists, of the ends, of changes around, and of stations, to be watched.
+    pub fn descriptors(&self) -> [RawFd; 4] {
+        let [changes, stations] = self.around.descriptors();
+        [self.lists.as_raw_fd(), self.ends.as_raw_fd(), changes, stations]
     }
 
     /// The flows.
@@ -213,6 +214,12 @@ impl FlowPoll {
                 break;
             }
         }
+        // What was told of stations is older than what is read of them.
+        for _ in 0..TURNS_BEFORE_LIST {
+            if !self.on_stations(now) {
+                break;
+            }
+        }
         let now_ms = self.now_ms(now);
         self.rerouting.begin(&mut self.table, control, now, now_ms);
         self.around.refresh(control, self.table.topology_mut());
@@ -236,8 +243,13 @@ impl FlowPoll {
         Ok(())
     }
 
-    /// When a list is due or given up; `None` while nobody needs one.
+    /// When there is something to do; `None` while nobody needs it.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        [self.list_deadline(now), self.around.due()].into_iter().flatten().min()
+    }
+
+    /// When a list is due or given up.
+    fn list_deadline(&self, now: Instant) -> Option<Instant> {
         match self.listing {
             Some((_, begun)) => Some(begun + TIMEOUT),
             None => {
@@ -248,9 +260,11 @@ impl FlowPoll {
         }
     }
 
-    /// Starts a list that is due, or gives up one that takes too long.
+    /// Starts a list that is due, or gives up one that takes too long; looks where stations are when
+    /// that is due.
     pub fn on_timer(&mut self, control: &Control, now: Instant) -> Progress {
-        if self.deadline(now).is_none_or(|deadline| deadline > now) {
+        self.around.on_timer(self.table.topology_mut(), now);
+        if self.list_deadline(now).is_none_or(|deadline| deadline > now) {
             return Progress::Waiting;
         }
         if self.listing.is_some() {
@@ -324,7 +338,12 @@ impl FlowPoll {
         Ok(true)
     }
 
-    /// Takes over changes of addresses, routes and stations; true when there may be more.
+    /// Takes over changes of stations; true when there may be more.
+    pub fn on_stations(&mut self, now: Instant) -> bool {
+        self.around.on_stations(self.table.topology_mut(), now)
+    }
+
+    /// Takes over changes of addresses and routes; true when there may be more.
     pub fn on_changes(&mut self, now: Instant) -> bool {
         let more = self.around.on_changes(self.table.topology_mut());
         self.rerouting.note(&mut self.table, self.offloading, now);

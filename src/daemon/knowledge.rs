@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crate::core::control::Control;
+use crate::core::evict::{Tables, Whereabouts};
 use crate::core::explain::Facts;
 use crate::core::flow_reason::FlowReason;
 use crate::core::flows::ledger::Ledger;
@@ -33,6 +34,29 @@ impl Knowledge<'_> {
             attachment.devices.first().map(String::as_str)
         };
         [device(flow.place.opener()), device(flow.place.answerer())]
+    }
+
+    /// No rule has sent an offloaded flow anywhere, for all that is known.
+    pub fn goes_with_the_rest(&self, flow: &Flow) -> bool {
+        let [input, output] = self.devices(flow);
+        self.control.goes_with_the_rest(flow, input, output)
+    }
+}
+
+impl Whereabouts for Knowledge<'_> {
+    fn tables(&self) -> Vec<String> {
+        self.control.tables()
+    }
+
+    fn table(&self, flow: &Flow) -> Option<String> {
+        Facts::table(self, flow)
+    }
+
+    fn is_only_in(&self, flow: &Flow, tables: &Tables) -> bool {
+        match self.devices(flow) {
+            [Some(input), Some(output)] => self.control.is_only_in(tables, input, output),
+            _ => false,
+        }
     }
 }
 

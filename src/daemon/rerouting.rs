@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use super::knowledge::Knowledge;
 use crate::core::control::{Control, DEBOUNCE};
-use crate::core::evict::{concerned, Cause, Tables};
-use crate::core::flows::selection::table_of;
+use crate::core::evict::{concerned, Cause, Tables, Whereabouts};
 use crate::core::flows::table::FlowTable;
+use crate::core::flows::Flow;
 use crate::core::topology::moves::Rerouted;
 use crate::netlink::Error;
 
@@ -21,6 +21,23 @@ struct Check {
     rerouted: Rerouted,
     /// When the list began, in the table's time.
     begun_ms: u32,
+}
+
+/// Flows of which nobody knows where they were.
+struct Anywhere;
+
+impl Whereabouts for Anywhere {
+    fn tables(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn table(&self, _: &Flow) -> Option<String> {
+        None
+    }
+
+    fn is_only_in(&self, _: &Flow, _: &Tables) -> bool {
+        false
+    }
 }
 
 /// What is known about changes of routes.
@@ -66,9 +83,8 @@ impl Rerouting {
         }
         self.checked = Some(now);
         let ledger = table.ledger();
-        let facts = Knowledge { control, ledger, policies: &[], now };
-        let of = |flow: &_| table_of(flow, &facts);
-        self.found.add(concerned(&rerouted, table.flows(now_ms), of));
+        let knowledge = Knowledge { control, ledger, policies: &[], now };
+        self.found.add(concerned(&rerouted, table.flows(now_ms), &knowledge));
         self.check = Some(Check { rerouted, begun_ms: now_ms });
     }
 
@@ -80,7 +96,7 @@ impl Rerouting {
         }
         let young = |first_ms: u32| first_ms.wrapping_sub(begun_ms) <= u32::MAX / 2;
         let flows = table.flows(now_ms).filter(|flow| young(flow.first_ms));
-        self.found.add(concerned(&rerouted, flows, |_| None));
+        self.found.add(concerned(&rerouted, flows, &Anywhere));
     }
 
     /// The tables found since this was asked last.

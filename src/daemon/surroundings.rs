@@ -3,9 +3,12 @@
 //!
 //! Addresses, routes and rules change seldom, so the kernel tells of changes. Neighbours and stations
 //! behind bridges change their state all the time, so they are read before each list of flows; while
-//! there is offload the kernel tells of them too, because a flow may go on to where they were.
+//! there is offload the kernel tells of them too, because a flow may go on to where they were. It
+//! does so by a socket of its own: anybody on a link can make the kernel tell of stations faster than
+//! they are read, which must not look as if routes had been lost.
 
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
 
 use log::debug;
 
@@ -40,10 +43,20 @@ const QUESTIONS_PER_TURN: u32 = 64;
 /// Datagrams of changes read in one turn. A full BGP table is a million of them, one for each route.
 const DATAGRAMS_PER_TURN: u32 = 64;
 
+/// Between two readings of all stations because the kernel's word of some was lost; meanwhile it
+/// tells nothing. A reading takes as long as the flood has made the tables, tens of milliseconds
+/// for a hundred thousand invented stations, and a client that moves meanwhile waits for its flows.
+const STATIONS_PAUSE: Duration = Duration::from_secs(1);
+
 /// The sockets.
 #[derive(Debug)]
 pub struct Surroundings {
     changes: Socket,
+    stations: Socket,
+    /// What was told of stations was lost: when they are to be read.
+    stations_due: Option<Instant>,
+    /// When they were read for that reason.
+    stations_read: Option<Instant>,
     questions: Socket,
     /// Questions that may still be asked in this turn.
     budget: u32,
@@ -58,12 +71,20 @@ impl Surroundings {
     /// The process may not open them.
     pub fn open() -> Result<Surroundings, Error> {
         let open = || Socket::open(NETLINK_ROUTE, &[], DOING);
-        Ok(Surroundings { changes: open()?, questions: open()?, budget: 0, told: String::new() })
+        Ok(Surroundings {
+            changes: open()?,
+            stations: open()?,
+            stations_due: None,
+            stations_read: None,
+            questions: open()?,
+            budget: 0,
+            told: String::new(),
+        })
     }
 
-    /// The descriptor that is readable when something has changed.
-    pub fn descriptor(&self) -> RawFd {
-        self.changes.as_raw_fd()
+    /// The descriptors that are readable when something has changed, and when a station has.
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.changes.as_raw_fd(), self.stations.as_raw_fd()]
     }
 
     /// Begins to follow changes, with a reading of what there is, or stops.
@@ -80,7 +101,8 @@ impl Surroundings {
 
     /// Begins to follow where stations are, or stops.
     pub fn follow_stations(&mut self, wanted: bool) {
-        if let Err(error) = self.changes.set_membership(STATIONS, wanted, DOING) {
+        self.stations_due = None;
+        if let Err(error) = self.stations.set_membership(STATIONS, wanted, DOING) {
             self.tell(&error);
         }
     }
@@ -89,11 +111,16 @@ impl Surroundings {
     pub fn refresh(&mut self, control: &Control, topology: &mut Topology) {
         let (links, devices, uplinks) = control.surroundings();
         topology.set_devices(links, devices, &uplinks);
+        self.read_stations(topology);
+    }
+
+    fn read_stations(&mut self, topology: &mut Topology) {
         match route::neighbours(&mut self.questions) {
             Ok(list) => topology.set_neighbours(list),
             Err(error) => self.tell(&error),
         }
-        match route::fdb(&mut self.questions, STATIONS_MAX) {
+        let listed = route::fdb(&mut self.questions, STATIONS_MAX, |mac| topology.is_client(mac));
+        match listed {
             Ok((list, beyond)) => topology.set_stations(list, beyond),
             Err(error) => self.tell(&error),
         }
@@ -116,6 +143,41 @@ impl Surroundings {
             }
         }
         true
+    }
+
+    /// Takes over what has changed of stations, up to the turn's budget; true when there may be
+    /// more. When some was lost all are read at [`Self::due`].
+    pub fn on_stations(&mut self, topology: &mut Topology, now: Instant) -> bool {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            match self.stations.receive(DOING) {
+                Ok(Some(datagram)) => apply(datagram, topology),
+                Ok(None) => return false,
+                Err(error) => {
+                    self.tell(&error);
+                    self.follow_stations(false);
+                    self.stations.discard_stale();
+                    let pause = self.stations_read.map_or(now, |read| read + STATIONS_PAUSE);
+                    self.stations_due = Some(pause.max(now));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// When all stations are to be read.
+    pub fn due(&self) -> Option<Instant> {
+        self.stations_due
+    }
+
+    /// Reads all stations when that is due: those that have moved are found by where they were.
+    pub fn on_timer(&mut self, topology: &mut Topology, now: Instant) {
+        if self.stations_due.is_some_and(|due| due <= now) {
+            self.stations_read = Some(now);
+            // Told again before they are read, so that nothing happens in between.
+            self.follow_stations(true);
+            self.read_stations(topology);
+        }
     }
 
     /// A turn of the loop begins.

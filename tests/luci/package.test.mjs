@@ -107,7 +107,7 @@ test('the replies used by the tests have every key that the daemon sends', () =>
 
 test('the translation template has every string and no other', () => {
 	const used = [
-		...matches(VIEW, /\b_\(\s*'(.*?)'\s*\)/gs).flat(),
+		...matches(VIEW, /\b_\(\s*'(.*?)'\s*\)/gs).flat().map((text) => text.replaceAll("\\'", "'")),
 		...Object.values(MENU).map((entry) => entry.title),
 		...Object.values(ACL).map((grant) => grant.description)
 	];

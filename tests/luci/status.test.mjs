@@ -64,6 +64,8 @@ test('flows, tables, devices and the kernel are shown', async () => {
 	assert.equal(fact(page, 'On the classic path').text, '12');
 	assert.equal(fact(page, 'Of these, being closed').text, '5');
 	assert.equal(fact(page, 'Kept on the classic path').text, '2');
+	assert.equal(fact(page, 'Handed back because something changed').text,
+		'2, the last one 30s ago: the firewall\'s rules have changed');
 	assert.equal(fact(page, 'Packets of offloaded flows seen on the classic path').text, '17');
 	assert.deepEqual(rows(page, 'Tables'), [
 		[ 'flowtabled_hw', 'ft', 'hardware', 'yes', '-5', 'lan1, lan2, wan' ],
@@ -136,7 +138,7 @@ test('what the daemon leaves out becomes a dash', async () => {
 	const labels = [
 		'Requested', 'In force', 'Reason', 'Configuration warnings', 'Running for', 'Version',
 		'In hardware', 'In software', 'On the classic path', 'Of these, being closed',
-		'Kept on the classic path',
+		'Kept on the classic path', 'Handed back because something changed',
 		'Packets of offloaded flows seen on the classic path', 'Release',
 		'Flowtables for IPv4 and IPv6 in one table', 'Connections can be listed'
 	];

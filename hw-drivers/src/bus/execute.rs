@@ -76,6 +76,11 @@ fn operate(
             transfer(Transfer::Write(at, value))?;
             Ok(Done { value, transfers: 1 })
         }
+        Op::Modify { at, clear, set } => {
+            let value = transfer(Transfer::Read(at))?;
+            transfer(Transfer::Write(at, value & !clear | set))?;
+            Ok(Done { value, transfers: 2 })
+        }
         Op::Poll { at, mask, equals, tries } => {
             let mut last = 0;
             for transfers in 1..=tries {
@@ -161,6 +166,36 @@ mod tests {
         let (result, writes, count) = run(&[0], &[]);
         assert_eq!(failure(result).step, Step::Operation(0));
         assert_eq!((writes.len(), count), (0, 1));
+    }
+
+    #[test]
+    fn modify_gives_what_was_read() {
+        for failing in [None, Some(0), Some(1)] {
+            let mut transaction = Transaction::new();
+            // A bit that is both cleared and set is set.
+            let slot = transaction.modify(AT, 0x0ff0, 0x0810).unwrap();
+            transaction.restore(slot).unwrap();
+            let mut made = Vec::new();
+            let result = execute(&transaction, |transfer| {
+                made.push(transfer);
+                if failing == Some(made.len() - 1) {
+                    return Err(Fault::TimedOut);
+                }
+                Ok(0x1234)
+            });
+            let wire =
+                [Transfer::Read(AT), Transfer::Write(AT, 0x1814), Transfer::Write(AT, 0x1234)];
+            match failing {
+                None => {
+                    assert_eq!(result.unwrap().done(), [Done { value: 0x1234, transfers: 2 }]);
+                    assert_eq!(made, wire);
+                }
+                Some(last) => {
+                    assert_eq!(failure(result).step, Step::Operation(0));
+                    assert_eq!(made, wire[..=last]);
+                }
+            }
+        }
     }
 
     #[test]

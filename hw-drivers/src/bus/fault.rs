@@ -110,6 +110,7 @@ impl<B: Bus> FaultBus<B> {
         match (slot, self.inner.run(&transaction)) {
             (Ok(slot), Ok(outcome)) => outcome.get(slot).ok_or(Fault::Os(libc::EIO)),
             (_, Err(Error::Failed(Failure { fault, .. }))) => Err(fault),
+            (_, Err(Error::NotRun(errno) | Error::Unknown(errno))) => Err(Fault::Os(errno)),
             // One transfer fits every limit and is refused by no bus.
             (Err(_), _) | (_, Err(Error::NotAtomic { .. })) => Err(Fault::Os(libc::EIO)),
         }
@@ -193,6 +194,34 @@ mod tests {
         assert_eq!((failure.step, failure.address), (Step::Operation(0), AT));
         assert_eq!((failure.fault, failure.unrestored), (Fault::TimedOut, Some(Fault::TimedOut)));
         assert_eq!(bus.inner().peek(AT), 0);
+    }
+
+    /// Either transfer of a modify can be hit; a lost write leaves the register as it was, and
+    /// a wrong bit in what was read is written back.
+    #[test]
+    fn modify_has_two_transfers_to_hit() {
+        let run = |number, kind| {
+            let mut inner = MemoryBus::default();
+            inner.poke(AT, 0x00f0);
+            let mut bus = FaultBus::new(inner, 7);
+            bus.inject(number, kind).unwrap();
+            let mut transaction = Transaction::new();
+            transaction.modify(AT, 0x0010, 0x0001).unwrap();
+            (bus.run(&transaction), bus.inner().peek(AT), bus.transfers())
+        };
+        for number in [0, 1] {
+            let (result, kept, transfers) = run(number, Kind::TimeOut);
+            assert_eq!(failure(result).step, Step::Operation(0));
+            assert_eq!((kept, transfers), (0x00f0, number + 1));
+        }
+        let (result, kept, _) = run(0, Kind::BitFlip);
+        let read = result.unwrap().done()[0].value;
+        assert_eq!((read ^ 0x00f0).count_ones(), 1);
+        assert_eq!(kept, read & !0x0010 | 0x0001);
+        let (result, kept, _) = run(1, Kind::BitFlip);
+        assert_eq!(result.unwrap().done()[0].value, 0x00f0);
+        assert_eq!((kept ^ 0x00e1).count_ones(), 1);
+        assert_eq!(run(2, Kind::TimeOut).1, 0x00e1);
     }
 
     #[test]

@@ -4,13 +4,14 @@
 //!
 //! The kernel takes the bus lock for one transfer per ioctl, so its own switch driver can come
 //! between two transfers of a transaction, find a foreign page and hit a wrong register. A
-//! transaction of more than one step is therefore refused unless the bus was opened with
-//! [`Racing::Forced`]. A single poll is let through: its repeated reads do not depend on each other.
+//! transaction of more than one step, or a modify, is therefore refused unless the bus was opened
+//! with [`Racing::Forced`]. A single poll is let through: its reads do not depend on each other.
 //!
 //! Which devices answer depends on the driver of the interface (Linux 6.12 `phy.c`, `phylink.c`,
 //! `net/dsa/user.c`): any device on the bus of the attached PHY, but for an interface with a fixed
 //! link only an emulated PHY 0; there other reads give 0xffff and writes vanish without an error.
-//! `phy_mii_ioctl` does not report the result of a write at all. So read something known first.
+//! `phy_mii_ioctl` does not report the result of a write at all. So something known is to be read
+//! first ([`super::reach`]), and by force everything twice ([`super::repeat`]).
 
 use super::execute::{execute, Transfer};
 use super::{Bus, Error, Fault, Outcome, Transaction};
@@ -88,7 +89,7 @@ impl Bus for MiiBus {
     }
 
     fn refuses(&self, transaction: &Transaction) -> bool {
-        self.racing == Racing::Refused && transaction.steps() > 1
+        self.racing == Racing::Refused && transaction.needs_lock()
     }
 
     fn run(&mut self, transaction: &Transaction) -> Result<Outcome, Error> {
@@ -146,6 +147,9 @@ mod tests {
         restored.write(AT, 1).unwrap();
         restored.restore_value(AT, 0).unwrap();
         assert_eq!(bus.run(&restored), Err(Error::NotAtomic { steps: 2 }));
+        let mut modify = reads(0);
+        modify.modify(AT, 1, 0).unwrap();
+        assert_eq!(bus.run(&modify), Err(Error::NotAtomic { steps: 1 }));
     }
 
     /// The loopback interface has no PHY on any kernel, so the kernel's own refusal comes back:

@@ -17,7 +17,7 @@ pub const MAX_RECORDS: usize = 1024;
 pub enum Ended {
     /// It gave this.
     Done(Done),
-    /// It was made, but the inner bus has kept its value to itself.
+    /// The inner bus has kept to itself what it gave, or whether it was made at all.
     Unknown,
     /// It failed.
     Failed(Fault),
@@ -112,6 +112,16 @@ impl<B: Bus> TraceBus<B> {
         }
     }
 
+    /// Records every step of a transaction of which nothing is known.
+    fn record_unknown(&mut self, transaction: &Transaction) {
+        for (index, op) in transaction.ops().iter().enumerate() {
+            self.record(Step::Operation(index), Asked::Op(*op), Ended::Unknown);
+        }
+        for (index, restore) in transaction.restores().iter().enumerate() {
+            self.record(Step::Restore(index), Asked::Restore(*restore), Ended::Unknown);
+        }
+    }
+
     /// Records what came before the failing step, which was made, and the step itself. Of the
     /// restores after a failed operation it is not known which were made.
     fn record_failure(&mut self, transaction: &Transaction, failed: Step, fault: Fault) {
@@ -148,8 +158,9 @@ impl<B: Bus> Bus for TraceBus<B> {
             Err(Error::Failed(failure)) => {
                 self.record_failure(transaction, failure.step, failure.fault);
             }
+            Err(Error::Unknown(_)) => self.record_unknown(transaction),
             // Nothing has reached the bus.
-            Err(Error::NotAtomic { .. }) => return result,
+            Err(Error::NotAtomic { .. } | Error::NotRun(_)) => return result,
         }
         self.transactions = self.transactions.wrapping_add(1);
         result
@@ -217,6 +228,48 @@ mod tests {
         read.read(AT).unwrap();
         bus.run(&read).unwrap_err();
         assert_eq!(bus.records().map(|record| record.transaction).collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn modify_is_one_record_of_two_transfers() {
+        let mut bus = TraceBus::new(MemoryBus::default());
+        bus.inner_mut().poke(AT, 0x30);
+        let mut transaction = Transaction::new();
+        transaction.modify(AT, 0x10, 1).unwrap();
+        bus.run(&transaction).unwrap();
+        let op = Asked::Op(Op::Modify { at: AT, clear: 0x10, set: 1 });
+        let done = Ended::Done(Done { value: 0x30, transfers: 2 });
+        let last = bus.records().last().unwrap();
+        assert_eq!((last.asked, last.ended), (op, done));
+        assert_eq!((bus.transfers(), bus.inner().peek(AT)), (2, 0x21));
+    }
+
+    /// A bus whose way is closed, or whose answer is lost.
+    struct Broken(Error);
+
+    impl Bus for Broken {
+        fn atomic(&self) -> bool {
+            true
+        }
+
+        fn refuses(&self, _: &Transaction) -> bool {
+            false
+        }
+
+        fn run(&mut self, _: &Transaction) -> Result<Outcome, Error> {
+            Err(self.0)
+        }
+    }
+
+    #[test]
+    fn a_lost_answer_leaves_every_step_unknown() {
+        let mut bus = TraceBus::new(Broken(Error::NotRun(libc::EPERM)));
+        assert_eq!(bus.run(&sample()), Err(Error::NotRun(libc::EPERM)));
+        assert_eq!(bus.records().len(), 0);
+        let mut bus = TraceBus::new(Broken(Error::Unknown(libc::ENOBUFS)));
+        bus.run(&sample()).unwrap_err();
+        let ended: Vec<_> = bus.records().map(|record| record.ended).collect();
+        assert_eq!(ended, [Ended::Unknown; 3]);
     }
 
     #[test]

@@ -42,6 +42,16 @@ pub enum Op {
         /// The value.
         value: u16,
     },
+    /// Reads a register and writes back what was read, with the bits of `clear` cleared and then
+    /// those of `set` set: for registers that the kernel's driver changes too.
+    Modify {
+        /// The register.
+        at: Address,
+        /// Bits to clear.
+        clear: u16,
+        /// Bits to set, which counts more than to clear.
+        set: u16,
+    },
     /// Reads a register until its bits under `mask` equal `equals`; fails after `tries` reads.
     Poll {
         /// The register.
@@ -59,7 +69,10 @@ impl Op {
     /// The register the operation is for.
     pub const fn address(&self) -> Address {
         match *self {
-            Op::Read { at } | Op::Write { at, .. } | Op::Poll { at, .. } => at,
+            Op::Read { at }
+            | Op::Write { at, .. }
+            | Op::Modify { at, .. }
+            | Op::Poll { at, .. } => at,
         }
     }
 }
@@ -165,6 +178,15 @@ impl Transaction {
         self.push(Op::Write { at, value }, 1)
     }
 
+    /// Adds the change of single bits: a read, then a write of `(value & !clear) | set`. The slot
+    /// gives the value before the change.
+    ///
+    /// # Errors
+    /// As [`Transaction::read`].
+    pub fn modify(&mut self, at: Address, clear: u16, set: u16) -> Result<Slot, BuildError> {
+        self.push(Op::Modify { at, clear, set }, 2)
+    }
+
     /// Adds a poll of at most `tries` reads, one after the other without a pause.
     ///
     /// # Errors
@@ -185,10 +207,10 @@ impl Transaction {
     /// Puts back at the end what the operation `slot` read.
     ///
     /// # Errors
-    /// As [`Transaction::read`]; [`BuildError::NotRead`] if `slot` is no read and no poll.
+    /// As [`Transaction::read`]; [`BuildError::NotRead`] if `slot` is a write.
     pub fn restore(&mut self, slot: Slot) -> Result<(), BuildError> {
         match self.ops.get(slot.0) {
-            Some(Op::Read { at } | Op::Poll { at, .. }) => {
+            Some(Op::Read { at } | Op::Modify { at, .. } | Op::Poll { at, .. }) => {
                 let at = *at;
                 self.push_restore(Restore::Read { at, slot })
             }
@@ -217,6 +239,12 @@ impl Transaction {
     /// Operations and restores together.
     pub fn steps(&self) -> usize {
         self.ops.len().saturating_add(self.restores.len())
+    }
+
+    /// Whether it comes apart when somebody else uses the bus between its transfers. Only a lone
+    /// read, write or poll does not: the reads of a poll do not depend on each other.
+    pub fn needs_lock(&self) -> bool {
+        self.steps() > 1 || matches!(self.ops.first(), Some(Op::Modify { .. }))
     }
 
     /// Transfers at worst.
@@ -278,6 +306,19 @@ mod tests {
         transaction.poll(AT, 1, 0, 48).unwrap();
         assert_eq!(transaction.write(AT, 0), Err(BuildError::TooManyTransfers));
         assert_eq!((transaction.ops().len(), transaction.transfers()), (2, MAX_TRANSFERS));
+    }
+
+    #[test]
+    fn modify_is_two_transfers_that_belong_together() {
+        let mut transaction = Transaction::new();
+        transaction.read(AT).unwrap();
+        assert!(!transaction.needs_lock());
+        let mut transaction = Transaction::new();
+        let slot = transaction.modify(AT, 1, 2).unwrap();
+        assert_eq!((transaction.transfers(), transaction.steps()), (2, 1));
+        assert!(transaction.needs_lock());
+        transaction.restore(slot).unwrap();
+        assert_eq!(transaction.restores(), [Restore::Read { at: AT, slot }]);
     }
 
     #[test]

@@ -106,6 +106,26 @@ fn busy_bit_is_polled_in_its_half() {
     assert_eq!((address, chip.page), (at(0x11, 0x0d), 2));
 }
 
+/// The transfers of a modify: each half is read and written at once, low first, and the low half
+/// is written even if only the high one changes.
+#[test]
+fn modify_on_the_wire() {
+    let mut chip = Chip::default();
+    chip.registers.insert(0x0e38, 0x0000_0012);
+    let mut access = translation(PageAfter::Any);
+    let slot = access.modify(0x0e38, 0, 0x0004_0000).unwrap();
+    let outcome = chip.run(&access.finish()).unwrap();
+    let expected = [
+        Transfer::Write(at(0x18, 0), 7),
+        Transfer::Read(at(0x10, 0x1c)),
+        Transfer::Write(at(0x10, 0x1c), 0x0012),
+        Transfer::Read(at(0x10, 0x1d)),
+        Transfer::Write(at(0x10, 0x1d), 0x0004),
+    ];
+    assert_eq!(chip.log, expected);
+    assert_eq!(slot.value(&outcome), Some(0x12));
+}
+
 #[test]
 fn polls_that_cannot_be_are_refused() {
     let (register, mask) = (0x0e58, 0x0001_0001);
@@ -149,6 +169,28 @@ proptest! {
         let expected = accesses.iter().map(|(word, value)| (word * 4, *value)).collect();
         prop_assert_eq!(chip.registers, expected);
         prop_assert_eq!(chip.page, page);
+    }
+
+    /// A modify changes its bits and no others, and gives what was there.
+    #[test]
+    fn modify_changes_its_bits(
+        before in any::<u32>(),
+        clear in any::<u32>(),
+        set in any::<u32>(),
+        halves in 0usize..4,
+    ) {
+        let mask = [0, 0xffff, 0xffff_0000, u32::MAX][halves];
+        let (clear, set) = (clear & mask, set & mask);
+        let mut chip = Chip { page: 0x55, ..Chip::default() };
+        chip.registers.insert(0x0030, before);
+        let mut access = translation(PageAfter::ReadBack);
+        let slot = access.modify(0x0030, clear, set).unwrap();
+        let after = access.read(0x0030).unwrap();
+        let outcome = chip.run(&access.finish()).unwrap();
+        prop_assert_eq!(slot.value(&outcome), Some(before));
+        prop_assert_eq!(after.value(&outcome), Some(before & !clear | set));
+        prop_assert_eq!(chip.registers.get(&0x0030), Some(&(before & !clear | set)));
+        prop_assert_eq!((chip.latched, chip.page), (None, 0x55));
     }
 
     /// Whichever transfer times out, the page is as before, unless the restore itself failed,

@@ -9,7 +9,7 @@
 use std::time::Instant;
 
 use super::{Control, Effect, Tables, Transaction, DEBOUNCE, VANISHED_MAX};
-use crate::netlink::Error;
+use crate::netlink::{Error, Refusal};
 
 impl Control {
     /// What is wanted waits from now on. What does not have to wait for it is done at once when it
@@ -62,6 +62,9 @@ impl Control {
             self.look_by(now + DEBOUNCE);
             return self.give_up_old_orders(now);
         }
+        if matches!(error, Error::Refused(refusal) if self.is_anothers(refusal)) {
+            return vec![Effect::Survey];
+        }
         let mut effects = self.put_off(now);
         let words = error.to_string();
         let known = self.fault.as_ref().is_some_and(|fault| fault.detail == words);
@@ -69,5 +72,16 @@ impl Control {
             effects.extend(self.evictions.refused(words));
         }
         effects
+    }
+
+    /// A table of our name may be another program's: what stands beside it does not wait for it.
+    /// True when this has not been known.
+    pub(super) fn is_anothers(&mut self, refusal: &Refusal) -> bool {
+        let Refusal { errno, table, .. } = refusal;
+        let new = *errno == libc::EPERM && !table.is_empty() && !self.others.contains(table);
+        if new {
+            self.others.push(table.clone());
+        }
+        new
     }
 }

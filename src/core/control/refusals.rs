@@ -36,6 +36,7 @@ impl Control {
             return self.takeover_refused(&refusal);
         }
         if matches!(refusal.errno, libc::EPERM | libc::EACCES | libc::ENOMEM) {
+            self.is_anothers(&refusal);
             return self.failed(&Error::Refused(refusal), now);
         }
         // A device that has just gone, or an element that has just expired, says nothing about

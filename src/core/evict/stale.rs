@@ -88,13 +88,15 @@ impl Tables {
 }
 
 /// The tables that hold offloaded flows with packets to an address that may go another way now.
-/// `table_of` knows the table of a flow.
+/// `whereabouts` knows the table of a flow. Finding that out takes the rules, so it is asked as seldom
+/// as can be, and nothing is when all tables are found.
 pub fn concerned(
     rerouted: &Rerouted,
     flows: impl Iterator<Item = Flow>,
-    table_of: impl Fn(&Flow) -> Option<String>,
+    whereabouts: &impl Whereabouts,
 ) -> Tables {
     let mut tables = Tables::None;
+    let all = whereabouts.tables();
     for flow in flows.filter(|flow| flow.state != FlowState::Classic) {
         // Before translation and behind it: the router's own address may be what has changed.
         let ends = [&flow.orig, &flow.reply];
@@ -105,10 +107,11 @@ pub fn concerned(
         let name = match flow.state {
             // There is no hardware elsewhere.
             FlowState::Hardware => Some(TABLE_HARDWARE.to_owned()),
-            _ => table_of(&flow),
+            _ if !tables.is_none() && whereabouts.is_only_in(&flow, &tables) => continue,
+            _ => whereabouts.table(&flow),
         };
         match name {
-            Some(name) if tables.have(&name) => (),
+            Some(name) if tables.have(&name) => continue,
             // Devices find out at run time whether they have hardware, so it may be in either.
             Some(name) if name == TABLE_SOFTWARE => {
                 tables.add(Tables::Named(vec![name, TABLE_HARDWARE.to_owned()]));
@@ -116,8 +119,21 @@ pub fn concerned(
             Some(name) => tables.add(Tables::Named(vec![name])),
             None => return Tables::All,
         }
+        if all.iter().all(|table| tables.have(table)) {
+            break;
+        }
     }
     tables
+}
+
+/// Which tables offloaded flows are in.
+pub trait Whereabouts {
+    /// Names of all tables that there are.
+    fn tables(&self) -> Vec<String>;
+    /// The table that has a flow; `None` when nobody knows.
+    fn table(&self, flow: &Flow) -> Option<String>;
+    /// True when a flow cannot be but in one of these, whatever the rules say about it.
+    fn is_only_in(&self, flow: &Flow, tables: &Tables) -> bool;
 }
 
 impl Control {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Which tables are made anew after which change, and when.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::core::control::tests::{settings, World};
 use crate::core::control::Event;
 use crate::core::flows::table::tests::{entry, table_of as flows_of};
-use crate::core::flows::FlowState;
+use crate::core::flows::{Flow, FlowState};
 use crate::core::links::tests::link;
 use crate::core::orders::Order;
 use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
-use crate::core::settings::{Mode, Settings};
+use crate::core::settings::{DeviceOffload, DeviceRule, Mode, Settings};
 use crate::core::topology::moves::{Moves, Rerouted};
 use crate::netlink::route::{Link, LinkEvent, RouteChange};
 
@@ -285,6 +287,42 @@ fn the_kernel_lets_go_of_ports_but_not_of_bridges() {
 }
 
 #[test]
+fn the_last_radio_that_leaves_a_bridge_ends_no_flows() {
+    let mut world = World::new();
+
+    let port = |index, name| Link { master: Some(2), ..link(index, name) };
+    let bridge = Link { kind: "bridge".into(), ..link(2, "lan0") };
+    world.set_links(vec![
+        bridge,
+        link(3, "wan0"),
+        port(4, "p1"),
+        Link { wireless: true, ..port(5, "phy0-ap0") },
+    ]);
+    world.start(Mode::Software);
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["lan0", "p1", "phy0-ap0", "wan0"]);
+    let commits = world.commits.len();
+    world.set_links(world.links().into_iter().filter(|link| link.index != 5).collect());
+    world.event(Event::Link(LinkEvent::Gone(5)));
+    world.pass(PAUSE);
+    let new: Vec<&String> = world.commits[commits..].iter().flatten().collect();
+    assert!(new.iter().all(|line| line.starts_with("take devices { phy0-ap0 }")), "{new:?}");
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["lan0", "p1", "wan0"]);
+    // Whatever makes the table anew leaves the bridge out, and nothing puts it back.
+    world.event(Event::Order(1, Order::Flush));
+    world.rest();
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["p1", "wan0"]);
+    // One that is to be left out is not merely superfluous.
+    let mut world = bridged();
+    world.kernel.flowtables[0].devices.push("lan0".into());
+    let mut off = settings(Mode::Software);
+    off.device_rules = vec![DeviceRule { glob: "p2".into(), offload: DeviceOffload::Off }];
+    world.event(Event::Settings(Ok((off, Vec::new()))));
+    world.rest();
+    assert_eq!(anew(&world), [TABLE_SOFTWARE]);
+    assert_eq!(world.hooked(TABLE_SOFTWARE), ["p1", "wan0"]);
+}
+
+#[test]
 fn roaming_evicts_tables_with_the_port() {
     let mut world = bridged();
     let moved = |ports: &[u32]| Event::Moved(Moves { ports: ports.to_vec(), neighbours: vec![] });
@@ -355,21 +393,77 @@ fn only_flows_with_an_end_behind_the_route_are_concerned() {
     let source = flow.orig.source().to_string();
     let offloaded = || {
         let flow = table.flows(0).next().unwrap();
-        std::iter::once(crate::core::flows::Flow { state: FlowState::Software, ..flow })
+        std::iter::once(Flow { state: FlowState::Software, ..flow })
     };
-    let named = |name: &str| Some(name.to_owned());
-    let hit = concerned(&rerouted(&source), offloaded(), |_| named("a"));
+    let found = |prefix: &str, flows: &mut dyn Iterator<Item = Flow>, table: Option<&str>| {
+        concerned(&rerouted(prefix), flows, &Asked::new(table))
+    };
+    let hit = found(&source, &mut offloaded(), Some("a"));
     assert_eq!(hit, Tables::Named(vec!["a".into()]));
-    let either = concerned(&rerouted(&source), offloaded(), |_| named(TABLE_SOFTWARE));
+    let either = found(&source, &mut offloaded(), Some(TABLE_SOFTWARE));
     assert!(either.have(TABLE_SOFTWARE) && either.have(TABLE_HARDWARE) && !either.have("a"));
-    let hardware =
-        offloaded().map(|flow| crate::core::flows::Flow { state: FlowState::Hardware, ..flow });
-    let there = concerned(&rerouted(&source), hardware, |_| None);
+    let mut hardware = offloaded().map(|flow| Flow { state: FlowState::Hardware, ..flow });
+    let there = found(&source, &mut hardware, None);
     assert_eq!(there, Tables::Named(vec![TABLE_HARDWARE.into()]));
-    assert_eq!(concerned(&rerouted(&source), offloaded(), |_| None), Tables::All);
-    assert_eq!(concerned(&rerouted("192.0.2.0/24"), offloaded(), |_| None), Tables::None);
-    let classic = std::iter::once(flow);
-    assert_eq!(concerned(&rerouted(&source), classic, |_| None), Tables::None);
+    assert_eq!(found(&source, &mut offloaded(), None), Tables::All);
+    assert_eq!(found("192.0.2.0/24", &mut offloaded(), None), Tables::None);
+    assert_eq!(found(&source, &mut std::iter::once(flow), None), Tables::None);
+}
+
+/// Tables, one of which has every flow, and how often that was asked.
+struct Asked {
+    tables: Vec<String>,
+    table: Option<String>,
+    asked: Cell<usize>,
+}
+
+impl Asked {
+    fn new(table: Option<&str>) -> Asked {
+        let tables = ["a", "b", TABLE_SOFTWARE, TABLE_HARDWARE].map(str::to_owned).to_vec();
+        Asked { tables, table: table.map(str::to_owned), asked: Cell::new(0) }
+    }
+}
+
+impl Whereabouts for Asked {
+    fn tables(&self) -> Vec<String> {
+        self.tables.clone()
+    }
+
+    fn table(&self, _: &Flow) -> Option<String> {
+        self.asked.set(self.asked.get() + 1);
+        self.table.clone()
+    }
+
+    fn is_only_in(&self, flow: &Flow, tables: &Tables) -> bool {
+        // As if rules could send flows of one client only elsewhere.
+        flow.id == 1 && self.table.as_ref().is_some_and(|table| tables.have(table))
+    }
+}
+
+#[test]
+fn a_route_of_all_flows_costs_no_judgement_of_each() {
+    const FLOWS: usize = 65_536;
+    let flow = flows_of(&[entry(1, 0)]).flows(0).next().unwrap();
+    let flow = Flow { state: FlowState::Software, ..flow };
+    let all = rerouted("0.0.0.0/0");
+    let run = |flow: &Flow, asked: &Asked| {
+        let read = Cell::new(0);
+        let flows = std::iter::repeat_n(flow.clone(), FLOWS);
+        let found = concerned(&all, flows.inspect(|_| read.set(read.get() + 1)), asked);
+        (found, read.get(), asked.asked.get())
+    };
+    let asked = Asked::new(Some(TABLE_SOFTWARE));
+    let (found, read, judged) = run(&flow, &asked);
+    assert!(found.have(TABLE_SOFTWARE) && found.have(TABLE_HARDWARE) && !found.have("a"));
+    assert_eq!((read, judged), (FLOWS, 1), "others may be elsewhere, but not of this client");
+    let asked = Asked::new(Some(TABLE_SOFTWARE));
+    let other = Flow { id: 2, ..flow.clone() };
+    assert_eq!(run(&other, &asked).2, FLOWS, "nothing else tells where they are");
+    let tables = [TABLE_SOFTWARE, TABLE_HARDWARE].map(str::to_owned).to_vec();
+    let asked = Asked { tables, ..Asked::new(Some(TABLE_SOFTWARE)) };
+    let (found, read, judged) = run(&other, &asked);
+    assert!(found.have(TABLE_SOFTWARE) && found.have(TABLE_HARDWARE));
+    assert_eq!((read, judged), (1, 1), "there are no more tables");
 }
 
 #[test]

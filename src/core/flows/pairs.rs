@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Offloaded flows between two devices, by path: what shows whether hardware takes any.
 
+use super::record::Record;
 use super::table::FlowTable;
-use super::FlowState;
+use super::{Flow, FlowState};
 
 /// Pairs of devices told apart: those of a router with eleven ports. Flows of further ones say
 /// nothing, and what was said of the first is no less true.
@@ -25,13 +26,23 @@ pub struct Pair {
 type Counted = ([u16; 2], [u32; 2]);
 
 impl FlowTable {
-    /// Offloaded flows by the devices that they are between, as of `now_ms`.
-    pub fn pairs(&self, now_ms: u32) -> Vec<Pair> {
+    /// Offloaded flows by the devices that they are between, as of `now_ms`. Of those in software
+    /// only the ones count that `ordinary` is true of, if there are others: rules may have sent them
+    /// where there is no hardware.
+    pub fn pairs(&self, now_ms: u32, ordinary: Option<&dyn Fn(&Flow) -> bool>) -> Vec<Pair> {
+        let is_ordinary = |record: &Record| {
+            let shown = || record.show(&self.sixes, now_ms, self.keeps_closed);
+            ordinary.is_none_or(|ordinary| shown().is_some_and(|flow| ordinary(&flow)))
+        };
         let mut counted: Vec<Counted> = Vec::new();
         for record in &self.records {
             let counts = match record.state() {
                 FlowState::Hardware => [1, 0],
-                _ if record.is_kept_from_hardware(now_ms, self.keeps_closed) => [0, 1],
+                _ if record.is_kept_from_hardware(now_ms, self.keeps_closed)
+                    && is_ordinary(record) =>
+                {
+                    [0, 1]
+                }
                 _ => continue,
             };
             let ends = [record.place.opener(), record.place.answerer()];
@@ -91,7 +102,10 @@ mod tests {
         };
         let mut look = |at_ms: u32, flows: &[Entry]| {
             poll(&mut table, at_ms, flows);
-            table.pairs(at_ms)
+            assert_eq!(table.pairs(at_ms, Some(&|_| true)), table.pairs(at_ms, None));
+            let only_hardware = |pair: &Pair| pair.software == 0;
+            assert!(table.pairs(at_ms, Some(&|_| false)).iter().all(only_hardware));
+            table.pairs(at_ms, None)
         };
         assert_eq!(look(0, &[carried(0, 1)]), [], "classic");
         assert_eq!(look(2000, &[carried(IPS_OFFLOAD, 2)]), [], "hardware may be on its way");
@@ -113,7 +127,7 @@ mod tests {
                 flow.reply.protocol = protocol;
                 poll(&mut table, at_ms, &[flow]);
             }
-            table.pairs(4000)
+            table.pairs(4000, None)
         };
         assert_eq!(against(IPPROTO_TCP), pair([0, 1]));
         assert_eq!(against(IPPROTO_UDP), pair([0, 1]));

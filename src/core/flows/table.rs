@@ -37,7 +37,7 @@ const ENDED_MAX: usize = 16_384;
 #[derive(Debug)]
 pub struct FlowTable {
     pub(super) records: Vec<Record>,
-    sixes: Sixes,
+    pub(super) sixes: Sixes,
     index: Index,
     hasher: KeyedHash,
     limit: usize,

@@ -220,6 +220,11 @@ impl Class {
         chosen && !off
     }
 
+    /// True for a partition.
+    pub fn is_partition(&self) -> bool {
+        self.partition.is_some()
+    }
+
     /// A table of ours as it stands, to be made again; `None` when the snapshot does not say all of
     /// it, as when somebody else has put rules into it.
     pub fn standing(snapshot: &Snapshot, table: &Table) -> Option<Class> {

@@ -43,12 +43,20 @@ impl Entries {
 
     /// A box that has something in common with this one, and where it is.
     pub fn meeting(&self, key: &[u8], but: &[usize]) -> Option<(usize, &Key)> {
+        let mut near = self.near(key);
+        near.find(|(place, entry)| overlap(&self.parts, key, entry) && !but.contains(place))
+    }
+
+    /// The boxes that may have something in common with this one: all that are looked at.
+    pub(super) fn near<'a, 'k>(
+        &'a self,
+        key: &'k [u8],
+    ) -> impl Iterator<Item = (usize, &'a Key)> + use<'a, 'k> {
         let (low, high) = self.lead(key);
         let end = self.keys.partition_point(|entry| self.lead(entry).0 <= high);
         let before = self.keys.iter().zip(&self.reach).enumerate().take(end).rev();
-        let near = before.take_while(|(_, (_, reach))| reach.as_slice() >= low);
-        let mut near = near.map(|(place, (entry, _))| (place, entry));
-        near.find(|(place, entry)| overlap(&self.parts, key, entry) && !but.contains(place))
+        let near = before.take_while(move |(_, (_, reach))| reach.as_slice() >= low);
+        near.map(|(place, (entry, _))| (place, entry))
     }
 
     /// Puts a box in the place of those that are part of it.

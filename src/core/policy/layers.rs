@@ -144,7 +144,7 @@ fn spans(rule: &Rule, field: Field, family: Option<Family>) -> Option<Vec<Span>>
         }
         Field::SrcPort => ports(&rule.src_port),
         Field::DestPort => ports(&rule.dest_port),
-        Field::Dscp => rule.dscp.iter().map(|value| dscp(*value, family)).collect(),
+        Field::Dscp => rule.dscp.iter().map(|value| dscp_span(*value, family)).collect(),
         Field::Mark => {
             let span = |bytes: [u8; 4]| (bytes.to_vec(), bytes.to_vec());
             rule.mark.iter().map(|mark| span(mark.value.to_be_bytes())).collect()
@@ -159,7 +159,7 @@ fn addresses(prefixes: &[Prefix], family: Option<Family>) -> Vec<Span> {
 
 /// The bits where they stand in the header, the others 0: the second byte of IPv4, the first two
 /// of IPv6.
-fn dscp(value: u8, family: Option<Family>) -> Span {
+pub(super) fn dscp_span(value: u8, family: Option<Family>) -> Span {
     let bytes = match family {
         Some(Family::V6) => (u16::from(value) << 6).to_be_bytes().to_vec(),
         _ => vec![value << 2],

@@ -23,7 +23,7 @@ mod tests;
 use crate::netlink::conntrack::tuple::{IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::prefix::Prefix;
 
-pub use judge::{Subject, Verdict};
+pub use judge::{Destination, Subject, Verdict};
 pub use layers::{Group, TooMany};
 pub use places::Places;
 

@@ -375,8 +375,69 @@ prop_compose! {
     }
 }
 
+#[test]
+fn a_partition_is_searched_for_not_looked_through() {
+    let into = |table: &str| Action::Offload {
+        min_packets: 0,
+        min_bytes: 0,
+        table: Some(table.to_owned()),
+    };
+    // As many rules as there may be, all of addresses or all of ports, in two kinds.
+    let by_address = |number: u16| Rule {
+        src_ip: vec![address(u32::from(number))],
+        ..Rule::all("x", if number.is_multiple_of(2) { into("a") } else { Action::Bypass })
+    };
+    let by_port = |number: u16| Rule {
+        dest_port: vec![(2 * number, 2 * number)],
+        ..Rule::all("x", into("b"))
+    };
+    let rules: Vec<Rule> = (0..512).map(by_address).chain((0..512).map(by_port)).collect();
+    assert_eq!(rules.len(), layers::RULES_MAX);
+    let policy = Policy::new(rules).unwrap();
+    let places = places(&policy);
+    let mut packet = packet();
+    for (last, port, expected) in
+        [(9, 81, None), (8, 81, Some("a")), (8, 80, Some("a")), (9, 80, None), (77, 80, None)]
+    {
+        let source = address(last).address();
+        packet.source = [(source, 40_000), ("203.0.113.2".parse().unwrap(), port)];
+        let subject = Subject { mark: None, dscp: None, ..subject(&packet) };
+        assert_eq!(policy.partition(&subject, &places), Some(expected), "{last} {port}");
+        let looked_at =
+            |group: &Group| group.entries.near(&judge::whereabouts(&group.kind, &subject)).count();
+        let looked_at: usize = policy.groups().iter().map(looked_at).sum();
+        assert!(policy.groups().len() <= 4 && looked_at <= 4, "{looked_at}");
+    }
+    packet.source[0].0 = "10.9.9.9".parse().unwrap();
+    let subject = Subject { mark: None, dscp: None, ..subject(&packet) };
+    assert_eq!(policy.partition(&subject, &places), Some(Some("b")));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn a_partition_is_the_one_that_the_rules_name(
+        rules in prop::collection::vec(any_rule(), 0..7),
+        packets in prop::collection::vec((any_packet(), any::<[bool; 4]>()), 8),
+    ) {
+        let policy = Policy::new(rules).unwrap();
+        let places = places(&policy);
+        for (packet, [mark, dscp, input, output]) in &packets {
+            let known = subject(packet);
+            let subject = Subject {
+                mark: known.mark.filter(|_| *mark),
+                dscp: known.dscp.filter(|_| *dscp),
+                input: known.input.filter(|_| *input),
+                output: known.output.filter(|_| *output),
+                ..known
+            };
+            let matches = |rule| judge::matches(rule, &subject, &places);
+            let by_rules = policy.rules().iter().map(|rule| (matches(rule), &rule.action));
+            let expected = judge::sent_to(by_rules);
+            assert_eq!(policy.destination(&subject, &places), expected, "{:?} {subject:?}", policy.rules());
+        }
+    }
+
     #[test]
     fn compiled_rules_do_what_the_first_match_does(
         rules in prop::collection::vec(any_rule(), 0..7),

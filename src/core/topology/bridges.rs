@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The forwarding databases of bridges: which port a MAC address is behind.
+//!
+//! Anybody can make a bridge learn MAC addresses without end. So stations that have an IP address as
+//! a neighbour of this router, clients, come before others where room is short.
 
 use std::collections::BTreeMap;
 
@@ -21,36 +24,71 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Bridges {
     known: BTreeMap<(Mac, u32, Option<u16>), Known>,
+    /// Some may be lost.
+    some_lost: bool,
     /// Stations of the last list that were left out because the table was full.
     pub(super) left_out: u64,
 }
 
+/// Tells whether a MAC address is that of a client.
+pub(super) type IsClient<'a> = dyn Fn(Mac) -> bool + 'a;
+
 impl Bridges {
     /// True when a station is there that was not. The ports' own addresses are skipped.
     /// `beyond` are those that are not even in the list.
-    pub(super) fn replace(&mut self, list: Vec<FdbEntry>, beyond: u64, moves: &mut Moves) -> bool {
+    pub(super) fn replace(
+        &mut self,
+        list: Vec<FdbEntry>,
+        beyond: u64,
+        is_client: &IsClient<'_>,
+        moves: &mut Moves,
+    ) -> bool {
         let before: BTreeMap<_, _> = std::mem::take(&mut self.known);
-        self.left_out = beyond;
+        (self.left_out, self.some_lost) = (beyond, true);
+        let (clients, others): (Vec<_>, Vec<_>) =
+            list.into_iter().partition(|entry| is_client(entry.mac));
         let mut moved = false;
-        for entry in list {
-            moved |= self.place(entry, before.get(&key(&entry)).copied(), moves);
-        }
-        for (key, known) in before {
-            if self.known.len() >= STATIONS_MAX {
-                break;
+        for (list, of_clients) in [(clients, true), (others, false)] {
+            for entry in list {
+                moved |= self.place(entry, before.get(&key(&entry)).copied(), moves);
             }
-            self.known.entry(key).or_insert(Known { lost: true, ..known });
+            let unseen = before.iter().filter(|((mac, ..), _)| is_client(*mac) == of_clients);
+            for (key, known) in unseen {
+                if self.known.len() >= STATIONS_MAX {
+                    break;
+                }
+                self.known.entry(*key).or_insert(Known { lost: true, ..*known });
+            }
         }
         moved
     }
 
     /// A station is behind a port; true when it was not, or nobody knew.
-    pub(super) fn learn(&mut self, entry: FdbEntry, moves: &mut Moves) -> bool {
+    pub(super) fn learn(
+        &mut self,
+        entry: FdbEntry,
+        is_client: &IsClient<'_>,
+        moves: &mut Moves,
+    ) -> bool {
         let before = self.known.get(&key(&entry)).copied();
         if before.is_none() && self.known.len() >= STATIONS_MAX {
-            self.known.retain(|_, known| !known.lost);
+            self.make_room(is_client(entry.mac), is_client);
         }
         self.place(entry, before, moves)
+    }
+
+    /// The lost make room for whoever comes, and for a client another station does.
+    fn make_room(&mut self, for_client: bool, is_client: &IsClient<'_>) {
+        // Of a flood each station comes here: they must not walk the table one by one.
+        if std::mem::take(&mut self.some_lost) {
+            self.known.retain(|(mac, ..), known| !known.lost || is_client(*mac));
+        }
+        if for_client && self.known.len() >= STATIONS_MAX {
+            let other = self.known.keys().find(|(mac, ..)| !is_client(*mac)).copied();
+            if other.is_some_and(|other| self.known.remove(&other).is_some()) {
+                self.left_out += 1;
+            }
+        }
     }
 
     fn place(&mut self, entry: FdbEntry, before: Option<Known>, moves: &mut Moves) -> bool {
@@ -89,13 +127,14 @@ mod tests {
     use super::*;
 
     const MAC: Mac = Mac::new([2; 6]);
+    const NOBODY: &IsClient<'_> = &|_| false;
 
     fn entry(port: u32, vlan: Option<u16>) -> FdbEntry {
         FdbEntry { port, bridge: Some(2), mac: MAC, vlan, own: false }
     }
 
     fn replace(bridges: &mut Bridges, list: Vec<FdbEntry>) -> bool {
-        bridges.replace(list, 0, &mut Moves::default())
+        bridges.replace(list, 0, NOBODY, &mut Moves::default())
     }
 
     #[test]
@@ -116,19 +155,19 @@ mod tests {
     #[test]
     fn a_port_that_a_station_left_is_a_move() {
         let (mut bridges, mut moves) = (Bridges::default(), Moves::default());
-        assert!(bridges.learn(entry(3, None), &mut moves));
-        assert!(!bridges.learn(entry(3, None), &mut moves));
+        assert!(bridges.learn(entry(3, None), NOBODY, &mut moves));
+        assert!(!bridges.learn(entry(3, None), NOBODY, &mut moves));
         assert!(moves.is_empty(), "one that is new has no flows yet");
-        assert!(bridges.learn(entry(4, None), &mut moves));
+        assert!(bridges.learn(entry(4, None), NOBODY, &mut moves));
         assert_eq!(moves.ports, [3]);
         // Whether an event tells or the list; and the bridge may have forgotten it in between.
-        bridges.replace(vec![entry(5, None)], 0, &mut moves);
+        bridges.replace(vec![entry(5, None)], 0, NOBODY, &mut moves);
         assert_eq!(moves.ports, [3, 4]);
-        bridges.replace(Vec::new(), 0, &mut moves);
-        assert!(bridges.learn(entry(5, None), &mut moves));
+        bridges.replace(Vec::new(), 0, NOBODY, &mut moves);
+        assert!(bridges.learn(entry(5, None), NOBODY, &mut moves));
         assert_eq!(moves.ports, [3, 4], "it was only silent");
-        bridges.replace(Vec::new(), 0, &mut moves);
-        assert!(bridges.learn(entry(3, None), &mut moves));
+        bridges.replace(Vec::new(), 0, NOBODY, &mut moves);
+        assert!(bridges.learn(entry(3, None), NOBODY, &mut moves));
         assert_eq!(moves.ports, [3, 4, 5]);
     }
 
@@ -138,7 +177,7 @@ mod tests {
         let own = FdbEntry { own: true, ..entry(3, None) };
         let nowhere = FdbEntry { bridge: None, ..entry(3, None) };
         assert!(!replace(&mut bridges, vec![own, nowhere]));
-        assert!(!bridges.learn(own, &mut Moves::default()));
+        assert!(!bridges.learn(own, NOBODY, &mut Moves::default()));
         assert_eq!(bridges.port(2, MAC, None), None);
     }
 
@@ -148,7 +187,7 @@ mod tests {
         let vlans = 0..STATIONS_MAX as u16 + 2;
         let all: Vec<_> = vlans.map(|vlan| entry(3, Some(vlan))).collect();
         for _ in 0..2 {
-            bridges.replace(all.clone(), 5, &mut Moves::default());
+            bridges.replace(all.clone(), 5, NOBODY, &mut Moves::default());
             assert_eq!((bridges.known.len(), bridges.left_out), (STATIONS_MAX, 2 + 5));
         }
         // The lost make room for one that comes, not the other way round.
@@ -156,7 +195,51 @@ mod tests {
         assert_eq!((bridges.known.len(), bridges.left_out), (STATIONS_MAX, 1));
         replace(&mut bridges, all[..9].to_vec());
         assert_eq!((bridges.known.len(), bridges.left_out), (STATIONS_MAX, 0));
-        assert!(bridges.learn(all[STATIONS_MAX + 1], &mut Moves::default()));
+        assert!(bridges.learn(all[STATIONS_MAX + 1], NOBODY, &mut Moves::default()));
         assert_eq!(bridges.known.len(), 10);
+    }
+
+    /// Entries of invented stations, more than there is room for.
+    fn flood() -> Vec<FdbEntry> {
+        let mac = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            Mac::new([2, 0, 0, 0xff, high, low])
+        };
+        (0..STATIONS_MAX as u16 + 9).map(|n| FdbEntry { mac: mac(n), ..entry(3, None) }).collect()
+    }
+
+    #[test]
+    fn a_client_is_not_forgotten_in_a_flood() {
+        let client: &IsClient<'_> = &|mac| mac == MAC;
+        // Whether the flood comes as events or with the list; and the bridge may have forgotten the
+        // client, whose offloaded packets pass it by.
+        for (listed, forgotten) in [(true, true), (true, false), (false, true), (false, false)] {
+            let (mut bridges, mut moves) = (Bridges::default(), Moves::default());
+            bridges.learn(entry(3, None), client, &mut moves);
+            if forgotten {
+                bridges.replace(Vec::new(), 0, client, &mut moves);
+            }
+            if listed {
+                let own = (!forgotten).then(|| entry(3, None));
+                bridges.replace(flood().into_iter().chain(own).collect(), 0, client, &mut moves);
+            } else {
+                flood().into_iter().for_each(|entry| {
+                    bridges.learn(entry, client, &mut moves);
+                });
+            }
+            assert!(moves.is_empty() && bridges.left_out == 10);
+            assert_eq!(bridges.known.len(), STATIONS_MAX);
+            assert!(bridges.learn(entry(4, None), client, &mut moves));
+            assert_eq!(moves.ports, [3], "listed {listed}, forgotten {forgotten}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_comes_in_a_flood_takes_the_place_of_another() {
+        let mut bridges = Bridges::default();
+        replace(&mut bridges, flood());
+        assert!(!bridges.learn(entry(3, None), NOBODY, &mut Moves::default()), "no room");
+        assert!(bridges.learn(entry(3, None), &|mac| mac == MAC, &mut Moves::default()));
+        assert_eq!((bridges.port(2, MAC, None), bridges.known.len()), (Some(3), STATIONS_MAX));
     }
 }

@@ -145,16 +145,25 @@ impl Topology {
     /// Takes over the stations that bridges have now; `beyond` are those that are not in the list
     /// because it would be too long.
     pub fn set_stations(&mut self, list: Vec<FdbEntry>, beyond: u64) {
-        if self.bridges.replace(list, beyond, &mut self.moves) {
+        let is_client = |mac| self.neighbours.are_at(mac);
+        if self.bridges.replace(list, beyond, &is_client, &mut self.moves) {
             self.version = self.version.wrapping_add(1);
         }
+    }
+
+    /// A neighbour of this router has the MAC address.
+    pub fn is_client(&self, mac: Mac) -> bool {
+        self.neighbours.are_at(mac)
     }
 
     /// A neighbour or a station is there, or elsewhere. That one is gone shows with the next list.
     pub fn neighbour(&mut self, event: NeighbourEvent) {
         let moved = match event {
             NeighbourEvent::New(neighbour) => self.neighbours.learn(neighbour, &mut self.moves),
-            NeighbourEvent::FdbNew(entry) => self.bridges.learn(entry, &mut self.moves),
+            NeighbourEvent::FdbNew(entry) => {
+                let is_client = |mac| self.neighbours.are_at(mac);
+                self.bridges.learn(entry, &is_client, &mut self.moves)
+            }
             NeighbourEvent::Lost { .. } | NeighbourEvent::FdbGone(_) => false,
         };
         if moved {

@@ -22,6 +22,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
     known: BTreeMap<(IpAddr, u32), Known>,
+    /// How many of them have a MAC address.
+    macs: BTreeMap<Mac, u32>,
     /// Neighbours of the last list that were left out because the table was full.
     pub(super) left_out: u64,
 }
@@ -42,27 +44,55 @@ impl Neighbours {
     pub(super) fn learn(&mut self, neighbour: Neighbour, moves: &mut Moves) -> bool {
         let Neighbour { index, address, mac } = neighbour;
         if let Some(known) = self.known.get_mut(&(address, index)) {
-            let moved = known.mac != mac;
-            *known = Known { mac, lost: false };
+            let before = std::mem::replace(known, Known { mac, lost: false }).mac;
+            let moved = before != mac;
             if moved {
+                self.uncount(before);
+                self.count(mac);
                 moves.neighbour(index);
             }
             return moved;
         }
         if self.known.len() >= NEIGHBOURS_MAX {
-            self.known.retain(|_, known| !known.lost);
+            self.retain(|_, known| !known.lost);
         }
         if self.known.len() >= NEIGHBOURS_MAX {
             self.left_out += 1;
             return false;
         }
         self.known.insert((address, index), Known { mac, lost: false });
+        self.count(mac);
         true
+    }
+
+    /// An IP address is known, or was, at this station.
+    pub(super) fn are_at(&self, mac: Mac) -> bool {
+        self.macs.contains_key(&mac)
+    }
+
+    fn count(&mut self, mac: Mac) {
+        *self.macs.entry(mac).or_default() += 1;
+    }
+
+    fn uncount(&mut self, mac: Mac) {
+        if let Some(count) = self.macs.get_mut(&mac) {
+            *count -= 1;
+            if *count == 0 {
+                self.macs.remove(&mac);
+            }
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(u32, &Known) -> bool) {
+        self.known.retain(|(_, index), known| keep(*index, known));
+        self.macs.clear();
+        let macs: Vec<Mac> = self.known.values().map(|known| known.mac).collect();
+        macs.into_iter().for_each(|mac| self.count(mac));
     }
 
     /// Forgets the neighbours on devices that are gone.
     pub(super) fn retain_devices(&mut self, exists: impl Fn(u32) -> bool) {
-        self.known.retain(|(_, index), _| exists(*index));
+        self.retain(|index, _| exists(index));
     }
 
     /// The device that an address is on, if the kernel knows it at present, on one only.
@@ -123,6 +153,21 @@ mod tests {
         assert_eq!(table.mac(address, 2), Some(Mac::new([0, 0, 0, 0, 0, 8])));
         table.retain_devices(|index| index != 2);
         assert_eq!(table.mac(address, 2), None);
+    }
+
+    #[test]
+    fn stations_with_an_address_are_told_apart() {
+        let mac = |last| neighbour(0, last).mac;
+        let mut table = Neighbours::default();
+        replace(&mut table, vec![neighbour(1, 7), neighbour(2, 7), neighbour(3, 8)]);
+        replace(&mut table, vec![neighbour(1, 9), neighbour(3, 8)]);
+        assert!([7, 8, 9].iter().all(|last| table.are_at(mac(*last))), "7 was only silent");
+        table.learn(neighbour(2, 9), &mut Moves::default());
+        assert!(!table.are_at(mac(7)) && table.are_at(mac(9)));
+        table.learn(neighbour(1, 8), &mut Moves::default());
+        assert!(table.are_at(mac(9)), "by its other address");
+        table.retain_devices(|_| false);
+        assert!(!table.are_at(mac(8)) && !table.are_at(mac(9)));
     }
 
     #[test]

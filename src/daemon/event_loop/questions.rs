@@ -10,11 +10,12 @@ use ubus::BlobMsgTable;
 use super::Daemon;
 use crate::core::control::{Effect, Event};
 use crate::core::explain::Wanted;
-use crate::core::flows::FlowState;
+use crate::core::flows::{Flow, FlowState};
 use crate::core::orders::{Order, NOBODY};
 use crate::core::status::Status;
 use crate::daemon::answers::{self, Answers};
 use crate::daemon::flow_poll::FlowPoll;
+use crate::daemon::knowledge::Knowledge;
 use crate::daemon::orders::Wish;
 use crate::ubus::devices::DevicesQuery;
 use crate::ubus::flows::FlowQuery;
@@ -109,7 +110,13 @@ impl Daemon {
         }
         let Some(flows) = &self.flows else { return };
         if self.control.wants_evidence() {
-            let pairs = flows.table().pairs(flows.now_ms(Instant::now()));
+            let (now, control) = (Instant::now(), &self.control);
+            let ledger = flows.table().ledger();
+            let knowledge = Knowledge { control, ledger, policies: &[], now };
+            let ordinary = |flow: &Flow| knowledge.goes_with_the_rest(flow);
+            let ordinary: Option<&dyn Fn(&Flow) -> bool> =
+                if control.has_rules() { Some(&ordinary) } else { None };
+            let pairs = flows.table().pairs(flows.now_ms(now), ordinary);
             self.feed(Event::Offloaded(pairs));
         }
         let Some(flows) = &self.flows else { return };

@@ -26,7 +26,7 @@ pub use link::{Link, LinkEvent};
 pub use lookup::{Lookup, Route, RouteKind};
 pub use mac::{Mac, MacError};
 pub use neighbour::{FdbEntry, Neighbour, NeighbourEvent};
-pub use qdisc::{Qdisc, QueueEvent};
+pub use qdisc::{FilterChange, FilterEvent, Qdisc, QueueEvent};
 
 /// Netlink family of rtnetlink.
 pub const NETLINK_ROUTE: isize = 0;
@@ -148,10 +148,15 @@ pub fn neighbours(socket: &mut Socket) -> Result<Vec<Neighbour>, Error> {
 
 /// Lists the forwarding tables of all bridges and ports. `most` bounds the list, since a station
 /// can fill a bridge's table with invented addresses; what the kernel gives beyond it is counted.
+/// As many again are listed of those for which `first` is true, wherever the kernel names them.
 ///
 /// # Errors
 /// A refusal, a time-out or a malformed answer.
-pub fn fdb(socket: &mut Socket, most: usize) -> Result<(Vec<FdbEntry>, u64), Error> {
+pub fn fdb(
+    socket: &mut Socket,
+    most: usize,
+    first: impl Fn(Mac) -> bool,
+) -> Result<(Vec<FdbEntry>, u64), Error> {
     let fill = |writer: &mut _| neighbour::write_dump(writer, AF_BRIDGE);
     let get = neighbour::RTM_GETNEIGH;
     let beyond = Cell::new(0);
@@ -160,12 +165,13 @@ pub fn fdb(socket: &mut Socket, most: usize) -> Result<(Vec<FdbEntry>, u64), Err
             // A list that was interrupted begins again.
             beyond.set(0);
         }
-        match parse(message)? {
-            Some(Event::Neighbour(NeighbourEvent::FdbNew(entry))) if list.len() < most => {
+        if let Some(Event::Neighbour(NeighbourEvent::FdbNew(entry))) = parse(message)? {
+            let more = || list.len() / 2 < most && first(entry.mac);
+            if list.len() < most || more() {
                 list.push(entry);
+            } else {
+                beyond.set(beyond.get() + 1);
             }
-            Some(Event::Neighbour(NeighbourEvent::FdbNew(_))) => beyond.set(beyond.get() + 1),
-            _ => (),
         }
         Ok(())
     })?;

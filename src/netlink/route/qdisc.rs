@@ -3,7 +3,7 @@
 //!
 //! Source: include/uapi/linux/{rtnetlink,pkt_sched,pkt_cls}.h and include/uapi/linux/tc_act/tc_mirred.h.
 
-use netlink_packet_core::DecodeError;
+use netlink_packet_core::{DecodeError, NLM_F_EXCL};
 
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
@@ -20,6 +20,13 @@ const TCMSG_LEN: usize = 20;
 /// TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS): the filters of packets that come in, under `clsact`
 /// and under `ingress`.
 const PARENT_INGRESS: u32 = 0xffff_fff2;
+/// The same of packets that go out.
+const PARENT_EGRESS: u32 = 0xffff_fff3;
+/// The parent of filters of a queueing discipline that has the packets that come in (TC_H_MAJ).
+const MAJOR_INGRESS: u32 = 0xffff_0000;
+/// In place of the index: the filters are those of a block that devices share, whose number is in
+/// the place of the parent (TCM_IFINDEX_MAGIC_BLOCK).
+const SHARED_BLOCK: u32 = u32::MAX;
 
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
@@ -54,8 +61,50 @@ pub enum QueueEvent {
     New(Qdisc),
     /// One is gone.
     Gone(Qdisc),
-    /// A filter of this device is new, has changed or is gone.
-    Filter(u32),
+    /// About a filter of packets that come in.
+    Filter(FilterEvent),
+}
+
+/// A message about one filter, or about all of a priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilterEvent {
+    /// Index of its device; `None` when several devices may have it.
+    pub index: Option<u32>,
+    /// The device to which it redirects packets, or did.
+    pub redirect: Option<u32>,
+    /// What has become of it.
+    pub change: FilterChange,
+}
+
+/// What becomes of filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterChange {
+    /// There was none in its place.
+    Added,
+    /// It may be in the place of another.
+    Replaced,
+    /// It is gone.
+    Gone,
+}
+
+impl FilterEvent {
+    /// `None` when it is about packets that go out, or that wait.
+    fn parse(message: &Message<'_>) -> Result<Option<FilterEvent>, DecodeError> {
+        let (index, attributes) = split(message.payload)?;
+        let parent = message.payload.get(12..16).and_then(|bytes| bytes.try_into().ok());
+        let parent = parent.map_or(0, u32::from_ne_bytes);
+        let index = (index != SHARED_BLOCK).then_some(index);
+        if index.is_some() && (parent & MAJOR_INGRESS != MAJOR_INGRESS || parent == PARENT_EGRESS) {
+            return Ok(None);
+        }
+        let change = match message.kind {
+            RTM_DELTFILTER => FilterChange::Gone,
+            // The kernel hands on the flags of the request.
+            _ if message.flags & NLM_F_EXCL != 0 => FilterChange::Added,
+            _ => FilterChange::Replaced,
+        };
+        Ok(Some(FilterEvent { index, redirect: target(attributes)?, change }))
+    }
 }
 
 impl QueueEvent {
@@ -64,7 +113,9 @@ impl QueueEvent {
         Ok(Some(match message.kind {
             RTM_NEWQDISC => QueueEvent::New(Qdisc::parse(message.payload)?),
             RTM_DELQDISC => QueueEvent::Gone(Qdisc::parse(message.payload)?),
-            RTM_NEWTFILTER | RTM_DELTFILTER => QueueEvent::Filter(split(message.payload)?.0),
+            RTM_NEWTFILTER | RTM_DELTFILTER => {
+                return Ok(FilterEvent::parse(message)?.map(QueueEvent::Filter));
+            }
             _ => return Ok(None),
         }))
     }
@@ -100,6 +151,11 @@ pub(super) fn parse_redirect(message: &Message<'_>) -> Result<Option<(u32, u32)>
         return Ok(None);
     }
     let (index, attributes) = split(message.payload)?;
+    Ok(target(attributes)?.map(|target| (index, target)))
+}
+
+/// The device to which a filter redirects packets.
+fn target(attributes: &[u8]) -> Result<Option<u32>, DecodeError> {
     let (mut actions, mut target) = (None, None);
     attribute::for_each(attributes, |kind, value| {
         match kind {
@@ -120,7 +176,7 @@ pub(super) fn parse_redirect(message: &Message<'_>) -> Result<Option<(u32, u32)>
         }
         Ok(())
     })?;
-    Ok(target.map(|target| (index, target)))
+    Ok(target)
 }
 
 /// The device to which an action redirects packets, as if they were sent by it.
@@ -236,6 +292,40 @@ mod tests {
         assert_eq!(target("u32", 7, "police", TCA_EGRESS_REDIR), None);
         assert_eq!(target("route", 7, "mirred", TCA_EGRESS_REDIR), None);
         assert_eq!(parse_redirect(&read(&cake(1))).unwrap(), None);
+    }
+
+    #[test]
+    fn an_event_tells_what_a_filter_redirects() {
+        let event = |kind: u16, parent: u32, flags: u16, index: u32, what: u32| {
+            let (_, mut payload) = filter("u32", 7, "mirred", what);
+            payload[4..8].copy_from_slice(&index.to_ne_bytes());
+            payload[12..16].copy_from_slice(&parent.to_ne_bytes());
+            let whole = (kind, payload);
+            let message = Message { flags, ..read(&whole) };
+            match QueueEvent::parse(&message).unwrap() {
+                Some(QueueEvent::Filter(event)) => {
+                    Some((event.index, event.redirect, event.change))
+                }
+                other => {
+                    assert_eq!(other, None);
+                    None
+                }
+            }
+        };
+        let redirect = |kind, parent, flags| event(kind, parent, flags, 7, TCA_EGRESS_REDIR);
+        let told = |change| Some((Some(7), Some(9), change));
+        let added = redirect(RTM_NEWTFILTER, PARENT_INGRESS, NLM_F_EXCL);
+        assert_eq!(added, told(FilterChange::Added));
+        // As `tc filter replace ... parent ffff:` has it.
+        let replaced = redirect(RTM_NEWTFILTER, MAJOR_INGRESS, 0);
+        assert_eq!(replaced, told(FilterChange::Replaced));
+        assert_eq!(redirect(RTM_DELTFILTER, PARENT_INGRESS, 0), told(FilterChange::Gone));
+        assert_eq!(redirect(RTM_NEWTFILTER, PARENT_EGRESS, 0), None);
+        assert_eq!(redirect(RTM_NEWTFILTER, 0x0001_0000, 0), None, "of a class");
+        let copies = event(RTM_NEWTFILTER, PARENT_INGRESS, 0, 7, 2);
+        assert_eq!(copies, Some((Some(7), None, FilterChange::Replaced)));
+        let shared = event(RTM_NEWTFILTER, 22, 0, SHARED_BLOCK, TCA_EGRESS_REDIR);
+        assert_eq!(shared, Some((None, Some(9), FilterChange::Replaced)));
     }
 
     #[test]

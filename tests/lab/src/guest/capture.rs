@@ -11,7 +11,7 @@ use std::process::Command as Process;
 use std::time::Duration;
 
 use flowtabled::core::devices::{self, Coverage, Device};
-use flowtabled::core::diff::difference;
+use flowtabled::core::diff::{difference, Surplus};
 use flowtabled::core::plan::{self, is_ours};
 use flowtabled::core::policy::Places;
 use flowtabled::core::settings::{Mode, Settings};
@@ -131,7 +131,7 @@ fn make_tables() -> Result<()> {
         }
         set.elements.values_mut().for_each(|element| *element = Element { expires, counted });
     }
-    let commands = difference(&snapshot, &classes, &|_| true);
+    let commands = difference(&snapshot, &classes, &|_| Surplus::Stale);
     nftables.commit(commands, snapshot.generation).context("the daemon's tables")
 }
 
@@ -141,7 +141,7 @@ fn refusal(socket: &mut Socket, name: &str, hardware: bool, devices: &[&str]) ->
     for class in &mut classes {
         class.flowtable.hardware = hardware;
     }
-    let batch = Batch::new(difference(&Snapshot::default(), &classes, &|_| true));
+    let batch = Batch::new(difference(&Snapshot::default(), &classes, &|_| Surplus::Stale));
     let first = socket.reserve_sequences(batch.sequences());
     let batch = batch.finish(first, None, false);
     socket.send(batch.bytes(), "ask").context("nf_tables")?;

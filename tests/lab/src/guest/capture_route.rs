@@ -125,7 +125,7 @@ fn await_learnt(socket: &mut Socket) -> Result<()> {
     let end = Instant::now() + LEARNT_WITHIN;
     let learnt = LEARNT.parse().context("address")?;
     while Instant::now() < end {
-        let (entries, _) = route::fdb(socket, usize::MAX).context("forwarding tables")?;
+        let (entries, _) = route::fdb(socket, usize::MAX, |_| true).context("forwarding tables")?;
         if entries.iter().any(|entry| entry.mac == learnt && entry.bridge.is_some()) {
             return Ok(());
         }

@@ -55,6 +55,17 @@ const TAKEOVER = {
 	taken: _('taken over')
 };
 
+// The same sentences as in src/core/evict.rs.
+const CAUSES = {
+	firewall: _('the firewall\'s rules have changed'),
+	routes: _('routes, rules or addresses have changed'),
+	roaming: _('a client has moved to another port'),
+	neighbour: _('a neighbour has another MAC address'),
+	device: _('a device has changed'),
+	settings: _('the configuration has changed'),
+	unshown: _('the kernel does not show some that are offloaded')
+};
+
 // The same sentences as in src/core/flow_reason.rs.
 const FLOW_REASONS = {
 	offload_off: _('nothing is offloaded at present'),
@@ -205,6 +216,18 @@ function renderMode(status) {
 	]) ]);
 }
 
+// How often a change made flows return, and the last one.
+function evictions(evicted) {
+	if (evicted?.count == null)
+		return UNKNOWN;
+	if (evicted.cause == null)
+		return String(evicted.count);
+
+	const cause = lookup(CAUSES, evicted.cause) || evicted.cause_text || evicted.cause;
+
+	return _('%d, the last one %t ago: %s').format(evicted.count, evicted.age_s || 0, cause);
+}
+
 function renderFlows(status) {
 	const flows = status.flows || {};
 
@@ -214,6 +237,7 @@ function renderFlows(status) {
 		[ _('On the classic path'), known(flows.classic) ],
 		[ _('Of these, being closed'), known(flows.closing) ],
 		[ _('Kept on the classic path'), known(status.bypassed) ],
+		[ _('Handed back because something changed'), evictions(status.evictions) ],
 		[ _('Packets of offloaded flows seen on the classic path'), known(status.leaked_packets) ]
 	]) ]);
 }
@@ -298,7 +322,7 @@ function renderTables(status) {
 			known(table.priority),
 			list(table.devices)
 		]),
-		E('p', {}, [ _('Offloading by firewall4 itself: %s').format(TAKEOVER[status.takeover?.state] || UNKNOWN) ]),
+		E('p', {}, [ _('Offloading by firewall4 itself: %s').format(lookup(TAKEOVER, status.takeover?.state) || UNKNOWN) ]),
 		E('p', {}, [ _('Flowtables of other programs: %s').format(list(status.foreign_flowtables)) ])
 	]);
 }
