@@ -48,7 +48,7 @@ pub struct Options {
     pub writes_whole_word: bool,
     /// An entry over a multiple of 1024 bytes is read wrongly.
     pub crossing_breaks: bool,
-    /// New entries go into the odd way first.
+    /// The odd way is looked at, and gets a new entry, before the even one.
     pub upper_way_first: bool,
     /// Frames in a PPPoE session are as long as they are, for the limit; else 8 bytes less.
     pub mtu_counts_pppoe: bool,

@@ -66,12 +66,13 @@ fn at_each_access(
     chip: &simulator::Options,
     unseen: Unseen,
     events: &[Event],
+    before: impl Fn(&mut Rig),
     mut judge: impl FnMut(&mut Rig, &Result<Entry, Error>),
 ) {
     let flow = rivals()[0];
     let fresh = || {
         let mut rig = Rig::new(chip.clone(), Options { unseen, counting: false });
-        rig.show(&flow);
+        before(&mut rig);
         rig
     };
     let mut rig = fresh();
@@ -79,6 +80,7 @@ fn at_each_access(
     for number in 0.. {
         rig.chip.with(|chip| {
             *chip = saved.clone();
+            chip.out_between();
             events.iter().for_each(|event| chip.before_access(number, event.clone()));
         });
         let inserted = rig.driver.insert(&flow);
@@ -111,17 +113,23 @@ fn the_kernel_binds_another_flow_at_any_moment() {
             let index = usize::from(rig.driver.indices(entry).unwrap()[0].unwrap());
             for index in [index, index ^ 1] {
                 let mut taken = 0;
-                at_each_access(&chip, unseen, &[Event::Bind(index, words)], |rig, inserted| {
-                    let kernels = rig.send(&rival, Original);
-                    let [original, reply] = rig.fates(&flow);
-                    taken += usize::from(kernels == Fate::Processor);
-                    if inserted.is_err() {
-                        assert_eq!([original, reply], [Fate::Processor; 2]);
-                        assert_eq!(rig.driver.used(), 0);
-                    } else {
-                        assert_eq!(reply, Fate::Forwarded);
-                    }
-                });
+                at_each_access(
+                    &chip,
+                    unseen,
+                    &[Event::Bind(index, words)],
+                    |rig| rig.show(&flow),
+                    |rig, inserted| {
+                        let kernels = rig.send(&rival, Original);
+                        let [original, reply] = rig.fates(&flow);
+                        taken += usize::from(kernels == Fate::Processor);
+                        if inserted.is_err() {
+                            assert_eq!([original, reply], [Fate::Processor; 2]);
+                            assert_eq!(rig.driver.used(), 0);
+                        } else {
+                            assert_eq!(reply, Fate::Forwarded);
+                        }
+                    },
+                );
                 assert!(taken < 60, "the kernel's flow was taken out {taken} times");
             }
         }
@@ -133,13 +141,19 @@ fn the_kernel_starts_anew_at_any_moment() {
     let flow = rivals()[0];
     for unseen in WAYS {
         let chip = simulator::Options::default();
-        at_each_access(&chip, unseen, &[Event::Restart], |rig, inserted| {
-            let [original, reply] = rig.fates(&flow);
-            if inserted.is_err() {
-                assert_eq!([original, reply], [Fate::Processor; 2]);
-            }
-            assert!(rig.driver.used() == 0 || inserted.is_ok());
-        });
+        at_each_access(
+            &chip,
+            unseen,
+            &[Event::Restart],
+            |rig| rig.show(&flow),
+            |rig, inserted| {
+                let [original, reply] = rig.fates(&flow);
+                if inserted.is_err() {
+                    assert_eq!([original, reply], [Fate::Processor; 2]);
+                }
+                assert!(rig.driver.used() == 0 || inserted.is_ok());
+            },
+        );
         let mut rig = Rig::new(chip, Options { unseen, counting: false });
         rig.show(&flow);
         rig.chip.with(|chip| chip.before_access(60, Event::Restart));
@@ -159,13 +173,81 @@ fn an_entry_becomes_anothers_at_any_moment() {
     events.push(Event::Frame(port, bytes));
     for unseen in WAYS {
         let chip = simulator::Options::default();
-        at_each_access(&chip, unseen, &events, |rig, inserted| {
-            let fates = rig.fates(&flow);
-            assert_eq!(rig.send(&rival, Original), Fate::Processor);
-            match inserted {
-                Ok(_) => assert_eq!(fates, [Fate::Forwarded; 2]),
-                Err(_) => assert_eq!(fates, [Fate::Processor; 2]),
-            }
-        });
+        at_each_access(
+            &chip,
+            unseen,
+            &events,
+            |rig| rig.show(&flow),
+            |rig, inserted| {
+                let fates = rig.fates(&flow);
+                assert_eq!(rig.send(&rival, Original), Fate::Processor);
+                match inserted {
+                    Ok(_) => assert_eq!(fates, [Fate::Forwarded; 2]),
+                    Err(_) => assert_eq!(fates, [Fate::Processor; 2]),
+                }
+            },
+        );
     }
+}
+
+#[test]
+fn one_packet_at_any_moment_hinders_nothing() {
+    let flow = rivals()[0];
+    let (port, bytes) = wire(&flow, Original);
+    let event = [Event::Frame(port, bytes.clone())];
+    for chip in chips() {
+        at_each_access(
+            &chip,
+            Unseen::Refuse,
+            &event,
+            |rig| rig.show(&flow),
+            |rig, inserted| {
+                for out in rig.chip.with(|chip| chip.out_between()) {
+                    fate(&flow, Original, &bytes, &[out]);
+                }
+                inserted.unwrap();
+                assert_eq!(rig.fates(&flow), [Fate::Forwarded; 2]);
+            },
+        );
+    }
+}
+
+#[test]
+fn an_entry_that_the_engine_begins_at_any_moment_is_not_in_the_way() {
+    let flow = rivals()[0];
+    let (port, bytes) = wire(&flow, Original);
+    let event = [Event::Frame(port, bytes)];
+    for upper_way_first in [false, true] {
+        let chip = simulator::Options { upper_way_first, ..simulator::Options::default() };
+        at_each_access(
+            &chip,
+            Unseen::TakeFree,
+            &event,
+            |_| {},
+            |rig, inserted| {
+                let expected = if inserted.is_ok() { Fate::Forwarded } else { Fate::Processor };
+                assert_eq!(rig.fates(&flow), [expected; 2]);
+            },
+        );
+    }
+}
+
+#[test]
+fn an_entry_that_became_anothers_is_seen_but_for_the_last_moment() {
+    let [flow, rival, _] = rivals();
+    let (port, bytes) = wire(&rival, Original);
+    let chip = simulator::Options { cache: CacheModel::None, ..simulator::Options::default() };
+    let before = |rig: &mut Rig| {
+        rig.show(&flow);
+        let event = Event::Frame(port, bytes.clone());
+        rig.chip.with(|chip| chip.before_every_access(Some(event)));
+    };
+    // Between the last look and word 0 nothing can be done.
+    let mut wrong = 0;
+    at_each_access(&chip, Unseen::Refuse, &vec![Event::Second; 5], before, |rig, _| {
+        wrong +=
+            usize::from(rig.chip.with(|chip| chip.out_between()).iter().any(|out| out.port != 0));
+        assert_eq!(rig.send(&rival, Original), Fate::Processor);
+    });
+    assert!(wrong <= 6, "at {wrong} accesses");
 }

@@ -49,7 +49,7 @@ impl Mt7621Ppe {
             return to_cpu(None, NO_FLOW);
         }
         let bucket = packet.key.index(self.options.twist);
-        for index in [bucket, bucket | 1] {
+        for index in self.ways(bucket) {
             let words = self.look(index);
             match entry::state(words[0]) {
                 entry::UNBOUND if packet.key.matches(&words) => {
@@ -63,6 +63,15 @@ impl Mt7621Ppe {
             }
         }
         self.missed(&packet, bucket)
+    }
+
+    /// A bucket's entries in the order of the search.
+    fn ways(&self, bucket: usize) -> [usize; 2] {
+        if self.options.upper_way_first {
+            [bucket | 1, bucket]
+        } else {
+            [bucket, bucket | 1]
+        }
     }
 
     fn looks_up(&self, key: &Key) -> bool {
@@ -138,8 +147,7 @@ impl Mt7621Ppe {
             3 => {}
             _ => return to_cpu(None, UN_HIT),
         }
-        let ways = if self.options.upper_way_first { [1, 0] } else { [0, 1] };
-        let free = ways.into_iter().map(|way| bucket | way).find(|index| {
+        let free = self.ways(bucket).into_iter().find(|index| {
             let word0 = self.look(*index)[0];
             entry::state(word0) == entry::INVALID && word0 & entry::STATIC == 0
         });

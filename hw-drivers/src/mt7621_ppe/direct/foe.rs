@@ -79,10 +79,10 @@ impl<M: Memory> Foe<M> {
         Ib1(self.word(index, 0))
     }
 
-    /// All words.
+    /// All words, the tuple and word 0 last: what the engine changes is seen as late as possible.
     pub fn entry(&mut self, index: u16) -> Words {
         let mut words = [0; WORDS];
-        for (at, word) in words.iter_mut().enumerate() {
+        for (at, word) in words.iter_mut().enumerate().rev() {
             *word = self.word(index, at);
         }
         words
