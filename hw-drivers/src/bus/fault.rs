@@ -37,7 +37,7 @@ impl fmt::Display for TooManyFaults {
 impl std::error::Error for TooManyFaults {}
 
 /// A bus with planned faults.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FaultBus<B> {
     inner: B,
     planned: Vec<(u32, Kind)>,

@@ -18,8 +18,8 @@ const POLL_INSTRUCTIONS: usize = 9;
 /// Operations and restores of one transaction: 56. Even if all are polls they fit one program.
 pub const MAX_STEPS: usize = PROGRAM_INSTRUCTIONS / POLL_INSTRUCTIONS;
 
-/// Restores of one transaction. Each keeps a value in one of the eight registers of a program;
-/// four are left for polls.
+/// Restores of values read, of one transaction. Each keeps its value in one of the eight registers
+/// of a program; four are left for polls. Restores of values known beforehand need none.
 pub const MAX_RESTORES: usize = 4;
 
 /// Transfers of one transaction at worst, all tries of all polls counted. At 26 µs each (64-bit
@@ -122,7 +122,7 @@ impl Restore {
 pub enum BuildError {
     /// More than [`MAX_STEPS`] operations and restores.
     TooManySteps,
-    /// More than [`MAX_RESTORES`] restores.
+    /// More than [`MAX_RESTORES`] restores of values read.
     TooManyRestores,
     /// More than [`MAX_TRANSFERS`] transfers at worst.
     TooManyTransfers,
@@ -136,7 +136,9 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::TooManySteps => write!(f, "transaction above {MAX_STEPS} steps"),
-            BuildError::TooManyRestores => write!(f, "transaction above {MAX_RESTORES} restores"),
+            BuildError::TooManyRestores => {
+                write!(f, "transaction above {MAX_RESTORES} restores of reads")
+            }
             BuildError::TooManyTransfers => {
                 write!(f, "transaction above {MAX_TRANSFERS} transfers at worst")
             }
@@ -259,7 +261,9 @@ impl Transaction {
     }
 
     fn push_restore(&mut self, restore: Restore) -> Result<(), BuildError> {
-        if self.restores.len() >= MAX_RESTORES {
+        let is_read = |restore: &Restore| matches!(restore, Restore::Read { .. });
+        let reads = self.restores.iter().filter(|restore| is_read(restore)).count();
+        if is_read(&restore) && reads >= MAX_RESTORES {
             return Err(BuildError::TooManyRestores);
         }
         self.account(1)?;
@@ -344,5 +348,6 @@ mod tests {
             transaction.restore(read).unwrap();
         }
         assert_eq!(transaction.restore(read), Err(BuildError::TooManyRestores));
+        transaction.restore_value(AT, 7).unwrap();
     }
 }

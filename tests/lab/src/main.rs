@@ -48,7 +48,7 @@ fn lab(name: &str, kernel: &str) -> Result<()> {
     let kernel = kernel::source(kernel)?.kernel()?;
     let artifacts = artifacts::build()?;
     let detail = if name == "all" { Detail::Scenarios } else { Detail::Expectations };
-    let outcomes = suite::run(&kernel, &artifacts, &plan, detail)?;
+    let outcomes = suite::run(&kernel, &artifacts, &plan, suite::label(&plan), detail)?;
     let failed = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Failed)).count();
     if failed > 0 {
         return Err(Error::new(format!("{failed} of {} failed", outcomes.len())));

@@ -15,9 +15,9 @@ const SCRATCH: Register = Register(0);
 const LEFT: Register = Register(1);
 /// What was read, masked or changed.
 const MASKED: Register = Register(2);
-/// Bit N is set when the value of restore N is in its register.
+/// Bit N is set when the value of the Nth restore of a value read is in its register.
 const KNOWN: Register = Register(3);
-/// The value of the first restore; the others follow.
+/// The value of the first of them; the others follow.
 const FIRST_VALUE: u8 = 4;
 
 /// Words of one program at most: a poll emits two, everything else one.
@@ -81,9 +81,13 @@ struct Keep {
 impl Keep {
     fn of(transaction: &Transaction, index: usize) -> Keep {
         let mut keep = Keep { register: SCRATCH, bits: 0 };
-        // Numbers of restores are below MAX_RESTORES.
-        for (restore, number) in transaction.restores().iter().zip(0u8..) {
-            let wanted = matches!(restore, Restore::Read { slot, .. } if slot.index() == index);
+        let reads = transaction.restores().iter().filter_map(|restore| match restore {
+            Restore::Read { slot, .. } => Some(slot.index()),
+            Restore::Value { .. } => None,
+        });
+        // Their numbers are below MAX_RESTORES.
+        for (read, number) in reads.zip(0u8..) {
+            let wanted = read == index;
             if wanted && keep.bits == 0 {
                 keep.register = Register(FIRST_VALUE + number);
             }

@@ -19,7 +19,7 @@ pub fn once(kernel: &str) -> Result<()> {
     let kernel = kernel::source(kernel)?.kernel()?;
     let artifacts = artifacts::build()?;
     let plan = ["demo".to_string()];
-    let outcomes = suite::run(&kernel, &artifacts, &plan, Detail::Expectations)?;
+    let outcomes = suite::run(&kernel, &artifacts, &plan, "demo", Detail::Expectations)?;
     match outcomes.as_slice() {
         [(_, Outcome::Passed)] => {
             println!(

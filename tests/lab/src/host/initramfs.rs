@@ -41,6 +41,12 @@ pub const TOOLS: [apt::Tool; 18] = [
     ("iw", "iw"),
 ];
 
+/// Packs what all boots of a kernel share, where it is missing or old.
+pub fn prepare(kernel: &Kernel) -> Result<()> {
+    base(kernel)?;
+    kernel_module::build(kernel).map(drop)
+}
+
 /// Packs an initramfs for one boot: the base of this kernel, the programs as they are now, and
 /// the scenarios to run.
 pub fn pack(

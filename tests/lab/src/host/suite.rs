@@ -53,17 +53,22 @@ pub fn ensure_tools() -> Result<()> {
     apt::ensure_tools(&all.concat())
 }
 
-/// Boots a kernel and runs scenarios on it.
+/// The name that the log of a plan has behind that of the kernel.
+pub fn label(plan: &[String]) -> &str {
+    match plan {
+        [only] => only.as_str(),
+        _ => "all",
+    }
+}
+
+/// Boots a kernel and runs scenarios on it; `label` names the log.
 pub fn run(
     kernel: &Kernel,
     artifacts: &Artifacts,
     plan: &[String],
+    label: &str,
     detail: Detail,
 ) -> Result<Vec<(String, Outcome)>> {
-    let label = match plan {
-        [only] => only.as_str(),
-        _ => "all",
-    };
     let initramfs = initramfs::pack(kernel, artifacts, plan, label)?;
     let boot = || {
         let mut machine = Machine::boot(kernel, &initramfs, "run", label)?;
