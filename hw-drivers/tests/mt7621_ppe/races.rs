@@ -130,7 +130,8 @@ fn the_kernel_binds_another_flow_at_any_moment() {
                         }
                     },
                 );
-                assert!(taken < 60, "the kernel's flow was taken out {taken} times");
+                // From the first word to the last look: three times 20 words and what is between.
+                assert!(taken < 72, "the kernel's flow was taken out {taken} times");
             }
         }
     }
