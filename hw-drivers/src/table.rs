@@ -167,6 +167,9 @@ pub enum Error {
     Full(Resource),
     /// The table has room, but not where the chip's hash puts this flow.
     Collision,
+    /// The chip begins an entry itself at a flow's first packet, and has not seen one in each
+    /// direction lately: to be tried again while packets flow.
+    Unseen,
     /// The flow is in the table already.
     Exists(Entry),
     /// There is no such entry.
@@ -198,6 +201,9 @@ impl fmt::Display for Error {
             Error::NotExpressible(part) => write!(f, "the chip cannot express {part}"),
             Error::Full(resource) => write!(f, "the chip's table of {resource} is full"),
             Error::Collision => write!(f, "the chip has no room where it would look for the flow"),
+            Error::Unseen => {
+                write!(f, "the chip has not seen packets of the flow in both directions")
+            }
             Error::Exists(Entry(number)) => write!(f, "the flow is entry {number} already"),
             Error::NoEntry(Entry(number)) => write!(f, "there is no entry {number}"),
             Error::WrongChip(found) => write!(f, "not the chip expected: it says {found:#010x}"),
@@ -248,8 +254,8 @@ pub trait FlowTable {
     /// may be forwarded by it at once.
     ///
     /// # Errors
-    /// As [`FlowTable::check`]; [`Error::Full`], [`Error::Collision`], [`Error::Exists`] and
-    /// [`Error::NotReady`]; or the bus failed. After any of them no entry of this flow is in the
+    /// As [`FlowTable::check`]; [`Error::Full`], [`Error::Collision`], [`Error::Unseen`],
+    /// [`Error::Exists`] and [`Error::NotReady`]; or the bus failed. After any of them no entry of this flow is in the
     /// table, or, when even that could not be made sure, the driver is no longer ready and
     /// [`FlowTable::disable`] or [`FlowTable::set_up`] is called for.
     fn insert(&mut self, flow: &Flow) -> Result<Entry, Error>;

@@ -443,7 +443,7 @@ impl Switch {
         match error {
             Error::Full(_) => self.tally.full += 1,
             Error::Collision => self.tally.collisions += 1,
-            Error::NotExpressible(_) | Error::Exists(_) => (),
+            Error::NotExpressible(_) | Error::Exists(_) | Error::Unseen => (),
             error => return self.failed(error, now),
         }
         Vec::new()

@@ -274,6 +274,8 @@ fn what_was_written_wrong_is_taken_out() {
     assert_eq!(world.switch.tally().faults, 1);
     world.chip.faults = [Error::NotExpressible(Part::Family)].into();
     world.offer(2..3);
+    world.chip.faults = [Error::Unseen].into();
+    world.offer(3..4);
     assert_eq!(world.switch.tally().faults, 1, "that is no fault of the chip");
 }
 
