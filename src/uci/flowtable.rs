@@ -7,6 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::device_glob::is_glob;
 use super::error::Error;
 use super::files::Source;
 use super::view::{View, Word};
@@ -52,7 +53,6 @@ pub struct Flowtable {
     pub warnings: Warnings,
 }
 
-pub(super) const PRIORITY: &str = "a whole number from -2147483648 to 2147483647";
 const PATIENCE: &str = "0 or a number of seconds from 10 to 86400";
 /// Evidence of live flows takes some seconds; who waits longer than a day wants no end.
 const PATIENCE_S: RangeInclusive<u64> = 10..=86_400;
@@ -141,10 +141,7 @@ impl Flowtable {
         self.takeover = view.boolean("takeover", self.takeover)?;
         self.qos_bypass = view.boolean("qos_bypass", self.qos_bypass)?;
         self.evict_on_reload = view.boolean("evict_on_reload", self.evict_on_reload)?;
-        if let Some(word) = view.single("priority", PRIORITY)? {
-            let number = word.text.parse();
-            self.priority = number.map_err(|_| view.refuse("priority", &word, PRIORITY))?;
-        }
+        self.priority = view.integer("priority")?.unwrap_or(self.priority);
         if let Some(word) = view.single("hardware_patience", PATIENCE)? {
             let seconds = word.text.parse().ok().filter(|s| *s == 0 || PATIENCE_S.contains(s));
             let seconds =
@@ -212,29 +209,11 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && !path.chars().any(char::is_control)
 }
 
-/// Can this match a device name? Brackets must be closed and not empty; blanks and `/` are in no
-/// device's name.
-pub(super) fn is_glob(glob: &str) -> bool {
-    let mut rest = glob;
-    while let Some((_, set)) = rest.split_once('[') {
-        // A `]` right after the bracket (or its `!`) is a member of the set.
-        let set = set.strip_prefix('!').unwrap_or(set);
-        let mut members = set.chars();
-        if members.next().is_none() {
-            return false;
-        }
-        match members.as_str().split_once(']') {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    !glob.is_empty() && glob.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '/')
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::view::tests::source;
     use super::*;
+    use crate::uci::view::INTEGER;
     use proptest::prelude::*;
 
     pub fn defaults() -> Flowtable {
@@ -349,7 +328,7 @@ pub(super) mod tests {
     fn bad_values_say_what_is_accepted() {
         assert_eq!(
             error("config flowtable global\n\n\toption priority 1k\n"),
-            format!("/c/flowtable:3: bad value '1k' of option 'priority', expected {PRIORITY}")
+            format!("/c/flowtable:3: bad value '1k' of option 'priority', expected {INTEGER}")
         );
         assert_eq!(
             error("config device\noption name eth0\noption offload on\n"),
@@ -362,16 +341,6 @@ pub(super) mod tests {
         assert!(
             error("config device\nlist name ok\nlist name 'wl['\n").starts_with("/c/flowtable:3: ")
         );
-    }
-
-    #[test]
-    fn globs_are_closed_and_without_blanks() {
-        for good in ["eth0", "*", "wl?", "[]x]", "[!]a]", "a[b-d]e[f]"] {
-            assert!(is_glob(good), "{good}");
-        }
-        for bad in ["", "[", "[]", "[!]", "a[b", "a b", "a/b", "a[b]["] {
-            assert!(!is_glob(bad), "{bad}");
-        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! compares the reader with libuci itself.
 
 pub mod delta;
+mod device_glob;
 pub mod error;
 pub mod files;
 pub mod firewall;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `config table` in `/etc/config/flowtable`: further flowtables in tables of their own.
 
+use super::device_glob::is_glob;
 use super::error::Error;
-use super::flowtable::{is_glob, PRIORITY};
 use super::view::View;
 use crate::core::plan::PARTITIONS_MAX;
 use crate::core::settings::Partition;
@@ -38,13 +38,7 @@ pub fn read(view: &View<'_>, before: &[Partition]) -> Result<Partition, Error> {
     if let Some(word) = bad {
         return Err(view.refuse("device", word, DEVICE));
     }
-    let priority = match view.single("priority", PRIORITY)? {
-        None => None,
-        Some(word) => {
-            let number = word.text.parse();
-            Some(number.map_err(|_| view.refuse("priority", &word, PRIORITY))?)
-        }
-    };
+    let priority = view.integer("priority")?;
     let counter = match view.section.option("counter") {
         None => None,
         Some(_) => Some(view.boolean("counter", true)?),

@@ -7,6 +7,7 @@
 
 use std::str::FromStr;
 
+use super::device_glob::is_glob;
 use super::error::Error;
 use super::view::{View, Word};
 use crate::core::policy::{Action, Mark, Rule, ALL_PROTOCOLS, WITH_PORTS};
@@ -79,9 +80,7 @@ pub fn read(view: &View<'_>, known: Known<'_>) -> Result<Option<Rule>, Error> {
         protocols: protocols(view)?,
         dscp: list(view, "dscp", DSCP, dscp)?,
         mark: value(view, "mark", MARK, mark)?,
-        device: value(view, "device", DEVICE, |text| {
-            super::flowtable::is_glob(text).then(|| text.to_owned())
-        })?,
+        device: value(view, "device", DEVICE, |text| is_glob(text).then(|| text.to_owned()))?,
         ..Rule::all(&name, action(view, known)?)
     };
     let of = |v4: bool, list: &[Prefix]| {

@@ -3,9 +3,9 @@
 
 use super::super::flowtable::tests::defaults;
 use super::super::flowtable::Flowtable;
-use super::super::flowtable::PRIORITY;
 use super::super::view::tests::source;
 use super::super::view::BOOLEAN;
+use super::super::view::INTEGER;
 use super::*;
 use crate::core::policy::layers::RULES_MAX;
 use proptest::prelude::*;
@@ -178,7 +178,7 @@ fn tables_have_names_and_devices() {
     };
     bad("hardware", "auto", BOOLEAN);
     bad("counter", "2", BOOLEAN);
-    bad("priority", "high", PRIORITY);
+    bad("priority", "high", INTEGER);
     let nine: String =
         (0..9).map(|number| format!("config table\noption name t{number}\n")).collect();
     assert!(load(&nine).unwrap_err().to_string().ends_with("expected no more than 8 tables"));

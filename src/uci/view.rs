@@ -12,6 +12,9 @@ use super::statement::text;
 /// What firewall4 accepts as a boolean.
 pub const BOOLEAN: &str = "1, on, true, yes, 0, off, false or no";
 
+/// What is accepted as a whole number that may be negative.
+pub const INTEGER: &str = "a whole number from -2147483648 to 2147483647";
+
 /// One value of an option and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
@@ -51,6 +54,12 @@ impl<'a> View<'a> {
                 Err(self.refuse(name, &word, accepted))
             }
         }
+    }
+
+    /// A whole number, `None` if it is not set.
+    pub fn integer(&self, name: &str) -> Result<Option<i32>, Error> {
+        let Some(word) = self.single(name, INTEGER)? else { return Ok(None) };
+        word.text.parse().map(Some).map_err(|_| self.refuse(name, &word, INTEGER))
     }
 
     /// A boolean, `default` if it is not set.

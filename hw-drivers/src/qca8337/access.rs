@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The chip's registers and table engine through a bus: each call is one transaction.
 
-use super::engine::{Answer, Busy, Command, Operation};
+use super::engine::{value, Answer, Busy, Command, Operation};
 use super::napt::AGE_FRESH;
 use super::registers::{FLOW_COUNTERS, RULES};
 use super::{Model, Options};
 use crate::bus::{Bus, Outcome};
-use crate::qca8k_page::{self, Slot32, Translation};
+use crate::qca8k_page::{self, Translation};
 use crate::table::Error;
 
 /// A bus, and how this chip is spoken to on it.
@@ -27,11 +27,6 @@ impl From<qca8k_page::Error> for Error {
             qca8k_page::Error::Build(_) => "a transaction above the limits of the bus",
         })
     }
-}
-
-/// Values of reads that a transaction of ours has made.
-pub fn value(slot: Slot32, outcome: &Outcome) -> Result<u32, Error> {
-    slot.value(outcome).ok_or(Error::Driver("a read without a result"))
 }
 
 impl<B: Bus> Access<B> {

@@ -2,15 +2,15 @@
 //! Setting the engine up and switching it off, a stage with each call. Both empty all tables in
 //! between, as what an earlier program has left there is not known.
 
-use super::access::value;
+use super::engine::value;
 use super::engine::{Command, Table};
 use super::neighbours::Neighbours;
-use super::network::{self, Interface, Rule};
+use super::network::{self, write_all, Interface, Rule};
 use super::registers::*;
 use super::translate::Surroundings;
 use super::{Model, Qca8337};
 use crate::bus::Bus;
-use crate::qca8k_page::{self, Translation};
+use crate::qca8k_page;
 use crate::table::{Error, Network, Progress};
 use std::time::Duration;
 
@@ -412,14 +412,6 @@ impl<B: Bus> Qca8337<B> {
         }
         Ok(())
     }
-}
-
-/// Writes one register after the other.
-pub(super) fn write_all(
-    access: &mut Translation,
-    writes: impl IntoIterator<Item = network::Write>,
-) -> Result<(), qca8k_page::Error> {
-    writes.into_iter().try_for_each(|(at, value)| access.write(at, value))
 }
 
 /// An empty table is flushed with success too.

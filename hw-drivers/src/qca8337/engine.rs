@@ -3,7 +3,6 @@
 //! goes into data words, then a command starts, and the answer is read from the same registers; all
 //! of that is one transaction.
 
-use super::access::value;
 use super::napt::low16;
 use super::registers::{data_words, ARP_LEARN, ROUTER_PTCTRL2, TABLE_COMMAND};
 use super::{Model, Options, Words};
@@ -256,6 +255,11 @@ fn begin(
     let function = command.function as u32;
     access.write(TABLE_COMMAND, BUSY | index | command.table.selector() | function)?;
     Ok(())
+}
+
+/// Values of reads that a transaction of ours has made.
+pub fn value(slot: Slot32, outcome: &Outcome) -> Result<u32, Error> {
+    slot.value(outcome).ok_or(Error::Driver("a read without a result"))
 }
 
 #[cfg(test)]

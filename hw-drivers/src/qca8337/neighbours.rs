@@ -3,11 +3,10 @@
 //! Each is in the chip for as long as a flow needs it. What could not be taken away, or of which it
 //! is not known whether it is there, is kept in mind and taken away before the next flow.
 
-use super::bringup::write_all;
 use super::engine::{Command, Table};
 use super::host::{Host, AGE_STATIC};
 use super::napt::FORWARD;
-use super::network::{self, Interface, Rule};
+use super::network::{self, write_all, Interface, Rule};
 use super::registers::*;
 use super::translate::{Plan, Way, GATEWAY};
 use super::{Qca8337, Words};

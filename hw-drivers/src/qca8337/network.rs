@@ -6,6 +6,7 @@
 use super::registers::*;
 use super::Model;
 use crate::flow::Mac;
+use crate::qca8k_page::{self, Translation};
 use std::net::Ipv4Addr;
 
 /// A write of a register.
@@ -146,6 +147,14 @@ impl Rule {
 pub fn egress(port: u8, tagged: bool) -> [u32; 2] {
     let shift = u32::from(port.min(6)) * 4;
     [0b11 << shift, if tagged { 2 } else { 1 } << shift]
+}
+
+/// Writes one register after the other.
+pub fn write_all(
+    access: &mut Translation,
+    writes: impl IntoIterator<Item = Write>,
+) -> Result<(), qca8k_page::Error> {
+    writes.into_iter().try_for_each(|(at, value)| access.write(at, value))
 }
 
 #[cfg(test)]
