@@ -239,8 +239,12 @@ fn one_table(table: &[u8]) -> String {
         None => UNKNOWN,
     };
     let priority = integer(table, "priority").map_or_else(unknown, |n| n.to_string());
+    let why = match text(table, "reason").as_str() {
+        UNKNOWN | "as_configured" => String::new(),
+        _ => format!("; {}", reason(table)),
+    };
     format!(
-        "{} {} ({path}, {counter}, priority {priority}): {}",
+        "{} {} ({path}, {counter}, priority {priority}): {}{why}",
         text(table, "name"),
         text(table, "flowtable"),
         match strings(table, "devices") {
@@ -364,7 +368,8 @@ leaked:     17 packets
 bypassed:   2 flows
 evictions:  7, the last 57870d 8h 53m 20s ago: the firewall's rules have changed
 tables:     flowtabled_hw ft (hardware, counting, priority -5): lan1 lan2 wan
-            flowtabled_sw ft (software, not counting, priority 0): none
+            flowtabled_p_iot ft (software, not counting, priority 0): none; only some devices \
+accept hardware offload (iot0: no)
 firewall4:  its own offloading is in force
 foreign:    inet fw4 ft
 kernel:     6.12.55 (flowtable yes, named hooks no, conntrack yes, accounting -)

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::control::Control;
 use super::devices::Device;
 use super::links::Links;
-use super::plan::{self, TABLE_HARDWARE};
+use super::plan;
 use super::settings::{Mode, Settings};
 use crate::netlink::route::Link;
 
@@ -60,8 +60,8 @@ impl Answers {
 }
 
 impl Control {
-    /// Devices that may offload to hardware and have not been asked yet. One that is in our own
-    /// hardware flowtable is not asked: some drivers refuse to be bound twice.
+    /// Devices that may offload to hardware and have not been asked yet. One that is in a
+    /// flowtable of ours with the hardware flag is not asked: some drivers refuse to be bound twice.
     pub(super) fn unprobed(&self, settings: &Settings) -> Vec<String> {
         let asks = settings.enabled && settings.requested >= Mode::Hardware;
         if !asks || self.kernel.flowtable == Some(false) {
@@ -88,12 +88,10 @@ impl Control {
             .collect()
     }
 
+    /// Devices in flowtables of ours with the hardware flag, those of partitions too.
     pub(super) fn bound_to_hardware(&self) -> BTreeSet<String> {
-        let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
-        flowtables
-            .filter(|flowtable| flowtable.hardware && flowtable.table.name == TABLE_HARDWARE)
-            .flat_map(|flowtable| flowtable.devices.iter().cloned())
-            .collect()
+        let flowtables = self.flowtables(true).filter(|flowtable| flowtable.hardware);
+        flowtables.flat_map(|flowtable| flowtable.devices.iter().cloned()).collect()
     }
 }
 

@@ -178,6 +178,8 @@ pub struct Control {
     links_known: bool,
     /// The hardware class was refused as a whole, so its devices count as without hardware.
     stepped_down: bool,
+    /// Tables of partitions that were refused hardware as a whole, with the kernel's words.
+    pub(super) kept_in_software: BTreeMap<String, String>,
     vanished: u32,
     /// How often devices had gone when they were asked, since the loop was settled.
     gone: u32,
@@ -233,6 +235,7 @@ impl Control {
             repairs: VecDeque::new(),
             links_known: false,
             stepped_down: false,
+            kept_in_software: BTreeMap::new(),
             vanished: 0,
             gone: 0,
             held: false,
@@ -396,6 +399,7 @@ impl Control {
         self.repairs.clear();
         self.takeover.try_again();
         self.stepped_down = false;
+        self.kept_in_software.clear();
         (self.vanished, self.gone) = (0, 0);
     }
 
@@ -416,6 +420,7 @@ impl Control {
         if self.retry_at.is_some_and(|instant| instant <= now) {
             self.retry_at = None;
             self.refused.clear();
+            self.kept_in_software.clear();
             self.takeover.try_again();
             (self.vanished, self.gone) = (0, 0);
             if std::mem::take(&mut self.stepped_down) {
@@ -464,7 +469,9 @@ impl Control {
             }
             let refused = self.refused.refusals().map(|(name, _)| name.to_owned()).collect();
             let (devices, places) = (&self.devices, &self.places);
-            plan::wanted(settings, devices, places, &self.capable(), &refused)
+            let mut wanted = plan::wanted(settings, devices, places, &self.capable(), &refused);
+            self.leave_in_software(&mut wanted);
+            wanted
         };
         self.rules_change(&wanted, now);
         if wanted != self.wanted {
@@ -561,7 +568,8 @@ impl Control {
             effects.push(Effect::Log(Level::Info, "the fault before is gone".into()));
         }
         let left = self.takeover.left_because().is_some();
-        if self.refused.refusals().next().is_some() || self.stepped_down || left {
+        let refused = self.refused.refusals().next().is_some();
+        if refused || self.stepped_down || !self.kept_in_software.is_empty() || left {
             self.try_again_later(now);
         } else {
             self.retry_at = None;

@@ -54,7 +54,11 @@ pub fn difference(
 /// Devices that a class gets and whose flows it takes before other classes do: those that come
 /// into hardware, and those of a partition.
 fn claims(actual: &Snapshot, class: &Class) -> Vec<String> {
-    if !class.flowtable.hardware && !class.chooses_by_devices() {
+    let takes = match class.is_partition() {
+        true => class.chooses_by_devices(),
+        false => class.flowtable.hardware,
+    };
+    if !takes {
         return Vec::new();
     }
     let table = &class.flowtable.table;

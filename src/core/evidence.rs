@@ -5,8 +5,9 @@
 //! flow that goes on in software speaks against both of its devices, unless one of them has been
 //! seen to work and the other has not: then only against the other. What flows say has to last
 //! before it counts, and one flow in hardware takes it back, so that the state does not flap.
-//! Flows that are not meant for the hardware class say nothing: our own rules, of devices or of the
+//! Flows that are not meant for hardware say nothing: our own rules, of devices or of the
 //! configuration, send them into a flowtable without the flag, or would not offload them any more.
+//! Nor do those that rules of the configuration send into a partition, with the flag or without.
 //!
 //! A refused flow is offered to the device again about once a second, which costs time. So a
 //! device that has nothing in hardware for long goes on in software, and is tried again with
@@ -110,7 +111,7 @@ impl Evidence {
         released
     }
 
-    /// Takes what a list of flows says about the devices in the hardware class. A device that has
+    /// Takes what a list of flows says about the devices in flowtables with the hardware flag. A device that has
     /// nothing in hardware for `patience` is left to software, if there is such a time.
     fn judge(
         &mut self,
@@ -248,7 +249,7 @@ impl Control {
         !self.in_hardware_class().is_empty() && foreign.all(harmless)
     }
 
-    /// Devices whose flows are to be in hardware: by our own flowtable, or by firewall4's while
+    /// Devices whose flows are to be in hardware: by our own flowtables, or by firewall4's while
     /// that is observed.
     fn in_hardware_class(&self) -> BTreeSet<String> {
         let mut names = self.bound_to_hardware();
@@ -264,7 +265,8 @@ impl Control {
         let patience = settings.hardware_patience.filter(|_| !self.observes());
         let bound = self.in_hardware_class();
         // Rules go by the devices of routing: between bound ports of a bridge that has another port
-        // too, flows are sent into software; and a partition may take those between its devices.
+        // too, flows are sent into software; and a partition of software may take those between its
+        // devices.
         if self.wanted.iter().any(|class| class.flowtable.hardware) {
             pairs.retain(|Pair { routed: [one, other], .. }| {
                 let mut rest = self.wanted.iter().filter(|class| class.is_for(None));

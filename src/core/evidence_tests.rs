@@ -245,6 +245,7 @@ fn flows_of_partitions_say_nothing_and_the_others_do() {
         devices: vec!["opt0".into(), "wan0".into()],
         priority: None,
         counter: None,
+        hardware: false,
     }];
     world.event(Event::Started);
     world.event(Event::Settings(Ok((wanted.clone(), Vec::new()))));
@@ -265,6 +266,39 @@ fn flows_of_partitions_say_nothing_and_the_others_do() {
     world.rest();
     assert_eq!(world.hooked("flowtabled_p_a"), ["opt0", "wan0"]);
     assert!(!world.control.wants_evidence());
+}
+
+#[test]
+fn flows_of_a_partition_with_hardware_say_what_they_see() {
+    let mut world = World::new();
+    world.capable = ["lan0", "opt0", "wan0"].into();
+    world.set_links(vec![link(2, "lan0"), link(3, "wan0"), link(4, "opt0")]);
+    let mut wanted = settings(Mode::Hardware);
+    wanted.interfaces[0].devices = vec!["lan0".into(), "opt0".into()];
+    wanted.partitions = vec![Partition {
+        name: "a".into(),
+        devices: vec!["opt0".into(), "wan0".into()],
+        priority: None,
+        counter: None,
+        hardware: true,
+    }];
+    world.event(Event::Started);
+    world.event(Event::Settings(Ok((wanted, Vec::new()))));
+    world.rest();
+    let table = |world: &World| {
+        let tables = world.control.status(None, world.now).tables;
+        let table = tables.into_iter().find(|table| table.name == "flowtabled_p_a").unwrap();
+        (table.hardware, table.reason.unwrap())
+    };
+    let flows = [pair("lan0", "wan0", 3, 0), pair("opt0", "wan0", 0, 3)];
+    world.lists(14, &flows);
+    assert_eq!(world.told("opt0"), (DeviceState::Software, Reason::NoHardwareSeen));
+    assert_eq!(world.told("wan0"), (DeviceState::Hardware, Reason::AsConfigured));
+    assert_eq!(table(&world), (true, (Reason::NoHardwareSeen, "opt0".into())));
+    world.lists(184, &flows);
+    world.rest();
+    assert_eq!(table(&world), (false, (Reason::NoHardwareSeen, "opt0".into())));
+    assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "wan0"]);
 }
 
 #[test]

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use super::control::{Control, Effect};
 use super::diff::{difference, replacement};
+use super::evict::Tables;
 use super::flows::place::End;
 use super::flows::{Flow, FlowState};
 use super::marks::{self, Mark, Marks};
-use super::plan::{Class, SET_BYPASS, TABLE_HARDWARE, TABLE_SOFTWARE};
+use super::plan::{Class, SET_BYPASS};
 use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::{Command, Counted, Set};
@@ -73,31 +74,23 @@ impl Order {
         Order::Bypass { ids, duration, tables, anywhere: false, unsettled }
     }
 
-    /// These flows stay on the classic path for a time; `table_of` tells which table has one.
+    /// These flows stay on the classic path for a time; `table_of` tells which table has one,
+    /// `hardware` are the tables whose flowtables have the hardware flag.
     pub fn bypass(
         flows: &[Flow],
         duration: Duration,
+        hardware: &[String],
         table_of: &dyn Fn(&Flow) -> Option<String>,
     ) -> Order {
-        let (mut tables, mut anywhere) = (Vec::new(), false);
+        let mut found = Tables::None;
         for flow in flows {
-            let table = match flow.state {
-                FlowState::Classic => continue,
-                // There is no hardware elsewhere.
-                FlowState::Hardware => Some(TABLE_HARDWARE.to_owned()),
-                FlowState::Software => table_of(flow),
-            };
-            match table {
-                Some(table) if tables.contains(&table) => (),
-                Some(table) => tables.push(table),
-                None => anywhere = true,
-            }
+            found.add(Tables::that_may_have(flow, hardware, || table_of(flow)));
         }
-        // Devices find out at run time whether they have hardware, so one that is in software may
-        // be in either table.
-        if tables.iter().any(|table| table == TABLE_SOFTWARE) {
-            tables.push(TABLE_HARDWARE.to_owned());
-        }
+        let anywhere = found == Tables::All;
+        let tables = match found {
+            Tables::Named(names) => names,
+            Tables::None | Tables::All => Vec::new(),
+        };
         Order::Bypass {
             ids: flows.iter().map(|flow| flow.id).collect(),
             duration,

@@ -9,6 +9,7 @@ use crate::core::control::Event;
 use crate::core::flows::place::Place;
 use crate::core::flows::table::tests::{entry, table_of};
 use crate::core::plan::{leak_key, SET_LEAKED, SET_WATCHED};
+use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Settings};
 use crate::core::status::Leak;
@@ -136,7 +137,7 @@ fn a_flow_that_may_be_offloaded_since_the_list_is_handed_back() {
     let mut world = World::started(Mode::Software);
     let classic = |id, duration| {
         let flows: Vec<Flow> = table_of(&[entry(id, 100)]).flows(0).collect();
-        Order::bypass(&flows, duration, &|_| None)
+        Order::bypass(&flows, duration, &[], &|_| None)
     };
     let handed_back = Done { bypassed: 1, released: 0, handed_back: true };
     let kept = Done { handed_back: false, ..handed_back };
@@ -155,7 +156,7 @@ fn a_flow_that_may_be_offloaded_since_the_list_is_handed_back() {
 #[test]
 fn what_is_never_offloaded_costs_the_others_nothing() {
     let flow = |entry: Entry| table_of(&[entry]).flows(0).next().unwrap();
-    let unsettled = |flow: Flow| match Order::bypass(&[flow], MINUTE, &|_| None) {
+    let unsettled = |flow: Flow| match Order::bypass(&[flow], MINUTE, &[], &|_| None) {
         Order::Bypass { unsettled, .. } => !unsettled.is_empty(),
         other => panic!("{other:?}"),
     };

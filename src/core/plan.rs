@@ -103,7 +103,10 @@ pub fn wanted(
         let Some((hooked, between)) = members(partition, &covered) else { continue };
         let share = Share { partition: Some(&partition.name), rest: between.is_some() };
         let table = format!("{TABLE_PARTITION}{}", partition.name);
-        let part = Members { priority, hooked: &hooked, between, ..Members::new(&table, share) };
+        // A flowtable with the hardware flag has only devices that take it.
+        let hardware = partition.hardware && hooked.iter().all(|device| in_hardware(device));
+        let part =
+            Members { priority, hardware, hooked: &hooked, between, ..Members::new(&table, share) };
         let mut class = class::build(settings, places, part, &off);
         class.flowtable.priority = partition.priority.unwrap_or(settings.priority);
         class.flowtable.counter = partition.counter.unwrap_or(settings.counter);

@@ -13,7 +13,7 @@ use super::flows::FlowState;
 use super::leaks::Finding;
 use super::links::Links;
 use super::notices::{DeviceNotice, ModeNotice, Present};
-use super::plan::{is_ordinary, is_ours};
+use super::plan::{self, is_ordinary, is_ours, TABLE_PARTITION};
 use super::reason::Reason;
 use super::settings::Mode;
 use super::status::{
@@ -37,7 +37,7 @@ impl Control {
             effective,
             reason: Some(reason),
             detail,
-            tables: self.flowtables(true).map(table_status).collect(),
+            tables: self.flowtables(true).map(|flowtable| self.table_status(flowtable)).collect(),
             foreign_flowtables: self
                 .flowtables(false)
                 .filter(|flowtable| !self.is_emptied(flowtable))
@@ -227,7 +227,8 @@ impl Control {
 
     /// Mode in force, why, and what belongs to the reason, whatever leaks.
     fn mode(&self) -> (Mode, Reason, String) {
-        let bound = self.bound_to_hardware();
+        let in_hardware = self.ordinary().filter(|flowtable| flowtable.hardware);
+        let bound: Vec<&String> = in_hardware.flat_map(|flowtable| &flowtable.devices).collect();
         let hardware = bound.iter().any(|name| !self.evidence.unseen(name));
         let software = bound.iter().any(|name| self.evidence.unseen(name))
             || self.ordinary().any(|flowtable| !flowtable.hardware);
@@ -346,6 +347,55 @@ impl Control {
         }
         (Reason::AsConfigured, String::new())
     }
+
+    fn table_status(&self, flowtable: &Flowtable) -> TableStatus {
+        TableStatus {
+            name: flowtable.table.name.clone(),
+            flowtable: flowtable.name.clone(),
+            hardware: flowtable.hardware,
+            counter: flowtable.counter,
+            priority: flowtable.priority,
+            devices: flowtable.devices.clone(),
+            reason: self.table_reason(flowtable),
+        }
+    }
+
+    /// Why a partition's flows go to hardware or not; `None` for our other tables, of which the
+    /// mode tells, and for a partition on its way out.
+    fn table_reason(&self, flowtable: &Flowtable) -> Option<(Reason, String)> {
+        let settings = self.settings.as_ref()?;
+        let name = flowtable.table.name.strip_prefix(TABLE_PARTITION)?;
+        let partition = settings.partitions.iter().find(|partition| partition.name == name)?;
+        let as_configured = (Reason::AsConfigured, String::new());
+        if !partition.hardware || settings.requested != Mode::Hardware {
+            return Some(as_configured);
+        }
+        let of_table = |device: &&Device| flowtable.devices.contains(&device.name);
+        let devices = || self.devices.iter().filter(of_table);
+        let names = |is: &dyn Fn(&Device) -> bool| {
+            let names = devices().filter(|device| is(device)).map(|device| device.name.as_str());
+            Some(names.collect::<Vec<_>>().join(", ")).filter(|names| !names.is_empty())
+        };
+        let refusal = |device: &Device| self.hardware.get(&device.name).flatten();
+        let overridden = || Some((Reason::DeviceOverride, names(&|d| !plan::may_offload(d))?));
+        let refused = || {
+            let (first, words) = devices().find_map(|d| Some((d.name.as_str(), refusal(d)?)))?;
+            Some(match devices().all(|device| refusal(device).is_some()) {
+                true => (Reason::NoHardware, words.to_owned()),
+                false => (Reason::SomeHardware, format!("{first}: {words}")),
+            })
+        };
+        let unseen = || Some((Reason::NoHardwareSeen, names(&|d| self.evidence.unseen(&d.name))?));
+        let as_a_whole = || {
+            let words = self.kept_in_software.get(&flowtable.table.name)?;
+            Some((Reason::Refused, words.clone()))
+        };
+        let why = match flowtable.hardware {
+            true => unseen(),
+            false => overridden().or_else(refused).or_else(unseen).or_else(as_a_whole),
+        };
+        Some(why.unwrap_or(as_configured))
+    }
 }
 
 fn with_detail(text: &str, detail: &str) -> String {
@@ -364,15 +414,4 @@ fn shaped(device: &Device) -> Option<String> {
 
 fn switched_off(device: &Device) -> bool {
     matches!(device.coverage, Coverage::Off(Reason::DeviceOverride, _))
-}
-
-fn table_status(flowtable: &Flowtable) -> TableStatus {
-    TableStatus {
-        name: flowtable.table.name.clone(),
-        flowtable: flowtable.name.clone(),
-        hardware: flowtable.hardware,
-        counter: flowtable.counter,
-        priority: flowtable.priority,
-        devices: flowtable.devices.clone(),
-    }
 }

@@ -52,6 +52,13 @@ impl Control {
         ours.map(|flowtable| flowtable.table.name.clone()).collect()
     }
 
+    /// Names of those of them whose flowtables have the hardware flag.
+    pub fn tables_in_hardware(&self) -> Vec<String> {
+        let ours = self.flowtables(true).chain(self.observed());
+        let hardware = ours.filter(|flowtable| flowtable.hardware);
+        hardware.map(|flowtable| flowtable.table.name.clone()).collect()
+    }
+
     /// True when an offloaded flow between two devices is in one of these tables, whatever the rules
     /// say about it.
     pub fn is_only_in(&self, tables: &Tables, input: &str, output: &str) -> bool {

@@ -9,15 +9,16 @@ use crate::core::control::Event;
 use crate::core::evict::Tables;
 use crate::core::flows::table::tests::{entry, poll, table_of};
 use crate::core::flows::table::{FlowTable, FLOWS_MAX};
+use crate::core::flows::FlowState;
 use crate::core::links::tests::link;
 use crate::core::orders::{Done, Order};
-use crate::core::plan::{TABLE_PARTITION, TABLE_SOFTWARE};
+use crate::core::plan::{TABLE_HARDWARE, TABLE_PARTITION, TABLE_SOFTWARE};
 use crate::core::policy::{Mark, Policy, Rule};
 use crate::core::reason::Reason;
 use crate::core::settings::{Mode, Partition, Settings};
 use crate::core::topology::tests::router;
 use crate::netlink::conntrack::entry::Entry;
-use crate::netlink::conntrack::status::IPS_OFFLOAD;
+use crate::netlink::conntrack::status::{IPS_HW_OFFLOAD, IPS_OFFLOAD};
 use crate::netlink::nftables::Table;
 use crate::netlink::route::LinkEvent;
 
@@ -27,6 +28,7 @@ fn partition(name: &str, devices: &[&str]) -> Partition {
         devices: devices.iter().map(|glob| (*glob).into()).collect(),
         priority: None,
         counter: None,
+        hardware: false,
     }
 }
 
@@ -142,7 +144,7 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
     let order = |flows: &[Flow], world: &World| {
         let table_of =
             |flow: &Flow| world.control.table_of(flow, "lan0", "wan0").map(str::to_owned);
-        Order::bypass(flows, Duration::from_secs(60), &table_of)
+        Order::bypass(flows, Duration::from_secs(60), &[], &table_of)
     };
     let order = order(&[flow], &world);
     world.event(Event::Order(1, order));
@@ -155,6 +157,40 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
     assert_eq!(kept, 3, "{commands:?}");
     world.event(Event::Order(2, Order::Flush));
     assert_eq!(deleted(world.commits.last().unwrap()).len(), 3);
+}
+
+#[test]
+fn a_flow_in_hardware_is_handed_back_with_its_own_table() {
+    let hardware = |name, devices| Partition { hardware: true, ..partition(name, devices) };
+    let partitions = [hardware("a", &["lan0", "wan0"]), hardware("b", &[]), partition("c", &[])];
+    let to = |port: u16, action| Rule { dest_port: vec![(port, port)], ..web(action) };
+    let marked = Rule { mark: Some(Mark { value: 1, mask: 1 }), ..to(444, into("b")) };
+    let rules = [to(80, into("b")), to(443, into("c")), marked];
+    let mut world = World::new();
+    world.capable = ["lan0", "wan0"].into();
+    world.event(Event::Started);
+    world.configure(Settings { requested: Mode::Hardware, ..with(&rules, &partitions) });
+    let (a, b, c) = ("flowtabled_p_a", "flowtabled_p_b", "flowtabled_p_c");
+    let in_hardware = world.control.tables_in_hardware();
+    assert_eq!(in_hardware, [a, b, TABLE_HARDWARE]);
+    let tables = |port: u16| {
+        let mut entry = entry(1, 100);
+        entry.status |= IPS_OFFLOAD | IPS_HW_OFFLOAD;
+        entry.orig.destination_port = port;
+        entry.reply.source_port = port;
+        let flow = table_of(&[entry]).flows(0).next().unwrap();
+        assert_eq!(flow.state, FlowState::Hardware);
+        let table_of =
+            |flow: &Flow| world.control.table_of(flow, "lan0", "wan0").map(str::to_owned);
+        match Order::bypass(&[flow], Duration::from_secs(60), &in_hardware, &table_of) {
+            Order::Bypass { tables, anywhere: false, .. } => tables,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(tables(80), [b]);
+    assert_eq!(tables(81), [a]);
+    assert_eq!(tables(443), [TABLE_HARDWARE, a, b, c], "when another table took it");
+    assert_eq!(tables(444), [TABLE_HARDWARE, a, b], "by the mark that it had");
 }
 
 #[test]

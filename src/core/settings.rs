@@ -68,6 +68,8 @@ pub struct Partition {
     pub priority: Option<i32>,
     /// The flowtable counts; `None` as the other flowtables.
     pub counter: Option<bool>,
+    /// Its flows may go to hardware, if hardware is asked for and all of its devices have it.
+    pub hardware: bool,
 }
 
 /// A firewall zone, reduced to where its traffic enters and leaves.

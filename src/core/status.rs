@@ -91,6 +91,8 @@ pub struct TableStatus {
     pub priority: i32,
     /// Devices hooked, sorted.
     pub devices: Vec<String>,
+    /// Of a partition: why its flows go to hardware or do not, and what belongs to that.
+    pub reason: Option<(Reason, String)>,
 }
 
 /// Number of conntrack entries by the path that their packets take.

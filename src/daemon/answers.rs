@@ -72,6 +72,11 @@ impl<'a> Answers<'a> {
         table_of(flow, &self.knowledge(&[]))
     }
 
+    /// Names of our tables whose flowtables have the hardware flag.
+    pub fn tables_in_hardware(&self) -> Vec<String> {
+        self.control.tables_in_hardware()
+    }
+
     /// Number of flows by state.
     pub fn counts(&self) -> FlowCounts {
         self.flows.table().counts()

@@ -92,6 +92,9 @@ fn write_plan(settings: &Settings, list: Vec<Link>, out: &mut impl Write) -> io:
     }
     if settings.requested == Mode::Hardware && !classes.is_empty() {
         writeln!(out, "# devices that refuse hardware offload move to table inet flowtabled")?;
+        if settings.partitions.iter().any(|partition| partition.hardware) {
+            writeln!(out, "# a table of your own with such a device offloads in software")?;
+        }
     }
     Ok(())
 }

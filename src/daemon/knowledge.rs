@@ -48,6 +48,10 @@ impl Whereabouts for Knowledge<'_> {
         self.control.tables()
     }
 
+    fn in_hardware(&self) -> Vec<String> {
+        self.control.tables_in_hardware()
+    }
+
     fn table(&self, flow: &Flow) -> Option<String> {
         Facts::table(self, flow)
     }

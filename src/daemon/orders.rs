@@ -60,7 +60,8 @@ fn evict(about: &Answers<'_>, selection: &Selection, duration: Duration) -> (Ask
     let flows = about.selected(selection);
     let offloaded = flows.iter().filter(|flow| flow.state != FlowState::Classic).count();
     let asked = Asked::Evict { matched: flows.len(), offloaded };
-    (asked, Order::bypass(&flows, duration, &|flow| about.table_of(flow)))
+    let hardware = about.tables_in_hardware();
+    (asked, Order::bypass(&flows, duration, &hardware, &|flow| about.table_of(flow)))
 }
 
 /// Without any condition it is about all that are kept, whether their connection lives or not.

@@ -21,14 +21,20 @@ struct Check {
     rerouted: Rerouted,
     /// When the list began, in the table's time.
     begun_ms: u32,
+    /// The tables whose flowtables had the hardware flag.
+    hardware: Vec<String>,
 }
 
-/// Flows of which nobody knows where they were.
-struct Anywhere;
+/// Flows of which nobody knows where they were, but for the tables of those in hardware.
+struct Anywhere(Vec<String>);
 
 impl Whereabouts for Anywhere {
     fn tables(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn in_hardware(&self) -> Vec<String> {
+        self.0.clone()
     }
 
     fn table(&self, _: &Flow) -> Option<String> {
@@ -85,18 +91,19 @@ impl Rerouting {
         let ledger = table.ledger();
         let knowledge = Knowledge { control, ledger, policies: &[], now };
         self.found.add(concerned(&rerouted, table.flows(now_ms), &knowledge));
-        self.check = Some(Check { rerouted, begun_ms: now_ms });
+        self.check =
+            Some(Check { rerouted, begun_ms: now_ms, hardware: control.tables_in_hardware() });
     }
 
     /// The list has ended.
     pub fn end(&mut self, table: &FlowTable, result: &Result<(), Error>, now_ms: u32) {
-        let Some(Check { rerouted, begun_ms }) = self.check.take() else { return };
+        let Some(Check { rerouted, begun_ms, hardware }) = self.check.take() else { return };
         if result.is_err() {
             return self.found.add(Tables::All);
         }
         let young = |first_ms: u32| first_ms.wrapping_sub(begun_ms) <= u32::MAX / 2;
         let flows = table.flows(now_ms).filter(|flow| young(flow.first_ms));
-        self.found.add(concerned(&rerouted, flows, &Anywhere));
+        self.found.add(concerned(&rerouted, flows, &Anywhere(hardware)));
     }
 
     /// The tables found since this was asked last.

@@ -18,7 +18,7 @@
 //! | `commits` | int64 | how often the wanted state was committed |
 //! | `left_out` | table | see [`LeftOut`]: int64 `links`, `neighbours`, `stations`, `hosts`, `chains`, `names` |
 //! | `last_error` | string | absent when there is none |
-//! | `tables` | array | tables `name`, `flowtable`, `hardware`, `counter`, `priority`, `devices` |
+//! | `tables` | array | tables `name`, `flowtable`, `hardware`, `counter`, `priority`, `devices`; of a partition `reason`, `reason_text`, `detail` |
 //! | `foreign_flowtables` | array | strings `family table name` |
 //! | `takeover` | table | firewall4's own offloading: string `state` (`none`, `left`, `taken`), int64 `count`; absent before the first look |
 //! | `warnings` | array | strings, of the last configuration read |
@@ -101,6 +101,11 @@ pub fn encode(status: &Status) -> BlobMsgTable {
         r.flag("counter", table.counter);
         r.number("priority", table.priority);
         r.strings("devices", &table.devices);
+        if let Some((reason, detail)) = &table.reason {
+            r.text("reason", reason.code());
+            r.text("reason_text", reason.text());
+            r.text_unless_empty("detail", detail);
+        }
     });
     reply.strings("foreign_flowtables", &status.foreign_flowtables);
     reply.strings("warnings", &status.warnings);
@@ -167,10 +172,12 @@ pub(crate) mod tests {
                     counter: true,
                     priority: -5,
                     devices: vec!["lan1".into(), "lan2".into(), "wan".into()],
+                    reason: None,
                 },
                 TableStatus {
-                    name: "flowtabled_sw".into(),
+                    name: "flowtabled_p_iot".into(),
                     flowtable: "ft".into(),
+                    reason: Some((Reason::SomeHardware, "iot0: no".into())),
                     ..Default::default()
                 },
             ],
@@ -237,8 +244,10 @@ pub(crate) mod tests {
                 + r#""last_error":"nf_tables: table flowtabled_sw: device busy","#
                 + r#""tables":[{"name":"flowtabled_hw","flowtable":"ft","hardware":true,"#
                 + r#""counter":true,"priority":-5,"devices":["lan1","lan2","wan"]},"#
-                + r#"{"name":"flowtabled_sw","flowtable":"ft","hardware":false,"#
-                + r#""counter":false,"priority":0,"devices":[]}],"#
+                + r#"{"name":"flowtabled_p_iot","flowtable":"ft","hardware":false,"#
+                + r#""counter":false,"priority":0,"devices":[],"reason":"some_hardware","#
+                + r#""reason_text":"only some devices accept hardware offload","#
+                + r#""detail":"iot0: no"}],"#
                 + r#""foreign_flowtables":["inet fw4 ft"],"#
                 + r#""warnings":["flowtable:12: unknown option 'enabeld'"]}"#
         );

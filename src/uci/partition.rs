@@ -8,7 +8,7 @@ use crate::core::plan::PARTITIONS_MAX;
 use crate::core::settings::Partition;
 
 /// The options of a table.
-pub const KNOWN: [&str; 4] = ["name", "device", "priority", "counter"];
+pub const KNOWN: [&str; 5] = ["name", "device", "priority", "counter", "hardware"];
 
 /// The name ends that of a table, and people type it.
 const NAME_MAX: usize = 16;
@@ -49,6 +49,7 @@ pub fn read(view: &View<'_>, before: &[Partition]) -> Result<Partition, Error> {
         None => None,
         Some(_) => Some(view.boolean("counter", true)?),
     };
+    let hardware = view.boolean("hardware", false)?;
     let devices = devices.into_iter().map(|word| word.text).collect();
-    Ok(Partition { name: name.text, devices, priority, counter })
+    Ok(Partition { name: name.text, devices, priority, counter, hardware })
 }

@@ -3,7 +3,9 @@
 
 use super::super::flowtable::tests::defaults;
 use super::super::flowtable::Flowtable;
+use super::super::flowtable::PRIORITY;
 use super::super::view::tests::source;
+use super::super::view::BOOLEAN;
 use super::*;
 use crate::core::policy::layers::RULES_MAX;
 use proptest::prelude::*;
@@ -143,7 +145,7 @@ fn the_rule_that_is_too_much_is_named() {
 fn tables_have_names_and_devices() {
     let read = load(
         "config table\noption name a\nlist device 'br-*'\nlist device wan\noption priority -5\n\
-         option counter 0\nconfig table\noption name b_2\n",
+         option counter 0\noption hardware on\nconfig table\noption name b_2\n",
     )
     .unwrap();
     let a = Partition {
@@ -151,8 +153,15 @@ fn tables_have_names_and_devices() {
         devices: vec!["br-*".into(), "wan".into()],
         priority: Some(-5),
         counter: Some(false),
+        hardware: true,
     };
-    let b = Partition { name: "b_2".into(), devices: Vec::new(), priority: None, counter: None };
+    let b = Partition {
+        name: "b_2".into(),
+        devices: Vec::new(),
+        priority: None,
+        counter: None,
+        hardware: false,
+    };
     assert_eq!(read.partitions, [a, b]);
     let error = |text: &str| load(&format!("config table\n{text}")).unwrap_err().to_string();
     assert_eq!(error(""), "/c/flowtable:1: missing option 'name' in config table");
@@ -162,6 +171,14 @@ fn tables_have_names_and_devices() {
     }
     let message = error("option name a\nconfig table\noption name a\n");
     assert!(message.starts_with("/c/flowtable:4: bad value 'a'"), "{message}");
+    let bad = |option: &str, value: &str, accepted: &str| {
+        let message = error(&format!("option name a\noption {option} '{value}'\n"));
+        let words = format!("bad value '{value}' of option '{option}', expected {accepted}");
+        assert_eq!(message, format!("/c/flowtable:3: {words}"));
+    };
+    bad("hardware", "auto", BOOLEAN);
+    bad("counter", "2", BOOLEAN);
+    bad("priority", "high", PRIORITY);
     let nine: String =
         (0..9).map(|number| format!("config table\noption name t{number}\n")).collect();
     assert!(load(&nine).unwrap_err().to_string().ends_with("expected no more than 8 tables"));

@@ -68,8 +68,9 @@ test('flows, tables, devices and the kernel are shown', async () => {
 		'2, the last one 30s ago: the firewall\'s rules have changed');
 	assert.equal(fact(page, 'Packets of offloaded flows seen on the classic path').text, '17');
 	assert.deepEqual(rows(page, 'Tables'), [
-		[ 'flowtabled_hw', 'ft', 'hardware', 'yes', '-5', 'lan1, lan2, wan' ],
-		[ 'flowtabled_sw', 'ft', 'software', 'no', '0', 'none' ]
+		[ 'flowtabled_hw', 'ft', 'hardware', 'yes', '-5', 'lan1, lan2, wan', '' ],
+		[ 'flowtabled_p_iot', 'ft', 'software', 'no', '0', 'none',
+			'only some devices accept hardware offload (iot0: no)' ]
 	]);
 	assert.match(page.node.text, /Flowtables of other programs: inet fw4 ft/);
 	assert.deepEqual(rows(page, 'Devices'), [

@@ -10,8 +10,9 @@
 //! Which devices answer depends on the driver of the interface (Linux 6.12 `phy.c`, `phylink.c`,
 //! `net/dsa/user.c`): any device on the bus of the attached PHY, but for an interface with a fixed
 //! link only an emulated PHY 0; there other reads give 0xffff and writes vanish without an error.
-//! `phy_mii_ioctl` does not report the result of a write at all. So something known is to be read
-//! first ([`super::reach`]), and by force everything twice ([`super::repeat`]).
+//! `phy_mii_ioctl` does not report the result of a write at all, and that of a read only since Linux
+//! 6.12: before, a read that times out gives 0xff92, the low half of the errno. So something known is
+//! to be read first ([`super::reach`]), and by force everything twice ([`super::repeat`]).
 
 use super::execute::{execute, Transfer};
 use super::{Bus, Error, Fault, Outcome, Transaction};

@@ -10,7 +10,7 @@ use log::Level;
 use super::{plan, Answer, Control, Coverage, Device, Effect};
 use super::{BACKOFF, DEBOUNCE, PAUSE, VANISHED_MAX};
 use crate::core::fault::Fault;
-use crate::core::plan::TABLE_HARDWARE;
+use crate::core::plan::{Class, TABLE_HARDWARE};
 use crate::core::reason::Reason;
 use crate::core::takeover;
 use crate::netlink::{Error, Refusal};
@@ -45,7 +45,7 @@ impl Control {
             self.vanished += 1;
             return vec![Effect::ListLinks, Effect::Survey];
         }
-        if refusal.table == TABLE_HARDWARE {
+        if refusal.table == TABLE_HARDWARE || self.hardware_partitions().contains(&refusal.table) {
             return self.step_down(&refusal);
         }
         let names = self.askable();
@@ -69,11 +69,46 @@ impl Control {
         self.devices.iter().filter(askable).map(|device| device.name.clone()).collect()
     }
 
-    /// The hardware class was refused although its devices were taken one by one: the device that
-    /// the kernel points at, or all of them, go on in software.
+    /// Partitions that were refused hardware have the same devices without it.
+    pub(super) fn leave_in_software(&self, classes: &mut [Class]) {
+        for Class { flowtable, .. } in classes {
+            flowtable.hardware &= !self.kept_in_software.contains_key(&flowtable.table.name);
+        }
+    }
+
+    /// Tables of partitions that are to have the hardware flag.
+    fn hardware_partitions(&self) -> Vec<String> {
+        let partitions = self.wanted.iter().filter(|class| class.is_partition());
+        let flowtables = partitions.map(|class| &class.flowtable).filter(|entry| entry.hardware);
+        flowtables.map(|flowtable| flowtable.table.name.clone()).collect()
+    }
+
+    /// A table was refused the hardware flag although its devices were taken one by one. A
+    /// partition goes on in software alone. When it is the hardware class, partitions with its
+    /// devices make way first, since some drivers can be bound by one flowtable only; without any,
+    /// the device that the kernel points at, or all of them, go on in software.
     fn step_down(&mut self, refusal: &Refusal) -> Vec<Effect> {
         let words = refusal.to_string();
-        let classes = self.wanted.iter().filter(|class| class.flowtable.hardware);
+        let mut tables = self.hardware_partitions();
+        tables.retain(|table| match refusal.table == TABLE_HARDWARE {
+            true => self.may_be_in_the_way(table, refusal.culprit.as_deref()),
+            false => *table == refusal.table,
+        });
+        if !tables.is_empty() {
+            let mut effects = Vec::new();
+            for table in tables {
+                if self.told_left_out.get(&table) != Some(&words) {
+                    let line = format!("table {table} goes on in software: {words}");
+                    effects.push(Effect::Log(Level::Warn, line));
+                    self.told_left_out.insert(table.clone(), words.clone());
+                }
+                self.kept_in_software.insert(table, words.clone());
+            }
+            effects.push(Effect::Survey);
+            return effects;
+        }
+        let ordinary = self.wanted.iter().filter(|class| !class.is_partition());
+        let classes = ordinary.filter(|class| class.flowtable.hardware);
         let mut names: Vec<String> =
             classes.flat_map(|class| class.flowtable.devices.iter().cloned()).collect();
         if let Some(culprit) = refusal.culprit.as_ref().filter(|name| names.contains(name)) {
@@ -84,6 +119,13 @@ impl Control {
         }
         self.stepped_down = true;
         vec![Effect::Log(Level::Warn, words), Effect::Survey]
+    }
+
+    /// The table of a partition has the device that the kernel points at, if it points at any.
+    fn may_be_in_the_way(&self, table: &str, culprit: Option<&str>) -> bool {
+        let Some(culprit) = culprit else { return true };
+        let mut classes = self.wanted.iter().filter(|class| class.flowtable.table.name == table);
+        classes.any(|class| class.flowtable.devices.iter().any(|name| name == culprit))
     }
 
     /// Each device was asked after a refusal: those that refuse are left out, so that they do not

@@ -3,6 +3,7 @@
 
 mod kernel;
 mod meanwhile;
+mod partitions;
 mod refusals;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use crate::core::links::tests::link;
 use crate::core::plan::TABLE_HARDWARE;
 use crate::core::settings::{Interface, Mode, Zone};
 use crate::core::status::DeviceState;
-use crate::netlink::nftables::Table;
+use crate::netlink::nftables::{Flowtable, Table};
 use crate::netlink::Refusal;
 
 /// What the kernel says of a device that it does not know.
@@ -39,6 +40,10 @@ pub struct World {
     asked: Vec<String>,
     /// This table is refused as a whole.
     refuse_table: Option<&'static str>,
+    /// These tables are refused the hardware flag.
+    without_hardware: BTreeSet<&'static str>,
+    /// A device can be bound by one flowtable with the hardware flag only.
+    bound_once: bool,
     /// Devices that are taken when they are asked about one by one, and not into a table.
     spiteful: BTreeSet<&'static str>,
     /// Devices that are listed, although the kernel knows none of their names.
@@ -90,6 +95,8 @@ impl World {
             out_of_memory: false,
             asked: Vec::new(),
             refuse_table: None,
+            without_hardware: BTreeSet::new(),
+            bound_once: false,
             spiteful: BTreeSet::new(),
             ghosts: BTreeSet::new(),
             refuse_firewall: None,
@@ -221,6 +228,15 @@ impl World {
                 if let Some(name) = flowtable.devices.iter().find(|name| !self.takes(name)) {
                     let culprit = (!self.silent).then_some(name.as_str());
                     return refusal(command, culprit, libc::ENOENT);
+                }
+                let table = flowtable.table.name.as_str();
+                let bound = |other: &&Flowtable| other.hardware && other.table != flowtable.table;
+                let others: Vec<&Flowtable> = next.flowtables.iter().filter(bound).collect();
+                let mut names = flowtable.devices.iter();
+                let twice = self.bound_once
+                    && names.any(|name| others.iter().any(|other| other.devices.contains(name)));
+                if flowtable.hardware && (twice || self.without_hardware.contains(table)) {
+                    return refusal(command, None, libc::EBUSY);
                 }
                 if flowtable.devices.iter().any(|name| self.spiteful.contains(name.as_str())) {
                     return refusal(command, None, libc::EINVAL);

@@ -44,6 +44,37 @@ impl Tables {
         }
     }
 
+    /// Those that may have an offloaded flow. `hardware` are the names of those whose flowtables
+    /// have the hardware flag, `table` is asked for the one that takes such flows at present.
+    pub fn that_may_have(
+        flow: &Flow,
+        hardware: &[String],
+        table: impl FnOnce() -> Option<String>,
+    ) -> Tables {
+        let in_hardware = flow.state == FlowState::Hardware;
+        match (flow.state, hardware) {
+            (FlowState::Classic, _) => return Tables::None,
+            // There is no hardware elsewhere.
+            (FlowState::Hardware, [only]) => return Tables::Named(vec![only.clone()]),
+            _ => (),
+        }
+        let mut names = match table() {
+            None if in_hardware && !hardware.is_empty() => hardware.to_vec(),
+            None => return Tables::All,
+            // Its own class may have lost hardware just now.
+            Some(name) if in_hardware && !hardware.contains(&name) => {
+                hardware.iter().cloned().chain([name]).collect()
+            }
+            // Devices find out at run time whether they have hardware, so it may be in either.
+            Some(name) if !in_hardware && name == TABLE_SOFTWARE => {
+                vec![name, TABLE_HARDWARE.to_owned()]
+            }
+            Some(name) => vec![name],
+        };
+        names.sort_unstable();
+        Tables::Named(names)
+    }
+
     /// Takes those away; true when there are none left.
     pub fn remove(&mut self, those: &Tables) -> bool {
         match (&mut *self, those) {
@@ -97,6 +128,8 @@ pub fn concerned(
 ) -> Tables {
     let mut tables = Tables::None;
     let all = whereabouts.tables();
+    let hardware = whereabouts.in_hardware();
+    let mut found_of_hardware = Tables::None;
     for flow in flows.filter(|flow| flow.state != FlowState::Classic) {
         // Before translation and behind it: the router's own address may be what has changed.
         let ends = [&flow.orig, &flow.reply];
@@ -104,20 +137,24 @@ pub fn concerned(
         if !addresses.any(|address| rerouted.concerns(address)) {
             continue;
         }
-        let name = match flow.state {
-            // There is no hardware elsewhere.
-            FlowState::Hardware => Some(TABLE_HARDWARE.to_owned()),
-            _ if !tables.is_none() && whereabouts.is_only_in(&flow, &tables) => continue,
-            _ => whereabouts.table(&flow),
+        let enough = match flow.state {
+            FlowState::Hardware => &found_of_hardware,
+            _ => &tables,
         };
-        match name {
-            Some(name) if tables.have(&name) => continue,
-            // Devices find out at run time whether they have hardware, so it may be in either.
-            Some(name) if name == TABLE_SOFTWARE => {
-                tables.add(Tables::Named(vec![name, TABLE_HARDWARE.to_owned()]));
-            }
-            Some(name) => tables.add(Tables::Named(vec![name])),
-            None => return Tables::All,
+        let known = || match flow.state {
+            FlowState::Hardware if hardware.len() == 1 => true,
+            _ => whereabouts.is_only_in(&flow, enough),
+        };
+        if !enough.is_none() && known() {
+            continue;
+        }
+        tables.add(Tables::that_may_have(&flow, &hardware, || whereabouts.table(&flow)));
+        if tables == Tables::All {
+            break;
+        }
+        let found: Vec<_> = hardware.iter().filter(|table| tables.have(table)).cloned().collect();
+        if !found.is_empty() {
+            found_of_hardware = Tables::Named(found);
         }
         if all.iter().all(|table| tables.have(table)) {
             break;
@@ -130,6 +167,8 @@ pub fn concerned(
 pub trait Whereabouts {
     /// Names of all tables that there are.
     fn tables(&self) -> Vec<String>;
+    /// Names of those whose flowtables have the hardware flag.
+    fn in_hardware(&self) -> Vec<String>;
     /// The table that has a flow; `None` when nobody knows.
     fn table(&self, flow: &Flow) -> Option<String>;
     /// True when a flow cannot be but in one of these, whatever the rules say about it.

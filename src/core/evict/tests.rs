@@ -429,6 +429,10 @@ impl Whereabouts for Asked {
         self.tables.clone()
     }
 
+    fn in_hardware(&self) -> Vec<String> {
+        self.tables.iter().filter(|table| table.ends_with("hw")).cloned().collect()
+    }
+
     fn table(&self, _: &Flow) -> Option<String> {
         self.asked.set(self.asked.get() + 1);
         self.table.clone()
@@ -438,6 +442,29 @@ impl Whereabouts for Asked {
         // As if rules could send flows of one client only elsewhere.
         flow.id == 1 && self.table.as_ref().is_some_and(|table| tables.have(table))
     }
+}
+
+#[test]
+fn a_flow_in_hardware_is_in_a_table_of_hardware() {
+    const PARTITION: &str = "p_hw";
+    let flow = flows_of(&[entry(2, 0)]).flows(0).next().unwrap();
+    let flow = Flow { state: FlowState::Hardware, ..flow };
+    let tables = ["a", PARTITION, TABLE_SOFTWARE, TABLE_HARDWARE].map(str::to_owned).to_vec();
+    let found = |table: Option<&str>| {
+        let asked = Asked { tables: tables.clone(), ..Asked::new(table) };
+        concerned(&rerouted("0.0.0.0/0"), std::iter::repeat_n(flow.clone(), 2), &asked)
+    };
+    let named = |names: &[&str]| Tables::Named(names.iter().map(|name| (*name).into()).collect());
+    assert_eq!(found(Some(PARTITION)), named(&[PARTITION]));
+    assert_eq!(found(Some(TABLE_HARDWARE)), named(&[TABLE_HARDWARE]));
+    assert_eq!(found(None), named(&[TABLE_HARDWARE, PARTITION]));
+    assert_eq!(found(Some("a")), named(&["a", TABLE_HARDWARE, PARTITION]));
+
+    // One in software before it says nothing about it.
+    let asked = Asked::new(Some("a"));
+    let software = Flow { state: FlowState::Software, ..flow.clone() };
+    let both = concerned(&rerouted("0.0.0.0/0"), [software, flow].into_iter(), &asked);
+    assert_eq!(both, named(&["a", TABLE_HARDWARE]));
 }
 
 #[test]

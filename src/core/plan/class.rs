@@ -117,7 +117,7 @@ pub(super) fn build(
         hook: Some(ChainHook::forward(priority)),
         accepts: true,
     };
-    let devices_set = if hardware { SET_HARDWARE } else { SET_DEVICES };
+    let devices_set = if share.partition.is_some() { SET_DEVICES } else { SET_HARDWARE };
     let (mut gate, mut sets) =
         gate(&table, off, between.as_ref().map(|names| (devices_set, names)));
     let offload = Expression::FlowOffload { flowtable: FLOWTABLE.into() };

@@ -41,9 +41,17 @@ struct labhw_port {
 	enum labhw_mode mode;
 	unsigned int max_flows;	/* flows that find room, by the port that they come in by */
 	unsigned int flows;
+	unsigned int max_bindings;	/* flowtables that may be bound to the port at once */
+	unsigned int bindings;
 	/* The data path adds to these without a lock. */
 	atomic_long_t forwarded;	/* packets from this port's cable that the engine forwarded */
 	atomic_long_t punted;	/* packets from there that it left to the router's stack */
+};
+
+/* A flowtable at one port: what it told of comes and goes with it, beside that of others. */
+struct labhw_binding {
+	struct labhw_port *port;
+	const struct flow_block *flowtable;
 };
 
 /* One direction of a flow as it looks when it comes in. IPv4 uses the first word of addresses. */
@@ -84,6 +92,7 @@ struct labhw_flow {
 	struct labhw_key key;
 	struct labhw_port *in;
 	struct labhw_port *out;
+	const struct flow_block *flowtable;	/* that it is from */
 	unsigned int rewrites;
 	struct labhw_rewrite rewrite[LABHW_REWRITES];
 	/* Since the kernel asked last. */
@@ -98,12 +107,15 @@ extern const struct attribute_group labhw_switches;
 /* The port behind a device, NULL when it is none of ours or the far end of a cable. */
 struct labhw_port *labhw_router_port(const struct net_device *dev);
 
-/* Takes and gives flows: the callback of a flow block, port as its private data. */
-int labhw_table_command(enum tc_setup_type type, void *type_data, void *port);
+/* Takes and gives flows: the callback of a flow block, the binding as its private data. */
+int labhw_table_command(enum tc_setup_type type, void *type_data, void *binding);
 /* The flow of this direction; the caller holds the RCU read lock. */
 struct labhw_flow *labhw_table_find(const struct labhw_key *key);
-/* Forgets the flows that come in or go out by a port, and does not tell the kernel. */
-void labhw_table_forget(struct labhw_port *port);
+/*
+ * Forgets the flows that come in or go out by a port, those of one flowtable or (NULL) of all, and
+ * does not tell the kernel.
+ */
+void labhw_table_forget(struct labhw_port *port, const struct flow_block *flowtable);
 /* The same for good: the port is being removed. */
 void labhw_table_leave(struct labhw_port *port);
 void labhw_table_set_mode(struct labhw_port *port, enum labhw_mode mode);

@@ -5,6 +5,7 @@
  * A frame that is sent into the cable reaches the engine first and the router's stack only when
  * the engine does not take it; one that the router sends goes straight to the far end.
  */
+#include <linux/slab.h>
 #include <linux/version.h>
 
 #include "labhw.h"
@@ -74,25 +75,64 @@ static int labhw_stop(struct net_device *dev)
 	return 0;
 }
 
-static LIST_HEAD(labhw_blocks);
+static void labhw_unbound(void *binding)
+{
+	kfree(binding);
+}
+
+/* The kernel calls both under the lock of the devices or of its own tables, one port at a time. */
+static int labhw_bind(struct labhw_port *port, struct flow_block_offload *offer)
+{
+	struct labhw_binding *binding;
+	struct flow_block_cb *callback;
+
+	if (port->mode == LABHW_REFUSE)
+		return -EOPNOTSUPP;
+	/* As drivers that keep one list of callbacks for all flowtables. */
+	if (port->bindings >= READ_ONCE(port->max_bindings))
+		return -EBUSY;
+	binding = kzalloc(sizeof(*binding), GFP_KERNEL);
+	if (!binding)
+		return -ENOMEM;
+	binding->port = port;
+	binding->flowtable = offer->block;
+	callback = flow_block_cb_alloc(labhw_table_command, port, binding, labhw_unbound);
+	if (IS_ERR(callback)) {
+		kfree(binding);
+		return PTR_ERR(callback);
+	}
+	flow_block_cb_add(callback, offer);
+	port->bindings++;
+	return 0;
+}
+
+/* What was bound before the mode was set to refuse must still be let go. */
+static int labhw_unbind(struct labhw_port *port, struct flow_block_offload *offer)
+{
+	struct flow_block_cb *callback;
+
+	callback = flow_block_cb_lookup(offer->block, labhw_table_command, port);
+	if (!callback)
+		return -ENOENT;
+	labhw_table_forget(port, offer->block);
+	flow_block_cb_remove(callback, offer);
+	port->bindings--;
+	return 0;
+}
 
 /* A flowtable is bound to the port, or let go. */
-static int labhw_setup_flowtable(struct labhw_port *port, struct flow_block_offload *block)
+static int labhw_setup_flowtable(struct labhw_port *port, struct flow_block_offload *offer)
 {
-	switch (port->mode) {
-	case LABHW_REFUSE:
-		/* What was bound before must still be let go. */
-		if (block->command == FLOW_BLOCK_BIND)
-			return -EOPNOTSUPP;
-		break;
-	case LABHW_PRETEND:
-	case LABHW_HARDWARE:
-		break;
+	if (offer->binder_type != FLOW_BLOCK_BINDER_TYPE_CLSACT_INGRESS)
+		return -EOPNOTSUPP;
+	switch (offer->command) {
+	case FLOW_BLOCK_BIND:
+		return labhw_bind(port, offer);
+	case FLOW_BLOCK_UNBIND:
+		return labhw_unbind(port, offer);
+	default:
+		return -EOPNOTSUPP;
 	}
-	if (block->command == FLOW_BLOCK_UNBIND)
-		labhw_table_forget(port);
-	return flow_block_cb_setup_simple(block, &labhw_blocks, labhw_table_command, port, port,
-					  true);
 }
 
 static int labhw_setup_tc(struct net_device *dev, enum tc_setup_type type, void *type_data)
@@ -110,7 +150,7 @@ static int labhw_set_features(struct net_device *dev, netdev_features_t features
 	struct labhw_port *port = netdev_priv(dev);
 
 	if (!(features & NETIF_F_HW_TC))
-		labhw_table_forget(port);
+		labhw_table_forget(port, NULL);
 	return 0;
 }
 
@@ -158,6 +198,7 @@ static int labhw_add(struct net_device *dev, bool router)
 	port->dev = dev;
 	port->router = router;
 	port->max_flows = UINT_MAX;
+	port->max_bindings = UINT_MAX;
 	if (router) {
 		dev->hw_features |= NETIF_F_HW_TC;
 		dev->features |= NETIF_F_HW_TC;

@@ -173,7 +173,7 @@ static int labhw_insert(struct labhw_flow *flow)
 	return err;
 }
 
-static int labhw_replace(struct labhw_port *port, struct flow_cls_offload *offer)
+static int labhw_replace(const struct labhw_binding *binding, struct flow_cls_offload *offer)
 {
 	struct flow_rule *rule = flow_cls_offload_flow_rule(offer);
 	struct labhw_flow *flow = kzalloc(sizeof(*flow), GFP_KERNEL);
@@ -182,9 +182,10 @@ static int labhw_replace(struct labhw_port *port, struct flow_cls_offload *offer
 	if (!flow)
 		return -ENOMEM;
 	flow->cookie = offer->cookie;
-	flow->in = port;
+	flow->in = binding->port;
+	flow->flowtable = binding->flowtable;
 	flow->used = jiffies;
-	err = labhw_read_match(flow, port, rule);
+	err = labhw_read_match(flow, binding->port, rule);
 	if (!err)
 		err = labhw_read_actions(flow, rule);
 	if (!err)
@@ -224,39 +225,41 @@ static int labhw_stats(struct labhw_port *port, struct flow_cls_offload *offer)
 	return flow ? 0 : -ENOENT;
 }
 
-int labhw_table_command(enum tc_setup_type type, void *type_data, void *port)
+int labhw_table_command(enum tc_setup_type type, void *type_data, void *private)
 {
+	const struct labhw_binding *binding = private;
 	struct flow_cls_offload *offer = type_data;
 
 	if (type != TC_SETUP_CLSFLOWER)
 		return -EOPNOTSUPP;
 	switch (offer->command) {
 	case FLOW_CLS_REPLACE:
-		return labhw_replace(port, offer);
+		return labhw_replace(binding, offer);
 	case FLOW_CLS_DESTROY:
-		return labhw_destroy(port, offer);
+		return labhw_destroy(binding->port, offer);
 	case FLOW_CLS_STATS:
-		return labhw_stats(port, offer);
+		return labhw_stats(binding->port, offer);
 	default:
 		return -EOPNOTSUPP;
 	}
 }
 
-static void labhw_forget_locked(struct labhw_port *port)
+static void labhw_forget_locked(struct labhw_port *port, const struct flow_block *flowtable)
 {
 	struct labhw_flow *flow;
 	struct hlist_node *next;
 	int bucket;
 
 	hash_for_each_safe(labhw_by_cookie, bucket, next, flow, by_cookie)
-		if (flow->in == port || flow->out == port)
+		if ((flow->in == port || flow->out == port) &&
+		    (!flowtable || flow->flowtable == flowtable))
 			labhw_drop(flow);
 }
 
-void labhw_table_forget(struct labhw_port *port)
+void labhw_table_forget(struct labhw_port *port, const struct flow_block *flowtable)
 {
 	spin_lock_bh(&labhw_lock);
-	labhw_forget_locked(port);
+	labhw_forget_locked(port, flowtable);
 	spin_unlock_bh(&labhw_lock);
 }
 
@@ -264,7 +267,7 @@ void labhw_table_leave(struct labhw_port *port)
 {
 	spin_lock_bh(&labhw_lock);
 	port->gone = true;
-	labhw_forget_locked(port);
+	labhw_forget_locked(port, NULL);
 	spin_unlock_bh(&labhw_lock);
 }
 
@@ -273,7 +276,7 @@ void labhw_table_set_mode(struct labhw_port *port, enum labhw_mode mode)
 	spin_lock_bh(&labhw_lock);
 	port->mode = mode;
 	if (mode != LABHW_HARDWARE)
-		labhw_forget_locked(port);
+		labhw_forget_locked(port, NULL);
 	spin_unlock_bh(&labhw_lock);
 }
 

@@ -29,7 +29,13 @@ fn refused(mode: Mode, capable: &[&'static str]) -> World {
 }
 
 fn guests() -> Partition {
-    Partition { name: "guests".into(), devices: vec!["lan0".into()], priority: None, counter: None }
+    Partition {
+        name: "guests".into(),
+        devices: vec!["lan0".into()],
+        priority: None,
+        counter: None,
+        hardware: false,
+    }
 }
 
 fn fault(world: &World) -> Option<String> {

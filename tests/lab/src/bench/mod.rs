@@ -10,5 +10,6 @@ pub mod events;
 pub mod figure;
 pub mod flows;
 pub mod listing;
+pub mod mdio;
 pub mod memory;
 pub mod networks;

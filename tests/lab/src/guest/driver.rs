@@ -3,7 +3,7 @@
 
 use super::flow::{Flow, FIRST_PORT};
 use super::service::Service;
-use super::{files, generation, look, topology};
+use super::{files, generation, look, mdio, topology};
 use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
@@ -111,6 +111,7 @@ impl Driver {
                 topology::host(name, *vlan, addresses, via)
             }
             Step::Bridge { name, ports } => topology::bridge(name, ports),
+            Step::Switch { device } => topology::switch(device),
             Step::Vlan { lower, id } => topology::vlan(lower, *id),
             Step::Address { device, addresses } => topology::address(device, addresses),
             Step::Firewall { wan } => firewall(wan),
@@ -259,6 +260,7 @@ impl Driver {
             Value::Steady(flow, pointer) => self.flow(flow)?.steady(pointer),
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),
+            Value::Mdio(device, door, task, pointer) => mdio::look(device, *door, *task, pointer),
             Value::Client(address, pointer) => look::client(address, pointer),
             Value::Daemon => Ok(self.daemon.state().into()),
             Value::Log => Ok(read_log().into()),

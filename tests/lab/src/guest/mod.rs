@@ -5,7 +5,7 @@
 //! network namespace that plays the router, so that nothing of one scenario reaches the next.
 //! That process is `driver`; it performs the steps with the help of `topology` (wires),
 //! `service` (the daemon and the bus broker), `peer` (hosts that talk), `look` (values) and `probe`
-//! (packets as `witness`es on the hosts see them).
+//! (packets as `witness`es on the hosts see them). `mdio` reaches a simulated switch.
 //! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
 pub mod capture;
@@ -19,6 +19,10 @@ pub mod flow;
 pub mod generation;
 pub mod live;
 pub mod look;
+pub mod mdio;
+mod mdio_bus;
+mod mdio_driver;
+mod mdio_engine;
 pub mod packet;
 pub mod peer;
 pub mod plan;

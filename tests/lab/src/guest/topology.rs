@@ -40,7 +40,7 @@ pub fn prepare_router() -> Result<()> {
 /// hardware comes with a cable end of its own, called like it with a `c` behind.
 pub fn cable(host: &str, device: &str, hardware: bool) -> Result<()> {
     let pair = if hardware {
-        load_hardware()?;
+        load("labhw")?;
         format!(
             "link add {device} type labhw\n\
              link set {device}c netns {host} name eth0\n"
@@ -51,12 +51,18 @@ pub fn cable(host: &str, device: &str, hardware: bool) -> Result<()> {
     ip(None, &format!("netns add {host}\n{pair}link set {device} up\n"))
 }
 
-/// Loads the module with simulated hardware, unless it is there.
-fn load_hardware() -> Result<()> {
-    if Path::new("/sys/module/labhw").exists() {
+/// A simulated switch behind a real MDIO bus, reached by the ioctls of `device`.
+pub fn switch(device: &str) -> Result<()> {
+    load("labmdio")?;
+    ip(None, &format!("link add {device} type labmdio\nlink set {device} up\n"))
+}
+
+/// Loads one of the lab's own modules, unless it is there.
+fn load(module: &str) -> Result<()> {
+    if Path::new("/sys/module").join(module).exists() {
         return Ok(());
     }
-    run(Command::new("insmod").arg(format!("{LAB_DIR}/labhw.ko"))).map(drop)
+    run(Command::new("insmod").arg(format!("{LAB_DIR}/{module}.ko"))).map(drop)
 }
 
 /// The addresses and routes of a host.

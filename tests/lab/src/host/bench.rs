@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `cargo xtask bench`: measures in network namespaces of this machine, prints the figures and
-//! writes them to `target/bench/NAME.json`. A missed bound is shown, but only what could not be
+//! `cargo xtask bench`: measures in network namespaces of this machine, or on simulated chips, prints
+//! the figures and writes them to `target/bench/NAME.json`. A missed bound is shown, but only what could not be
 //! measured is a failure.
 
 use super::artifacts::{self, cargo};
 use super::{apt, paths, progress};
 use crate::bench::figure::{document, table, Figure};
 use crate::bench::flows::PARTS;
+use crate::bench::mdio;
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use std::fs;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 1] = ["flows"];
+pub const NAMES: [&str; 2] = ["flows", "mdio"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
@@ -36,9 +37,16 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
     if names.is_empty() {
         return Err(Error::new("no such benchmark; `cargo xtask bench --list`"));
     }
-    apt::ensure_tools(&TOOLS)?;
-    let built = build()?;
-    names.into_iter().try_for_each(|name| measure(name, &built))
+    names.into_iter().try_for_each(|name| match name {
+        "mdio" => {
+            let figures = progress::step("counting transfers", mdio::measure)?;
+            publish(name, &figures)
+        }
+        _ => {
+            apt::ensure_tools(&TOOLS)?;
+            measure(name, &build()?)
+        }
+    })
 }
 
 fn build() -> Result<Built> {
@@ -81,17 +89,22 @@ fn measure(name: &str, built: &Built) -> Result<()> {
             Err(e) => failed.push(e.to_string()),
         }
     }
-    let dir = paths::target().join("bench");
-    fs::create_dir_all(&dir).context(dir.display())?;
-    let file = dir.join(format!("{name}.json"));
-    fs::write(&file, document(&figures)).context(file.display())?;
-    print!("{}", table(&figures));
-    let missed = figures.iter().filter(|figure| figure.holds() == Some(false)).count();
-    println!("{missed} of {} bounds missed; {}", bounds(&figures), file.display());
+    publish(name, &figures)?;
     match failed.as_slice() {
         [] => Ok(()),
         failed => Err(Error::new(format!("not measured: {}", failed.join("; ")))),
     }
+}
+
+fn publish(name: &str, figures: &[Figure]) -> Result<()> {
+    let dir = paths::target().join("bench");
+    fs::create_dir_all(&dir).context(dir.display())?;
+    let file = dir.join(format!("{name}.json"));
+    fs::write(&file, document(figures)).context(file.display())?;
+    print!("{}", table(figures));
+    let missed = figures.iter().filter(|figure| figure.holds() == Some(false)).count();
+    println!("{missed} of {} bounds missed; {}", bounds(figures), file.display());
+    Ok(())
 }
 
 fn bounds(figures: &[Figure]) -> usize {

@@ -56,7 +56,7 @@ pub fn pack(
     label: &str,
 ) -> Result<PathBuf> {
     let base = base(kernel)?;
-    let module = kernel_module::build(kernel)?;
+    let modules = kernel_module::build(kernel)?;
     let path = paths::cache("boot")?.join(format!("{}-{label}.cpio", kernel.name));
     fs::copy(&base, &path).context("copying the base initramfs")?;
     let file = File::options().append(true).open(&path).context("the initramfs")?;
@@ -71,7 +71,9 @@ pub fn pack(
     archive.copy("init", &paths::lab("guest/init"))?;
     add_tree(&mut archive, "lab/openwrt", &paths::lab("guest/openwrt"))?;
     archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
-    archive.copy("lab/labhw.ko", &module)?;
+    for name in kernel_module::NAMES {
+        archive.copy(&format!("lab/{name}"), &modules.join(name))?;
+    }
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
     add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The lab's own kernel module, simulated hardware that flows can be offloaded to: built from
-//! `tests/lab/module` against the headers of each kernel, again when its source changes.
+//! The lab's own kernel modules, simulated hardware: built from `tests/lab/module` against the
+//! headers of each kernel, again when their source changes.
 //!
 //! The headers come from the suite that the kernel is from and are unpacked, not installed: they
 //! depend on the kernel's image, and installing that would touch this machine's boot loader.
@@ -17,8 +17,8 @@ use std::process::Command;
 /// Programs that the build needs.
 pub const TOOLS: [apt::Tool; 3] = [("gcc", "gcc"), ("make", "make"), ("strip", "binutils")];
 
-/// Name of the module.
-const NAME: &str = "labhw.ko";
+/// The modules: ports that flows can be offloaded to, and a switch behind MDIO.
+pub const NAMES: [&str; 2] = ["labhw.ko", "labmdio.ko"];
 
 /// What the tools in the headers of a newer Debian are linked with.
 const LIBRARIES: [&str; 4] = ["libc6", "libelf1t64", "zlib1g", "libzstd1"];
@@ -34,7 +34,7 @@ const OPTIONS: [&str; 1] = ["CONFIG_DEBUG_INFO_BTF_MODULES="];
 const NEWER_OPTIONS: [&str; 3] =
     ["CC=gcc", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "KCFLAGS=-Wno-attributes"];
 
-/// The module for a kernel, from the cache or built.
+/// The folder with the modules for a kernel, from the cache or built.
 pub fn build(kernel: &Kernel) -> Result<PathBuf> {
     let sources = sources()?;
     let mut stamp = format!("{}\n", kernel.release);
@@ -42,9 +42,9 @@ pub fn build(kernel: &Kernel) -> Result<PathBuf> {
         stamp.push_str(&format!("{name}\n{text}"));
     }
     let dir = paths::cache("module")?.join(kernel.name);
-    let (module, stamp_file) = (dir.join(NAME), dir.join("stamp"));
-    if module.exists() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
-        return Ok(module);
+    let stamp_file = dir.join("stamp");
+    if fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
+        return Ok(dir);
     }
     let headers = headers(kernel)?;
     let _ = fs::remove_dir_all(&dir);
@@ -52,7 +52,7 @@ pub fn build(kernel: &Kernel) -> Result<PathBuf> {
     for (name, text) in &sources {
         fs::write(dir.join(name), text).context(format!("copying {name}"))?;
     }
-    progress::step(&format!("building the lab's module for {}", kernel.release), || {
+    progress::step(&format!("building the lab's modules for {}", kernel.release), || {
         let mut make = Command::new("make");
         make.arg("-s").arg("-C").arg(headers).arg(format!("M={}", dir.display())).arg("modules");
         make.args(OPTIONS);
@@ -60,14 +60,15 @@ pub fn build(kernel: &Kernel) -> Result<PathBuf> {
             make.args(NEWER_OPTIONS);
         }
         run(&mut make)?;
-        run(Command::new("strip").arg("--strip-debug").arg(&module))
+        let modules = NAMES.map(|name| dir.join(name));
+        run(Command::new("strip").arg("--strip-debug").args(modules))
     })?;
-    // Written last: without it the module does not count.
-    fs::write(&stamp_file, stamp).context("the stamp of the lab's module")?;
-    Ok(module)
+    // Written last: without it the modules do not count.
+    fs::write(&stamp_file, stamp).context("the stamp of the lab's modules")?;
+    Ok(dir)
 }
 
-/// The module's sources by name, sorted.
+/// The modules' sources by name, sorted.
 fn sources() -> Result<Vec<(String, String)>> {
     let dir = paths::lab("module");
     let mut sources = Vec::new();
@@ -160,10 +161,13 @@ mod tests {
     fn the_build_file_is_among_the_sources() {
         let sources = sources().unwrap();
         let (_, kbuild) = sources.iter().find(|(name, _)| name == "Kbuild").unwrap();
-        let objects = kbuild.lines().find_map(|line| line.strip_prefix("labhw-y := ")).unwrap();
-        for object in objects.split(' ') {
-            let source = object.replace(".o", ".c");
-            assert!(sources.iter().any(|(name, _)| *name == source), "{source}");
+        for name in NAMES {
+            let prefix = format!("{}-y := ", name.trim_end_matches(".ko"));
+            let objects = kbuild.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap();
+            for object in objects.split(' ') {
+                let source = object.replace(".o", ".c");
+                assert!(sources.iter().any(|(name, _)| *name == source), "{source}");
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 34] = [
+const OPTIONAL: [&str; 35] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -63,6 +63,8 @@ const OPTIONAL: [&str; 34] = [
     "ecb",
     "crypto_null",
     "sha256_generic",
+    // MDIO buses and PHYs; built in on the newest.
+    "libphy",
 ];
 
 /// All that is taken along, one a line.

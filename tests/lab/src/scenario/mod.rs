@@ -3,10 +3,12 @@
 //!
 //! The text format is described in `docs/lab.md`; `parse` reads it.
 
+mod mdio;
 mod parse;
 mod shape;
 mod words;
 
+pub use mdio::{Beside, Door, MdioTask};
 pub use parse::{parse, release, Load};
 pub use shape::Shape;
 
@@ -59,6 +61,11 @@ pub enum Step {
         name: String,
         /// Devices that become ports.
         ports: Vec<String>,
+    },
+    /// A simulated switch behind a real MDIO bus, reached by the ioctls of its device.
+    Switch {
+        /// The device.
+        device: String,
     },
     /// A VLAN device `LOWER.ID` of the router.
     Vlan {
@@ -277,6 +284,8 @@ pub enum Value {
     Listed(String, String),
     /// A key of what `explain` answers about a flow.
     Explained(String, String),
+    /// A key of the report of something that is done to a switch's registers.
+    Mdio(String, Door, MdioTask, String),
     /// A key of the client with this address as `hosts` lists it; null when there is none.
     Client(String, String),
     /// `running`, `exit N`, `signal N` or `absent`.

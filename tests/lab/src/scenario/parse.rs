@@ -3,7 +3,8 @@
 
 use super::words::{split, Word};
 use super::{
-    Action, FlowKind, Line, Operand, Pace, Relation, Scenario, Shape, Step, Target, Value,
+    Action, Door, FlowKind, Line, MdioTask, Operand, Pace, Relation, Scenario, Shape, Step, Target,
+    Value,
 };
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -97,6 +98,7 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
     Ok(match texts.as_slice() {
         ["host", name, device, rest @ ..] => host(name, device, rest)?,
         ["bridge", name, ports @ ..] => Step::Bridge { name: owned(name), ports: list(ports) },
+        ["switch", device] => Step::Switch { device: owned(device) },
         ["vlan", lower, id] => Step::Vlan { lower: owned(lower), id: vlan_id(id)? },
         ["address", device, addresses @ ..] => {
             Step::Address { device: owned(device), addresses: list(addresses) }
@@ -287,6 +289,10 @@ fn value(words: &[&str]) -> Result<Value> {
         ["steady", flow, path] => Value::Steady(owned(flow), pointer(path)?),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
+        ["mdio", device, task @ .., path] => {
+            let (door, task) = Door::parse(task);
+            Value::Mdio(owned(device), door, MdioTask::parse(task)?, pointer(path)?)
+        }
         ["client", address, path] => Value::Client(owned(address), pointer(path)?),
         ["daemon"] => Value::Daemon,
         ["log"] => Value::Log,

@@ -313,14 +313,17 @@ function renderTables(status) {
 			[ _('Path'), true ],
 			[ _('Counts traffic'), false ],
 			[ _('Priority'), false ],
-			[ _('Devices'), true ]
+			[ _('Devices'), true ],
+			[ _('Reason'), false ]
 		], status.tables, (table) => [
 			known(table.name),
 			known(table.flowtable),
 			table.hardware == null ? UNKNOWN : badge(table.hardware ? 'hardware' : 'software'),
 			yesNo(table.counter),
 			known(table.priority),
-			list(table.devices)
+			list(table.devices),
+			// Of the daemon's own tables the mode tells.
+			table.reason == null ? '' : reason(table, REASONS)
 		]),
 		E('p', {}, [ _('Offloading by firewall4 itself: %s').format(lookup(TAKEOVER, status.takeover?.state) || UNKNOWN) ]),
 		E('p', {}, [ _('Flowtables of other programs: %s').format(list(status.foreign_flowtables)) ])

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The chip's registers and table engine through a bus: each call is one transaction.
+
+use super::engine::{Answer, Busy, Command, Operation};
+use super::napt::AGE_FRESH;
+use super::registers::{FLOW_COUNTERS, RULES};
+use super::{Model, Options};
+use crate::bus::{Bus, Outcome};
+use crate::qca8k_page::{self, Slot32, Translation};
+use crate::table::Error;
+
+/// A bus, and how this chip is spoken to on it.
+#[derive(Debug)]
+pub struct Access<B> {
+    bus: B,
+    model: Model,
+    options: Options,
+}
+
+impl From<qca8k_page::Error> for Error {
+    /// A page that cannot be restored comes from the options; all else is the driver's fault.
+    fn from(error: qca8k_page::Error) -> Error {
+        Error::Driver(match error {
+            qca8k_page::Error::Page(_) => "the page to restore has more than ten bits",
+            qca8k_page::Error::Register(_) => "no register address",
+            qca8k_page::Error::BothHalves { .. } => "a poll of both halves",
+            qca8k_page::Error::Build(_) => "a transaction above the limits of the bus",
+        })
+    }
+}
+
+/// Values of reads that a transaction of ours has made.
+pub fn value(slot: Slot32, outcome: &Outcome) -> Result<u32, Error> {
+    slot.value(outcome).ok_or(Error::Driver("a read without a result"))
+}
+
+impl<B: Bus> Access<B> {
+    /// The chip `model` on `bus`. Options beyond what the chip has are cut to it.
+    pub fn new(bus: B, model: Model, options: Options) -> Access<B> {
+        let options = Options {
+            rule: options.rule.min(RULES - 1),
+            counters: options.counters.min(FLOW_COUNTERS),
+            first_age: options.first_age.clamp(1, AGE_FRESH),
+            sweep: options.sweep.max(1),
+            ..options
+        };
+        Access { bus, model, options }
+    }
+
+    /// The chip.
+    pub fn model(&self) -> Model {
+        self.model
+    }
+
+    /// How it is spoken to.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The bus.
+    pub fn bus(&self) -> &B {
+        &self.bus
+    }
+
+    /// The bus.
+    pub fn bus_mut(&mut self) -> &mut B {
+        &mut self.bus
+    }
+
+    /// The bus alone.
+    pub fn into_bus(self) -> B {
+        self.bus
+    }
+
+    /// Runs the accesses that `build` puts together, and gives what it has returned along with
+    /// what the bus has.
+    ///
+    /// # Errors
+    /// The bus's, or [`Error::Driver`].
+    pub fn run<T>(
+        &mut self,
+        build: impl FnOnce(&mut Translation) -> Result<T, qca8k_page::Error>,
+    ) -> Result<(T, Outcome), Error> {
+        let mut translation = Translation::new(self.options.page_after, self.options.settle)?;
+        let slots = build(&mut translation)?;
+        let outcome = self.bus.run(&translation.finish())?;
+        Ok((slots, outcome))
+    }
+
+    /// Reads one register.
+    ///
+    /// # Errors
+    /// As [`Access::run`].
+    pub fn read(&mut self, register: u32) -> Result<u32, Error> {
+        let (slot, outcome) = self.run(|access| access.read(register))?;
+        value(slot, &outcome)
+    }
+
+    /// Executes a command of the table engine to its end.
+    ///
+    /// # Errors
+    /// As [`Access::run`]; [`Error::Stuck`] if the engine stays busy. Whether the command has
+    /// taken effect is not known after an error.
+    pub fn command(&mut self, command: &Command) -> Result<Answer, Error> {
+        self.execute(command, Operation::new(command, self.model, &self.options)?)
+    }
+
+    /// Starts a command of the table engine, and does not wait for its end.
+    ///
+    /// # Errors
+    /// As [`Access::run`].
+    pub fn start(&mut self, command: &Command) -> Result<(), Error> {
+        let operation = Operation::started(command, self.model, &self.options)?;
+        self.wait(command, operation).map(|_| ())
+    }
+
+    /// Waits for the end of a command that has been started.
+    ///
+    /// # Errors
+    /// As [`Access::command`].
+    pub fn finish(&mut self, command: &Command) -> Result<Answer, Error> {
+        self.execute(command, Operation::resumed(command, self.model, &self.options)?)
+    }
+
+    fn execute(&mut self, command: &Command, operation: Operation) -> Result<Answer, Error> {
+        let (operation, outcome) = self.wait(command, operation)?;
+        operation.answer(&outcome)
+    }
+
+    /// Runs an operation. An engine that is busy for longer than a transaction may last is waited
+    /// for in further ones.
+    fn wait(
+        &mut self,
+        command: &Command,
+        mut operation: Operation,
+    ) -> Result<(Operation, Outcome), Error> {
+        for _ in 0..self.options.patience {
+            let error = match self.bus.run(operation.transaction()) {
+                Ok(outcome) => return Ok((operation, outcome)),
+                Err(error) => error,
+            };
+            match operation.busy(&error) {
+                Some(Busy::Before) => {}
+                Some(Busy::After) => {
+                    operation = Operation::resumed(command, self.model, &self.options)?;
+                }
+                None => return Err(error.into()),
+            }
+        }
+        let outcome = self.bus.run(operation.transaction())?;
+        Ok((operation, outcome))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::memory::MemoryBus;
+
+    /// An age of 0 would be no entry, and a rule beyond the last another register.
+    #[test]
+    fn options_are_within_the_chip() {
+        let wild =
+            Options { rule: 200, counters: 99, first_age: 0, sweep: 0, ..Options::default() };
+        let access = Access::new(MemoryBus::default(), Model::Qca8337, wild);
+        let Options { rule, counters, first_age, sweep, .. } = *access.options();
+        assert_eq!((rule, counters, first_age, sweep), (95, 8, 1, 1));
+    }
+}
