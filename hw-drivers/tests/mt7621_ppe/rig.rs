@@ -52,9 +52,10 @@ impl Rig {
         Rig { chip, driver }
     }
 
-    /// A packet of each direction, as the processor sees them before a flow is in hardware.
+    /// Packets of each direction, as the processor sees them before a flow is in hardware. With
+    /// the second one the engine has its own entry in its cache.
     pub fn show(&mut self, flow: &Flow) {
-        for direction in [Original, Reply] {
+        for direction in [Original, Reply, Original, Reply] {
             let (port, bytes) = wire(flow, direction);
             self.chip.receive(port, &bytes);
         }
