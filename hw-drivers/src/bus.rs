@@ -13,12 +13,14 @@ pub mod mii;
 pub mod netlink;
 pub mod reach;
 pub mod repeat;
+mod slot32;
 pub mod trace;
 pub mod transaction;
 
 use std::fmt;
 use std::io;
 
+pub use slot32::Slot32;
 pub use transaction::{Op, Restore, Slot, Transaction};
 
 /// A way to the 16-bit registers of the devices on one MDIO bus.

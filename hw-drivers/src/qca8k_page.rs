@@ -9,7 +9,7 @@
 //! skips writing it when it seems right, so a transaction has to leave the page as it was.
 
 use crate::bus::transaction::BuildError;
-use crate::bus::{Address, Outcome, Slot, Transaction};
+use crate::bus::{Address, Slot32, Transaction};
 use std::fmt;
 
 pub mod kernel;
@@ -132,21 +132,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// The result of a 32-bit read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot32 {
-    low: Slot,
-    high: Slot,
-}
-
-impl Slot32 {
-    /// The register's value; `None` for the outcome of another transaction.
-    pub fn value(self, outcome: &Outcome) -> Option<u32> {
-        let (low, high) = (outcome.get(self.low)?, outcome.get(self.high)?);
-        Some(u32::from(high) << 16 | u32::from(low))
-    }
-}
 
 /// 32-bit accesses that become one transaction. The page is written only where it changes.
 ///

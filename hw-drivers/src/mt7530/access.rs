@@ -8,7 +8,7 @@
 //! driver writes the page for each access, so a page left behind does no harm.
 
 use crate::bus::transaction::BuildError;
-use crate::bus::{Address, Outcome, Slot, Transaction};
+use crate::bus::{Address, Outcome, Slot32, Transaction};
 use crate::table;
 use std::fmt;
 
@@ -98,21 +98,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The result of a 32-bit read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot32 {
-    low: Slot,
-    high: Slot,
-}
-
 impl Slot32 {
-    /// The register's value; `None` for the outcome of another transaction.
-    pub fn value(self, outcome: &Outcome) -> Option<u32> {
-        let (low, high) = (outcome.get(self.low)?, outcome.get(self.high)?);
-        Some(u32::from(high) << 16 | u32::from(low))
-    }
-
-    /// The same as an error of the driver.
+    /// The value as the driver needs it; an error of the driver.
     pub(super) fn get(self, outcome: &Outcome) -> Result<u32, table::Error> {
         self.value(outcome).ok_or(table::Error::Driver("an MT7530 transaction lost a value"))
     }

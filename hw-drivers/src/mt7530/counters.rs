@@ -2,9 +2,9 @@
 //! The counters of a port. They run freely from the kernel's last clearing of them; they are never
 //! cleared here.
 
-use super::access::{Slot32, Translation};
+use super::access::Translation;
 use super::registers::{MIB, MIB_CCR, MIB_ENABLE, PORTS, PORT_STEP};
-use crate::bus::{Bus, Outcome};
+use crate::bus::{Bus, Outcome, Slot32};
 use crate::table::{Error, Part};
 
 /// A counter of 32 bits, by its offset among the port's.

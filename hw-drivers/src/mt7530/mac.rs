@@ -2,12 +2,12 @@
 //! The address table: where the switch sends frames for a MAC address. It is only read; the
 //! kernel's bridge writes it.
 
-use super::access::{Slot32, Translation};
+use super::access::Translation;
 use super::registers::{
     ATA1, ATA2, ATC, ATC_BUSY, ATC_INVALID, ATC_READ_MAC, ATC_SEARCH_END, ATC_SEARCH_HIT,
     ATC_SEARCH_NEXT, ATC_SEARCH_START, ATRD, TSRA1, TSRA2,
 };
-use crate::bus::Bus;
+use crate::bus::{Bus, Slot32};
 use crate::flow::Mac;
 use crate::table::{Error, Progress};
 

@@ -7,9 +7,9 @@
 //! was about to use them finds them as before. That a read of the data words gives what was
 //! written to them is UNVERIFIED, so VLANs are compared afterwards all the same (`vlan.rs`).
 
-use super::access::{Slot32, Translation};
+use super::access::Translation;
 use super::registers::{VAWD1, VAWD2, VTCR, VTCR_BUSY, VTCR_INVALID};
-use crate::bus::Bus;
+use crate::bus::{Bus, Slot32};
 use crate::table::Error;
 
 /// Reads before a command: it may be the kernel's that still runs.

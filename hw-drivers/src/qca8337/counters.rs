@@ -5,8 +5,8 @@
 
 use super::options::Outward;
 use super::registers::{at, FLOW_COUNTER};
-use crate::bus::Outcome;
-use crate::qca8k_page::{self, Slot32, Translation};
+use crate::bus::{Outcome, Slot32};
+use crate::qca8k_page::{self, Translation};
 use crate::table::{Counted, Error};
 
 /// What reading does to a counter.

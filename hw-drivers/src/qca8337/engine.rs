@@ -6,8 +6,8 @@
 use super::napt::low16;
 use super::registers::{data_words, ARP_LEARN, ROUTER_PTCTRL2, TABLE_COMMAND};
 use super::{Model, Options, Words};
-use crate::bus::{self, Fault, Op, Outcome, Step, Transaction};
-use crate::qca8k_page::{Slot32, Translation};
+use crate::bus::{self, Fault, Op, Outcome, Slot32, Step, Transaction};
+use crate::qca8k_page::Translation;
 use crate::table::Error;
 
 const BUSY: u32 = 1 << 31;

@@ -9,8 +9,9 @@ use super::{mdio_driver, mdio_engine};
 use crate::error::{Context, Error, Result};
 use crate::scenario::{Door, MdioTask};
 use hw_drivers::bus::mii::Racing;
+use hw_drivers::bus::Slot32;
 use hw_drivers::bus::{self, Address, Bus, Transaction};
-use hw_drivers::qca8k_page::{PageAfter, Settle, Slot32, Translation};
+use hw_drivers::qca8k_page::{PageAfter, Settle, Translation};
 use serde_json::{json, Value as Json};
 use std::fs;
 
