@@ -14,7 +14,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use hw_drivers::flow::Flow;
@@ -232,18 +232,13 @@ impl Switch {
         for id in changes.remove {
             self.release(id, now);
         }
-        for id in changes.insert {
-            let Some((candidate, flow)) = offers.iter().find(|(c, _)| c.id == id) else { continue };
-            let held = Held {
-                flow: *flow,
-                rate: candidate.rate,
-                stage: Stage::Queued,
-                since: now,
-                hit: now,
-            };
-            self.held.insert(id, held);
-            self.inserts.push_back(id);
+        // The offers are many, those chosen are few.
+        let chosen: BTreeSet<u32> = changes.insert.iter().copied().collect();
+        for (candidate, flow) in offers.iter().filter(|(c, _)| chosen.contains(&c.id)) {
+            let (flow, rate, stage) = (*flow, candidate.rate, Stage::Queued);
+            self.held.insert(candidate.id, Held { flow, rate, stage, since: now, hit: now });
         }
+        self.inserts.extend(changes.insert);
     }
 
     /// This connection has ended or is stale: its entry goes before anything else happens.
@@ -291,7 +286,8 @@ impl Switch {
         self.sweeping || queues.iter().any(|queue| !queue.is_empty())
     }
 
-    /// The next operation, if there is one to be done now.
+    /// The next operation, if there is one to be done now. It is performed, and [`Switch::done`] told
+    /// how it ended, before anything else is asked of the switch.
     pub fn next(&mut self, now: Instant) -> Option<Work> {
         if self.waits.is_some_and(|until| until > now) {
             return None;
@@ -334,9 +330,12 @@ impl Switch {
         if self.swept_last {
             return Some(Work::Sweep);
         }
-        let id = self.inserts.pop_front()?;
-        let held = self.held.get(&id)?;
-        Some(Work::Insert { id, flow: held.flow })
+        while let Some(id) = self.inserts.pop_front() {
+            if let Some(Held { stage: Stage::Queued, flow, .. }) = self.held.get(&id) {
+                return Some(Work::Insert { id, flow: *flow });
+            }
+        }
+        None
     }
 
     fn next_removal(&mut self) -> Option<Work> {
@@ -504,8 +503,8 @@ impl Switch {
     /// what is in its tables may be stale by now.
     fn quarantined(&mut self, error: &Error, now: Instant) -> Vec<Effect> {
         self.forget_flows();
-        let sound = |then: &Instant| now.saturating_duration_since(*then) >= SOUND;
-        if self.faults.back().is_none_or(sound) {
+        // `until` is the end of the quarantine before.
+        if now.saturating_duration_since(self.until) >= SOUND {
             self.quarantine = QUARANTINE.0;
         }
         self.faults.clear();

@@ -300,6 +300,26 @@ fn a_chip_that_keeps_failing_is_switched_off_and_left_alone() {
 }
 
 #[test]
+fn a_chip_that_cannot_be_set_up_is_tried_ever_more_seldom() {
+    let mut world = World::new(4);
+    let fail = |world: &mut World| {
+        // The set-up, and nothing else.
+        world.chip.faults = [BUS].into();
+        let public = vec![[203, 0, 113, 100 + world.effects.len() as u8].into()];
+        world.switch.set_network(Some(Network { public, ..network() }));
+        world.run();
+        assert!(matches!(world.switch.state(), State::Quarantined(_)));
+    };
+    fail(&mut world);
+    world.pass(QUARANTINE.0 + SECOND);
+    fail(&mut world);
+    assert_eq!((world.logged("for 10 s"), world.logged("for 20 s")), (1, 1));
+    world.pass(QUARANTINE.0 * 2 + SOUND);
+    fail(&mut world);
+    assert_eq!(world.logged("for 10 s"), 2, "it has been sound for long");
+}
+
+#[test]
 fn a_chip_that_was_reset_gets_everything_again() {
     let mut world = World::new(4);
     world.offer(1..3);
