@@ -233,8 +233,8 @@ fn flows_that_our_rules_send_into_software_say_nothing() {
     assert_eq!(world.told("lan2"), (DeviceState::Hardware, Reason::AsConfigured));
 }
 
-#[test]
-fn flows_of_partitions_say_nothing_and_the_others_do() {
+/// A router that does hardware, with a partition for the flows between two devices.
+fn partitioned(hardware: bool) -> (World, Settings) {
     let mut world = World::new();
     world.capable = ["lan0", "opt0", "wan0"].into();
     world.set_links(vec![link(2, "lan0"), link(3, "wan0"), link(4, "opt0")]);
@@ -245,11 +245,17 @@ fn flows_of_partitions_say_nothing_and_the_others_do() {
         devices: vec!["opt0".into(), "wan0".into()],
         priority: None,
         counter: None,
-        hardware: false,
+        hardware,
     }];
     world.event(Event::Started);
     world.event(Event::Settings(Ok((wanted.clone(), Vec::new()))));
     world.rest();
+    (world, wanted)
+}
+
+#[test]
+fn flows_of_partitions_say_nothing_and_the_others_do() {
+    let (mut world, mut wanted) = partitioned(false);
     assert_eq!(world.hooked("flowtabled_p_a"), ["opt0", "wan0"]);
     assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0", "opt0", "wan0"]);
     assert!(world.control.wants_evidence());
@@ -270,21 +276,7 @@ fn flows_of_partitions_say_nothing_and_the_others_do() {
 
 #[test]
 fn flows_of_a_partition_with_hardware_say_what_they_see() {
-    let mut world = World::new();
-    world.capable = ["lan0", "opt0", "wan0"].into();
-    world.set_links(vec![link(2, "lan0"), link(3, "wan0"), link(4, "opt0")]);
-    let mut wanted = settings(Mode::Hardware);
-    wanted.interfaces[0].devices = vec!["lan0".into(), "opt0".into()];
-    wanted.partitions = vec![Partition {
-        name: "a".into(),
-        devices: vec!["opt0".into(), "wan0".into()],
-        priority: None,
-        counter: None,
-        hardware: true,
-    }];
-    world.event(Event::Started);
-    world.event(Event::Settings(Ok((wanted, Vec::new()))));
-    world.rest();
+    let (mut world, _) = partitioned(true);
     let table = |world: &World| {
         let tables = world.control.status(None, world.now).tables;
         let table = tables.into_iter().find(|table| table.name == "flowtabled_p_a").unwrap();

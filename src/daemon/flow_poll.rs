@@ -365,8 +365,14 @@ impl FlowPoll {
         let within = |since: Option<Instant>, span: Duration| {
             since.is_some_and(|since| now.saturating_duration_since(since) < span)
         };
-        if within(self.looked, WATCHED) || self.offloading && within(self.committed.1, SETTLING) {
+        if within(self.looked, WATCHED) {
             return Some(QUICK);
+        }
+        if self.offloading && within(self.committed.1, SETTLING) {
+            // Tables may be made anew every few seconds for long: what is looked at for that alone
+            // takes a tenth of the time at most.
+            let took = self.polling.last.map_or(0, |cost| u64::from(cost.took_ms));
+            return Some(QUICK.max(Duration::from_millis(10 * took)).min(SLOW));
         }
         self.offloading.then_some(SLOW)
     }
