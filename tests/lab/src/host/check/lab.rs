@@ -16,6 +16,9 @@ use std::thread;
 const PARTS: usize = 2;
 /// Fewer scenarios are not worth a second boot.
 const WORTH_PARTS: usize = 8;
+/// So many failed scenarios are tried once more, one boot at a time: emulation on a machine that
+/// stands still for a second fails what waits for less. They are named at the end. More are a fault.
+const TRIED_AGAIN: usize = 3;
 
 /// A kernel's name and the scenarios to run on it.
 pub type Plan = (&'static str, Vec<String>);
@@ -47,9 +50,34 @@ fn run_with(artifacts: &Artifacts, plans: &[Plan], tally: &mut Tally) {
             }
         }
     }
-    for (name, outcomes) in at_once(artifacts, &jobs(&ready)) {
-        count(name, outcomes, tally);
+    let ended = at_once(artifacts, &jobs(&ready));
+    let failed: usize = ended.iter().map(|(_, outcomes)| failures(outcomes).len()).sum();
+    for (name, outcomes) in ended {
+        let again = failures(&outcomes);
+        if again.is_empty() || failed > TRIED_AGAIN {
+            count(name, outcomes, tally);
+            continue;
+        }
+        count(name, outcomes.map(without_failures), tally);
+        for (kernel, _) in ready.iter().filter(|(kernel, _)| kernel.name == name) {
+            println!("again, alone: {}", again.join(" "));
+            let outcomes = suite::run(kernel, artifacts, &again, "again", Detail::Scenarios);
+            let held = outcomes.iter().flatten().filter(|(_, o)| matches!(o, Outcome::Passed));
+            held.for_each(|(scenario, _)| tally.unsteady(&format!("lab {name} {scenario}")));
+            count(name, outcomes, tally);
+        }
     }
+}
+
+/// The scenarios of a boot that failed.
+fn failures(outcomes: &Outcomes) -> Vec<String> {
+    let failed = |(_, outcome): &&(String, Outcome)| matches!(outcome, Outcome::Failed);
+    outcomes.iter().flatten().filter(failed).map(|(name, _)| name.clone()).collect()
+}
+
+fn without_failures(mut outcomes: Vec<(String, Outcome)>) -> Vec<(String, Outcome)> {
+    outcomes.retain(|(_, outcome)| !matches!(outcome, Outcome::Failed));
+    outcomes
 }
 
 /// One boot: the kernel, the scenarios, and the name of the log.

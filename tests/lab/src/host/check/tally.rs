@@ -10,6 +10,7 @@ pub struct Tally {
     skipped: u64,
     failures: Vec<String>,
     failed: u64,
+    unsteady: Vec<String>,
 }
 
 impl Tally {
@@ -28,6 +29,11 @@ impl Tally {
     pub fn failed_of(&mut self, name: &str, count: u64) {
         self.failed += count;
         self.failures.push(format!("{name} ({count})"));
+    }
+
+    /// A test passed, but not at the first try.
+    pub fn unsteady(&mut self, name: &str) {
+        self.unsteady.push(name.to_string());
     }
 
     /// A test was not run; says why.
@@ -52,11 +58,18 @@ impl Tally {
             0 => String::new(),
             n => format!(", {n} skipped"),
         };
-        format!("{} passed, {} failed{skipped}", self.passed, self.failed)
+        let unsteady = match self.unsteady.len() {
+            0 => String::new(),
+            n => format!(", {n} at the second try"),
+        };
+        format!("{} passed, {} failed{skipped}{unsteady}", self.passed, self.failed)
     }
 
     /// Prints the failures and the closing line.
     pub fn close(self) -> Result<()> {
+        for name in &self.unsteady {
+            println!("passed at the second try: {name}");
+        }
         for name in &self.failures {
             println!("failed: {name}");
         }
@@ -80,7 +93,8 @@ mod tests {
         tally.failed("x");
         tally.failed_of("y", 2);
         tally.ignored(1);
-        assert_eq!(tally.line(), "3 passed, 3 failed, 1 skipped");
+        tally.unsteady("z");
+        assert_eq!(tally.line(), "3 passed, 3 failed, 1 skipped, 1 at the second try");
         assert!(tally.close().is_err());
     }
 }
