@@ -9,6 +9,7 @@
 //! something fails its packets take the software path, which needs nothing from here.
 
 mod selection;
+pub mod view;
 mod work;
 
 #[cfg(test)]

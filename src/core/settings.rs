@@ -3,6 +3,7 @@
 //!
 //! The `uci` room fills these in; everything in `core` reads only these.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::policy::Policy;
@@ -54,6 +55,77 @@ pub struct DeviceRule {
     pub glob: String,
     /// What the matching devices may be used for.
     pub offload: DeviceOffload,
+}
+
+/// A `config switch` section: a switch chip that is looked at, or whose table of flows the daemon
+/// fills itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchSettings {
+    /// What it is called on the bus; unique.
+    pub name: String,
+    /// Which chip it is.
+    pub driver: SwitchDriver,
+    /// The way to its registers; the kernel-managed engine of [`SwitchDriver::Mt7621`] has none.
+    pub way: Option<SwitchWay>,
+    /// No driver in the kernel uses this switch, so transactions may be made of single transfers.
+    pub force: bool,
+    /// Its ports that network devices stand for.
+    pub ports: Vec<SwitchPort>,
+    /// The LAN's prefix that is translated; `None`: that of the first port's network.
+    pub private: Option<(Ipv4Addr, u8)>,
+}
+
+/// The drivers there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchDriver {
+    /// QCA8337: 1024 translated connections of IPv4.
+    Qca8337,
+    /// AR8327N.
+    Ar8327,
+    /// MT7530, which only classifies.
+    Mt7530,
+    /// The packet engine of MT7621 and its kin, which the kernel fills.
+    Mt7621,
+}
+
+impl SwitchDriver {
+    /// All drivers.
+    pub const ALL: [SwitchDriver; 4] = [
+        SwitchDriver::Qca8337,
+        SwitchDriver::Ar8327,
+        SwitchDriver::Mt7530,
+        SwitchDriver::Mt7621,
+    ];
+
+    /// The name used in the configuration and on the bus.
+    pub fn name(self) -> &'static str {
+        match self {
+            SwitchDriver::Qca8337 => "qca8337",
+            SwitchDriver::Ar8327 => "ar8327",
+            SwitchDriver::Mt7530 => "mt7530",
+            SwitchDriver::Mt7621 => "mt7621",
+        }
+    }
+}
+
+/// How the registers of a switch are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SwitchWay {
+    /// By the kernel module mdio-netlink: the name of the MDIO bus, as in `/sys/class/mdio_bus`.
+    Bus(String),
+    /// By the MII ioctls of this network device.
+    Device(String),
+}
+
+/// A port of a switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchPort {
+    /// The network device that stands for it.
+    pub device: String,
+    /// Its number on the chip.
+    pub port: u8,
+    /// VLAN of its untagged frames inside the switch, 1 to 4094.
+    pub vlan: u16,
 }
 
 /// A `config table` section: a flowtable in a table of its own.
@@ -130,6 +202,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Further flowtables, in file order.
     pub partitions: Vec<Partition>,
+    /// Switches, in file order.
+    pub switches: Vec<SwitchSettings>,
     /// Paths of the files that hold the names of LAN clients; any of them may be missing.
     pub lease_files: Vec<String>,
 }
@@ -160,6 +234,7 @@ impl Default for Settings {
             device_rules: Vec::new(),
             policy: Policy::default(),
             partitions: Vec::new(),
+            switches: Vec::new(),
             lease_files: LEASE_FILES.map(str::to_owned).to_vec(),
         }
     }

@@ -98,6 +98,7 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         device_rules: flowtable.device_rules,
         policy: flowtable.policy,
         partitions: flowtable.partitions,
+        switches: Vec::new(),
         lease_files: flowtable.lease_files,
     };
     Ok(Loaded { settings, warnings })
