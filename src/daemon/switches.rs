@@ -340,20 +340,26 @@ impl Driven {
                 return;
             }
         };
+        match access {
+            Ok(access) => self.take(access, now),
+            Err(words) => {
+                warn!("switch {}: {words}", self.settings.name);
+                self.way = Way::Closed(words, again);
+            }
+        }
+    }
+
+    fn take(&mut self, access: Access, now: Instant) {
         self.way = match access {
-            Ok(Access::Open(table)) => {
+            Access::Open(table) => {
                 self.capacity = table.capabilities().entries;
                 let network = self.switch.network().cloned();
                 self.switch = Switch::new(self.capacity as usize, now);
                 self.switch.set_network(network);
                 Way::Open(table)
             }
-            Ok(Access::Watching(watching)) => Way::Watching(watching),
-            Ok(Access::Watched) => Way::Watched,
-            Err(words) => {
-                warn!("switch {}: {words}", self.settings.name);
-                Way::Closed(words, again)
-            }
+            Access::Watching(watching) => Way::Watching(watching),
+            Access::Watched => Way::Watched,
         };
     }
 
@@ -451,3 +457,6 @@ impl Driven {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
