@@ -35,6 +35,9 @@ const HAND_BACK: Duration = Duration::from_millis(50);
 const STOP: Duration = Duration::from_millis(1000);
 /// A switch that could not be opened is tried again: modules are loaded late.
 const REOPEN: Duration = Duration::from_secs(20);
+/// What was handed back is shown as offloaded until the kernel has freed it, so lists that begin
+/// earlier than this after it say nothing.
+const CALM: Duration = Duration::from_secs(4);
 /// Flows looked at for one switch after a list: twice what the largest holds.
 const PICKED_MAX: usize = 2048;
 /// Answers of routing kept; they are good until something around the router changes.
@@ -48,6 +51,8 @@ pub struct Switches {
     routes: Routes,
     keep_alive: KeepAlive,
     sysfs: Sysfs,
+    /// From then on lists are believed.
+    calm: Option<Instant>,
     /// The fault of keeping connections alive that the log was told last.
     told: String,
     /// The connections in switches are others than when this was asked last.
@@ -137,10 +142,13 @@ impl Switches {
         self.changed = true;
     }
 
-    /// A list of flows is complete.
-    pub fn pick(&mut self, picked: Picked, now: Instant) {
+    /// A list of flows is complete that has begun at `begun`.
+    pub fn pick(&mut self, picked: Picked, begun: Instant, now: Instant) {
         for id in picked.closing {
             self.release(id, now);
+        }
+        if self.calm.is_some_and(|calm| begun < calm) {
+            return;
         }
         let sessions = sessions::read();
         self.picked = Queue { flows: picked.candidates.into(), sessions, open: true };
@@ -230,7 +238,10 @@ impl Switches {
     }
 
     fn release_where(&mut self, stale: impl Fn(&Offer) -> bool, now: Instant) {
+        self.calm = Some(now + CALM);
+        self.picked = Queue::default();
         for driven in &mut self.list {
+            driven.offers.clear();
             driven.switch.release_where(&stale, now);
             let begun = Instant::now();
             while driven.switch.is_clearing() && begun.elapsed() < HAND_BACK {

@@ -71,10 +71,15 @@ impl World {
         }
     }
 
+    /// A list that begins when what was handed back is long gone.
     fn offer(&mut self, flow: Flow) {
+        self.offer_from(flow, Instant::now() + CALM);
+    }
+
+    fn offer_from(&mut self, flow: Flow, begun: Instant) {
         let candidates = vec![(Flow { age_ms: 60_000, ..flow }, RATE)];
-        let now = Instant::now();
-        self.switches.pick(Picked { candidates, closing: Vec::new() }, now);
+        let picked = Picked { candidates, closing: Vec::new() };
+        self.switches.pick(picked, begun, Instant::now());
         let devices = ["br-lan", "wan"].map(|name| Some(name.to_owned()));
         let about = |_: &Flow| (devices.clone(), Some("flowtabled".to_owned()));
         while self.switches.picked.open {
@@ -132,6 +137,21 @@ fn what_is_stale_has_left_when_the_call_returns() {
 }
 
 #[test]
+fn what_a_list_says_of_the_time_before_is_not_believed() {
+    let mut world = World::with_flow();
+    let named = Tables::Named(vec!["flowtabled".into()]);
+    let candidates = vec![(Flow { age_ms: 60_000, id: 99, ..web() }, RATE)];
+    let now = Instant::now();
+    world.switches.pick(Picked { candidates, closing: Vec::new() }, now, now);
+    world.switches.hand_back(&named, now);
+    assert!(!world.switches.picked.open, "nor what has yet to be looked at");
+    world.offer_from(web(), now + CALM - Duration::from_millis(1));
+    assert_eq!(world.switches.take_held(), Some(Vec::new()));
+    world.offer_from(web(), now + CALM);
+    assert_eq!(world.switches.take_held(), Some(vec![(web().id, false)]));
+}
+
+#[test]
 fn a_connection_that_ends_or_closes_leaves() {
     let mut world = World::with_flow();
     world.switches.release(web().id, Instant::now());
@@ -140,7 +160,8 @@ fn a_connection_that_ends_or_closes_leaves() {
     world.offer(web());
     world.work_until(|world| world.used() == 1);
     let closing = vec![web().id];
-    world.switches.pick(Picked { candidates: Vec::new(), closing }, Instant::now());
+    let (picked, now) = (Picked { candidates: Vec::new(), closing }, Instant::now());
+    world.switches.pick(picked, now, now);
     world.work_until(|world| world.in_chip() == 0);
 }
 
@@ -154,7 +175,8 @@ fn why_a_flow_is_not_taken_is_told() {
     world.offer(elsewhere);
     let (_, words) = world.switches.about(web().id).unwrap();
     assert_eq!(words, "in a conntrack zone of its own");
-    world.switches.pick(Picked::default(), Instant::now());
+    let now = Instant::now();
+    world.switches.pick(Picked::default(), now, now);
     assert!(world.switches.about(web().id).is_some(), "until the next list is through");
 }
 
