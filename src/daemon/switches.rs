@@ -18,7 +18,7 @@ use crate::core::flows::candidates::Picked;
 use crate::core::flows::Flow;
 use crate::core::hardware::resolve::{AskRoute, Session, Surroundings};
 use crate::core::hardware::view::{Condition, SwitchView};
-use crate::core::hardware::{Candidate, Effect, Offer, State, Switch};
+use crate::core::hardware::{Attachment, Candidate, Effect, Offer, State, Switch, Whereabouts};
 use crate::core::settings::SwitchSettings;
 use crate::core::topology::moves::Moves;
 use crate::core::topology::Topology;
@@ -165,12 +165,12 @@ impl Switches {
         self.list.iter().filter(|d| ready(d)).map(room).sum::<usize>().min(PICKED_MAX)
     }
 
-    /// Looks at flows of the last list until this turn's time is over. `about` knows the devices that
-    /// routing reaches the ends of a flow by, and its table; `ask` asks routing.
+    /// Looks at flows of the last list until this turn's time is over. `about` knows where a flow is,
+    /// `ask` asks routing.
     pub fn consider(
         &mut self,
         topology: &Topology,
-        about: &dyn Fn(&Flow) -> ([Option<String>; 2], Option<String>),
+        about: &dyn Fn(&Flow) -> Whereabouts,
         ask: &mut AskRoute<'_>,
         now: Instant,
     ) {
@@ -181,7 +181,7 @@ impl Switches {
         let routes = &mut self.routes;
         let mut ask = |lookup: &Lookup| routes.find(lookup, ask);
         while let Some((flow, rate)) = self.picked.flows.pop_front() {
-            let (devices, table) = about(&flow);
+            let Whereabouts { devices, table } = about(&flow);
             let age = Duration::from_millis(flow.age_ms.into());
             let candidate = Candidate { id: flow.id, rate, age };
             let names = [devices[0].as_deref(), devices[1].as_deref()];
@@ -229,7 +229,7 @@ impl Switches {
     /// Stations are elsewhere: flows that go where they were leave at once.
     pub fn moved(&mut self, moves: &Moves, now: Instant) {
         let stale = |offer: &Offer| {
-            let moved = |end: &crate::core::hardware::Attachment| {
+            let moved = |end: &Attachment| {
                 moves.neighbours.contains(&end.routed) || moves.ports.contains(&end.port)
             };
             offer.ends.iter().any(moved)

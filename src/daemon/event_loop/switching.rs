@@ -8,6 +8,7 @@ use super::Daemon;
 use crate::core::evict::Tables;
 use crate::core::explain::Facts;
 use crate::core::flows::Flow;
+use crate::core::hardware::Whereabouts;
 use crate::core::topology::moves::Moves;
 use crate::daemon::flow_poll::FlowPoll;
 use crate::daemon::knowledge::Knowledge;
@@ -53,9 +54,9 @@ impl Daemon {
         let (table, around) = flows.with_surroundings();
         let (control, ledger) = (&self.control, table.ledger());
         let knowledge = Knowledge { control, ledger, policies: &[], switches: None, now };
-        let about = |flow: &Flow| {
-            let devices = knowledge.devices(flow).map(|name| name.map(str::to_owned));
-            (devices, Facts::table(&knowledge, flow))
+        let about = |flow: &Flow| Whereabouts {
+            devices: knowledge.devices(flow).map(|name| name.map(str::to_owned)),
+            table: Facts::table(&knowledge, flow),
         };
         self.switches.consider(table.topology(), &about, &mut |lookup| around.route(lookup), now);
     }

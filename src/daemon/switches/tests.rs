@@ -81,7 +81,8 @@ impl World {
         let picked = Picked { candidates, closing: Vec::new() };
         self.switches.pick(picked, begun, Instant::now());
         let devices = ["br-lan", "wan"].map(|name| Some(name.to_owned()));
-        let about = |_: &Flow| (devices.clone(), Some("flowtabled".to_owned()));
+        let table = Some("flowtabled".to_owned());
+        let about = |_: &Flow| Whereabouts { devices: devices.clone(), table: table.clone() };
         while self.switches.picked.open {
             self.switches.consider(&self.topology, &about, &mut via_gateway, Instant::now());
         }
