@@ -17,7 +17,7 @@ use crate::core::evict::Tables;
 use crate::core::flows::candidates::Picked;
 use crate::core::flows::Flow;
 use crate::core::hardware::resolve::{AskRoute, Session, Surroundings};
-use crate::core::hardware::view::{Condition, SwitchView};
+use crate::core::hardware::view::{Condition, SwitchNotice, SwitchView};
 use crate::core::hardware::{Attachment, Candidate, Effect, Offer, State, Switch, Whereabouts};
 use crate::core::settings::SwitchSettings;
 use crate::core::topology::moves::Moves;
@@ -38,6 +38,9 @@ const REOPEN: Duration = Duration::from_secs(20);
 /// What was handed back is shown as offloaded until the kernel has freed it, so lists that begin
 /// earlier than this after it say nothing.
 const CALM: Duration = Duration::from_secs(4);
+/// The table of flows is told of entries that were made at most this much later: it is told of all
+/// at once, which costs more than an entry.
+const TELL_WITHIN: Duration = Duration::from_millis(100);
 /// Flows looked at for one switch after a list: twice what the largest holds.
 const PICKED_MAX: usize = 2048;
 /// Answers of routing kept; they are good until something around the router changes.
@@ -55,8 +58,8 @@ pub struct Switches {
     calm: Option<Instant>,
     /// The fault of keeping connections alive that the log was told last.
     told: String,
-    /// The connections in switches are others than when this was asked last.
-    changed: bool,
+    /// When the table of flows is to be told that other connections are in switches.
+    untold: Option<Instant>,
 }
 
 /// Flows that have yet to be looked at.
@@ -127,11 +130,11 @@ impl Switches {
             };
             self.list.push(driven);
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// The networks around the switches, and whether these are wanted at all.
-    pub fn set_networks(&mut self, topology: &Topology, wanted: bool) {
+    pub fn set_networks(&mut self, topology: &Topology, wanted: bool, now: Instant) {
         for driven in &mut self.list {
             let switch = &driven.settings;
             let network = wanted
@@ -139,7 +142,7 @@ impl Switches {
                 .flatten();
             driven.set_network(network);
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// A list of flows is complete that has begun at `begun`.
@@ -211,13 +214,13 @@ impl Switches {
             driven.switch.offer(offers, now);
             driven.left_out_before.clear();
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// This connection has ended or is stale.
     pub fn release(&mut self, id: u32, now: Instant) {
         self.list.iter_mut().for_each(|driven| driven.switch.release(id, now));
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// Flows of these tables are stale: they leave at once.
@@ -250,7 +253,7 @@ impl Switches {
                 }
             }
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// Works until this turn's time is over.
@@ -258,7 +261,7 @@ impl Switches {
         for driven in &mut self.list {
             driven.open(&self.sysfs, now);
             while driven.work_once(&mut self.keep_alive, &mut self.told) {
-                self.changed = true;
+                self.untold.get_or_insert(now + TELL_WITHIN);
                 if now.elapsed() >= TURN {
                     break;
                 }
@@ -269,15 +272,14 @@ impl Switches {
     /// When there is something to do; `None` while there is not.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let picking = self.picked.open.then_some(now);
-        self.list.iter().filter_map(|driven| driven.deadline(now)).chain(picking).min()
+        let others = picking.into_iter().chain(self.untold);
+        self.list.iter().filter_map(|driven| driven.deadline(now)).chain(others).min()
     }
 
-    /// The connections that switches have or are to get, true for those in hardware; `None` when
-    /// they are the same as when this was asked last.
-    pub fn take_held(&mut self) -> Option<Vec<(u32, bool)>> {
-        if !std::mem::take(&mut self.changed) {
-            return None;
-        }
+    /// The connections that switches have or are to get, true for those in hardware; `None` while
+    /// nobody has to be told of others.
+    pub fn take_held(&mut self, now: Instant) -> Option<Vec<(u32, bool)>> {
+        self.untold.take_if(|due| *due <= now)?;
         Some(self.list.iter().flat_map(|driven| driven.switch.held()).collect())
     }
 
@@ -289,6 +291,11 @@ impl Switches {
     /// All switches, as they are shown.
     pub fn views(&self) -> Vec<SwitchView> {
         self.list.iter().map(Driven::view).collect()
+    }
+
+    /// What subscribers are told of them.
+    pub fn notices(&self) -> Vec<SwitchNotice> {
+        self.list.iter().map(|driven| SwitchNotice::from(&driven.view())).collect()
     }
 
     /// The switch that has a connection, and in words what it is at with it, or why none has it.

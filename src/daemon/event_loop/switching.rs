@@ -32,7 +32,7 @@ impl Daemon {
             let around = (wanted, flows.table().topology().version());
             if self.around_switches != Some(around) {
                 self.around_switches = Some(around);
-                self.switches.set_networks(flows.table().topology(), wanted);
+                self.switches.set_networks(flows.table().topology(), wanted, now);
             }
             flows.set_picking(self.switches.wants() > 0);
         }
@@ -78,7 +78,8 @@ impl Daemon {
     }
 
     fn tell_flows(&mut self) {
-        if let (Some(flows), Some(held)) = (&mut self.flows, self.switches.take_held()) {
+        let held = self.switches.take_held(Instant::now());
+        if let (Some(flows), Some(held)) = (&mut self.flows, held) {
             FlowPoll::set_switched(flows, held);
             self.changed = true;
         }
