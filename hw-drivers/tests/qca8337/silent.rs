@@ -2,9 +2,10 @@
 //! Writes that go wrong without an error: nothing goes by a wrong entry for longer than until it is
 //! verified, and none stays.
 
-use super::{finish, flow, network, ready, Chip, Shared};
+use super::{finish, flow, host_of, network, ready, rule, side, Chip, Shared};
 use hw_drivers::bus::execute::{execute, Transfer};
 use hw_drivers::bus::{self, Address, Bus, Outcome, Transaction};
+use hw_drivers::flow::{Flow, Mac, Side};
 use hw_drivers::qca8337::{Model, Options, Qca8337};
 use hw_drivers::table::{Entry, FlowTable};
 use hw_simulators::qca8337 as chip;
@@ -155,4 +156,36 @@ fn a_command_that_is_ignored_is_no_success() {
     let inserted = driver.insert(&flow(2, 1));
     assert!(chip.with(|chip| chip.ignored_commands()) > 0);
     assert!(inserted.is_err(), "{inserted:?}");
+}
+
+/// What is written anew while flows go by it is right when the call returns, or the engine is off.
+#[test]
+fn what_others_go_by_is_read_back_at_once() {
+    let (mut ok, mut off) = (0, 0);
+    for write in 0.. {
+        let (mut driver, chip, _) = betrayed();
+        let mut moved = flow(2, 1);
+        // The same VLAN, so that the interface stays; the way its frames leave is known by then.
+        let neighbour = flow(3, 2);
+        driver.insert(&Flow { opener: Side { port: 3, ..neighbour.opener }, ..neighbour }).unwrap();
+        moved.opener = Side { port: 3, ..side(3, 1, 77) };
+        driver.bus_mut().planned = Some((write, Treason::Lost));
+        let inserted = driver.insert(&moved);
+        if driver.bus().planned.is_some() {
+            break;
+        }
+        let on = chip.with(|chip| chip.register(0x30)) & 4 != 0;
+        if !on {
+            assert!(inserted.is_err(), "write {write}");
+            off += 1;
+            continue;
+        }
+        // A second entry of the host may be there, if the old one could not be deleted.
+        let host = host_of(&chip, 2).unwrap();
+        assert_eq!((host.port, host.mac), (3, Mac([2, 0, 0, 0, 1, 77])), "write {write}");
+        let [mask, ports, _] = rule(&chip);
+        assert_eq!((mask, ports), (0xc2, 0b1000), "write {write}");
+        ok += 1;
+    }
+    assert!(ok > 10 && off > 10, "{ok} right, {off} off");
 }
