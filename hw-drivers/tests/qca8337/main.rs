@@ -310,6 +310,19 @@ fn an_unfinished_command_is_waited_for() {
     assert_eq!(chip.with(|chip| chip.ignored_commands()), 0);
 }
 
+/// The answer of a command that was given up comes late, and not over the image of the next.
+#[test]
+fn a_late_answer_does_no_harm() {
+    let (mut driver, chip) = ready();
+    let entries = [0, 1].map(|number| driver.insert(&flow(2, number)).unwrap());
+    chip.with(|chip| chip.set_busy_reads(u32::MAX));
+    assert!(matches!(driver.verify(entries[0]), Err(Error::Stuck(_))));
+    chip.with(|chip| chip.set_busy_reads(20));
+    driver.remove(entries[1]).unwrap();
+    assert_eq!(driver.verify(entries[0]), Ok(()));
+    assert_eq!(chip.with(|chip| chip.napt_entries().len()), 1);
+}
+
 /// A hit is an age that has risen, or is fresh.
 #[test]
 fn ages_are_hits() {
