@@ -108,9 +108,10 @@ impl Command {
         Command { table, function: Function::Next, index, words: [0; 7], read }
     }
 
-    /// What it changes rests on its answer alone, so that this is read once more.
-    const fn changes(&self) -> bool {
-        matches!(self.function, Function::Flush | Function::Add | Function::Delete)
+    /// Its answer says what nothing else does: that it was done, and where. An entry's deletion is
+    /// told by both the status and the index that was known before.
+    const fn tells_news(&self) -> bool {
+        matches!(self.function, Function::Flush | Function::Add)
     }
 }
 
@@ -139,8 +140,8 @@ pub enum Busy {
 struct Places {
     /// The status that counts, with the index.
     look: Slot32,
-    /// The same once more, as far as it has to be sure.
-    again: [Option<Slot>; 2],
+    /// The same once more, where it has to be sure.
+    again: Option<Slot32>,
     /// Low and high halves of the entry.
     words: [[Option<Slot>; 2]; 7],
 }
@@ -253,10 +254,7 @@ impl Places {
         if found & BUSY != 0 {
             return Err(Error::Mismatch { at: TABLE_COMMAND, wanted: found & !BUSY, found });
         }
-        let [low, high] = self.again;
-        let again =
-            Slot32 { low: low.unwrap_or(self.look.low), high: high.unwrap_or(self.look.high) };
-        let again = value(again, outcome)?;
+        let again = value(self.again.unwrap_or(self.look), outcome)?;
         if (found ^ again) & (BUSY | STATUS | INDEX) != 0 {
             return Err(Error::Mismatch { at: TABLE_COMMAND, wanted: found, found: again });
         }
@@ -310,15 +308,10 @@ fn end(
         access.read_low(TABLE_COMMAND)?;
     }
     let look = access.read(TABLE_COMMAND)?;
-    let mut again = [None; 2];
-    if command.changes() {
-        let [low, high] = &mut again;
-        *low = Some(access.read_low(TABLE_COMMAND)?);
-        // Where an entry was put is known from nothing else; which one is gone was known before.
-        if command.function == Function::Add {
-            *high = Some(access.read_high(TABLE_COMMAND)?);
-        }
-    }
+    let again = match command.tells_news() {
+        true => Some(access.read(TABLE_COMMAND)?),
+        false => None,
+    };
     let mut words = [[None; 2]; 7];
     let wanted = command.read.iter().zip(data_words(model));
     for ([low, high], (bits, register)) in words.iter_mut().zip(wanted) {

@@ -133,7 +133,7 @@ fn of_chip(model: Model, simulated: ChipModel) -> Result<Vec<Figure>> {
     let plain = |what: &str, value: f64| Figure::new(format!("{name}: {what}"), value, "");
     let each = |what: &str, total: u32, count: u32, least: f64| {
         plain(&format!("transfers to {what}"), f64::from(total) / f64::from(count))
-            .bound(Bound::AtMost(least * MARGIN))
+            .bound(Bound::AtMost((least * MARGIN * 100.0).round() / 100.0))
             .peer("the least", least)
     };
     let changed = FLOWS - CLIENTS;
