@@ -110,7 +110,7 @@ impl<B: Bus> Qca8337<B> {
         let answers = match *flows {
             [(_, first), (_, second)] => {
                 let commands = [read(&first), read(&second)];
-                self.access.both(commands)?.map(|answer| Some(answer))
+                self.access.both(commands)?.map(Some)
             }
             [(_, only)] => {
                 let command = read(&only);

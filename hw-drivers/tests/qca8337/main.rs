@@ -357,6 +357,9 @@ fn a_slow_engine_is_swept() {
     assert_eq!(chip.with(|chip| chip.ignored_commands()), 0);
 }
 
+/// Something that happens to a chip.
+type Change = Box<dyn Fn(&mut Chip)>;
+
 /// What flows share is read back when the first of them is verified, and from then on now and
 /// again. Whatever is not as it was written, flows do not go by it for long.
 #[test]
@@ -375,7 +378,7 @@ fn what_flows_share_is_looked_at_in_turn() {
     };
     // Two neighbours and the gateway, a word of each interface, and of the rule.
     let (mask, result) = (0x5_9000 + 95 * 0x20, 0x5_a004 + 95 * 0x10);
-    let changes: [Box<dyn Fn(&mut Chip)>; 7] = [
+    let changes: [Change; 7] = [
         Box::new(host(2)),
         Box::new(host(3)),
         Box::new(host(200)),
