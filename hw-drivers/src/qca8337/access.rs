@@ -133,6 +133,8 @@ impl<B: Bus> Access<B> {
             Ok(outcome) => outcome,
             Err(error) if operation.busy(&error).is_some() => {
                 let [first, second] = commands;
+                // Whichever it is at, it is waited for as long as for a single one.
+                self.finish(&first)?;
                 return Ok([self.command(&first)?, self.command(&second)?]);
             }
             Err(error) => return Err(error.into()),
