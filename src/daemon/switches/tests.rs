@@ -39,7 +39,7 @@ impl World {
         driven.take(Access::Open(table), now);
         switches.list.push(driven);
         let topology = topology();
-        switches.set_networks(&topology, true);
+        switches.set_networks(&topology, true, now);
         let mut world = World { switches, chip, clock: now, topology };
         world.work_until(|world| world.state() == &State::Ready);
         world
@@ -71,12 +71,18 @@ impl World {
         }
     }
 
+    /// A list that begins when what was handed back is long gone.
     fn offer(&mut self, flow: Flow) {
+        self.offer_from(flow, Instant::now() + CALM);
+    }
+
+    fn offer_from(&mut self, flow: Flow, begun: Instant) {
         let candidates = vec![(Flow { age_ms: 60_000, ..flow }, RATE)];
-        let now = Instant::now();
-        self.switches.pick(Picked { candidates, closing: Vec::new() }, now);
+        let picked = Picked { candidates, closing: Vec::new() };
+        self.switches.pick(picked, begun, Instant::now());
         let devices = ["br-lan", "wan"].map(|name| Some(name.to_owned()));
-        let about = |_: &Flow| (devices.clone(), Some("flowtabled".to_owned()));
+        let table = Some("flowtabled".to_owned());
+        let about = |_: &Flow| Whereabouts { devices: devices.clone(), table: table.clone() };
         while self.switches.picked.open {
             self.switches.consider(&self.topology, &about, &mut via_gateway, Instant::now());
         }
@@ -97,14 +103,14 @@ impl World {
 #[test]
 fn a_flow_is_in_hardware_once_its_entry_was_read_back() {
     let mut world = World::new(&PORTS);
-    world.switches.take_held();
+    world.switches.take_held(Instant::now() + TELL_WITHIN);
     world.offer(web());
     let id = web().id;
-    assert_eq!(world.switches.take_held(), Some(vec![(id, false)]));
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(vec![(id, false)]));
     assert_eq!(world.switches.about(id), Some(("sw", "waits for its entry".into())));
     world.work_until(|world| world.used() == 1);
-    assert_eq!(world.switches.take_held(), Some(vec![(id, true)]));
-    assert_eq!(world.switches.take_held(), None, "nothing has changed");
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(vec![(id, true)]));
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), None, "nothing has changed");
     let entries = world.chip.with(|chip| chip.napt_entries());
     assert_eq!(entries.len(), 1);
     assert!(format!("{entries:?}").contains("192.168.1.2"), "{entries:?}");
@@ -132,6 +138,24 @@ fn what_is_stale_has_left_when_the_call_returns() {
 }
 
 #[test]
+fn what_a_list_says_of_the_time_before_is_not_believed() {
+    let mut world = World::with_flow();
+    let named = Tables::Named(vec!["flowtabled".into()]);
+    let candidates = vec![(Flow { age_ms: 60_000, id: 99, ..web() }, RATE)];
+    let now = Instant::now();
+    world.switches.pick(Picked { candidates, closing: Vec::new() }, now, now);
+    world.switches.hand_back(&named, now);
+    assert!(!world.switches.picked.open, "nor what has yet to be looked at");
+    world.offer_from(web(), now + CALM - Duration::from_millis(1));
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(Vec::new()));
+    world.offer_from(web(), now + CALM);
+    assert_eq!(
+        world.switches.take_held(Instant::now() + TELL_WITHIN),
+        Some(vec![(web().id, false)])
+    );
+}
+
+#[test]
 fn a_connection_that_ends_or_closes_leaves() {
     let mut world = World::with_flow();
     world.switches.release(web().id, Instant::now());
@@ -140,7 +164,8 @@ fn a_connection_that_ends_or_closes_leaves() {
     world.offer(web());
     world.work_until(|world| world.used() == 1);
     let closing = vec![web().id];
-    world.switches.pick(Picked { candidates: Vec::new(), closing }, Instant::now());
+    let (picked, now) = (Picked { candidates: Vec::new(), closing }, Instant::now());
+    world.switches.pick(picked, now, now);
     world.work_until(|world| world.in_chip() == 0);
 }
 
@@ -154,7 +179,8 @@ fn why_a_flow_is_not_taken_is_told() {
     world.offer(elsewhere);
     let (_, words) = world.switches.about(web().id).unwrap();
     assert_eq!(words, "in a conntrack zone of its own");
-    world.switches.pick(Picked::default(), Instant::now());
+    let now = Instant::now();
+    world.switches.pick(Picked::default(), now, now);
     assert!(world.switches.about(web().id).is_some(), "until the next list is through");
 }
 
@@ -163,7 +189,7 @@ fn without_networks_and_at_the_end_the_engine_is_off() {
     let engine_on = |world: &World| world.chip.with(|chip| chip.register(0x30)) & 1 << 2 != 0;
     let mut world = World::with_flow();
     assert!(engine_on(&world));
-    world.switches.set_networks(&topology(), false);
+    world.switches.set_networks(&topology(), false, Instant::now());
     world.work_until(|world| world.state() == &State::Off);
     assert!(!engine_on(&world));
     let mut world = World::with_flow();
