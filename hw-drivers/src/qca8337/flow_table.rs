@@ -227,15 +227,16 @@ impl<B: Bus> Qca8337<B> {
     }
 
     /// Makes sure that no entry is at `index`, which is a flow's that is to go. One that was
-    /// written wrongly, or changed since, is deleted by the image that the chip holds.
+    /// written wrongly, or changed since, is deleted by the image that the chip holds. By an image
+    /// that was misread another flow would go, so two readings have to be alike.
     fn clear(&mut self, index: u16) -> Result<(), Error> {
         for _ in 0..=TRIES {
-            let Some(words) = self.read_entry(Table::Napt, index, &WHOLE)? else {
-                // That it is gone may be misread too.
-                if self.read_entry(Table::Napt, index, &[0; 7])?.is_none() {
-                    return Ok(());
-                }
+            let first = self.read_entry(Table::Napt, index, &WHOLE)?;
+            if self.read_entry(Table::Napt, index, &WHOLE)? != first {
                 continue;
+            }
+            let Some(words) = first else {
+                return Ok(());
             };
             self.access.command(&Command::delete(Table::Napt, words))?;
         }

@@ -27,6 +27,8 @@ struct Treacherous {
     chip: Shared<Chip>,
     /// Writes before the one.
     planned: Option<(u32, Treason)>,
+    /// Reads before the one in which these bits are other ones; those of polls do not count.
+    misread: Option<(u32, u16)>,
 }
 
 impl Treacherous {
@@ -63,7 +65,19 @@ impl Bus for Treacherous {
                 },
                 Transfer::Read(at) | Transfer::Poll { at, .. } => single.read(at),
             };
-            Ok(self.chip.run(&single).unwrap().get(slot.unwrap()).unwrap())
+            let value = self.chip.run(&single).unwrap().get(slot.unwrap()).unwrap();
+            Ok(match (transfer, &mut self.misread) {
+                (Transfer::Read(_), Some((0, bits))) => {
+                    let value = value ^ *bits;
+                    self.misread = None;
+                    value
+                }
+                (Transfer::Read(_), Some((left, _))) => {
+                    *left -= 1;
+                    value
+                }
+                _ => value,
+            })
         })
     }
 }
@@ -74,7 +88,7 @@ const WRITES: u32 = 14 + 2 + 2;
 /// A driver on such a bus, with one flow.
 fn betrayed() -> (Qca8337<Treacherous>, Shared<Chip>, Entry) {
     let mut chip = Shared::new(Chip::default());
-    let bus = Treacherous { chip: chip.clone(), planned: None };
+    let bus = Treacherous { chip: chip.clone(), planned: None, misread: None };
     let mut driver = Qca8337::new(bus, Model::Qca8337, Options::default());
     finish(&mut chip, || driver.set_up(&network()));
     let entry = driver.insert(&flow(2, 0)).unwrap();
@@ -156,6 +170,24 @@ fn a_command_that_is_ignored_is_no_success() {
     let inserted = driver.insert(&flow(2, 1));
     assert!(chip.with(|chip| chip.ignored_commands()) > 0);
     assert!(inserted.is_err(), "{inserted:?}");
+}
+
+/// On a bad line a read goes wrong as well: that an entry is gone does not rest on one of them.
+#[test]
+fn an_entry_that_is_still_there_is_not_taken_for_gone() {
+    for (bit, read) in
+        [0, 7, 8, 14].into_iter().flat_map(|bit| (0..).map(move |n| (bit, n)).take(40))
+    {
+        let (mut driver, chip, _) = betrayed();
+        let before = chip.with(|chip| chip.napt_entries());
+        let entry = driver.insert(&flow(2, 1)).unwrap();
+        driver.bus_mut().planned = Some((WRITES - 1, Treason::Lost));
+        driver.bus_mut().misread = Some((read, 1 << bit));
+        let removed = driver.remove(entry);
+        assert_eq!(driver.bus().planned, None, "nothing has happened");
+        let left = chip.with(|chip| chip.napt_entries());
+        assert!(removed.is_err() || left == before, "bit {bit} of read {read}: {removed:?}");
+    }
 }
 
 /// What is written anew while flows go by it is right when the call returns, or the engine is off.
