@@ -22,6 +22,7 @@ use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
 use super::radios;
+use super::switches::Switches;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::notices::Notices;
@@ -114,6 +115,8 @@ pub struct Daemon {
     names: LeaseFiles,
     /// Flows that the kernel watches because somebody asked about them.
     watches: Watches,
+    /// Switches beside the kernel's own tables.
+    switches: Switches,
 }
 
 impl Daemon {
@@ -152,6 +155,7 @@ impl Daemon {
             unread: VecDeque::new(),
             names: LeaseFiles::default(),
             watches: Watches::default(),
+            switches: Switches::default(),
         };
         let sources = [
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
@@ -435,6 +439,7 @@ impl Daemon {
                 Request::Hosts(query) => self.ask(Question::Hosts(query), reply_to),
                 Request::Explain(wanted) => self.ask(Question::Explain(wanted), reply_to),
                 Request::History => self.ask(Question::History, reply_to),
+                Request::Hardware => self.ask(Question::Hardware, reply_to),
                 Request::Flush => self.ask(Question::Order(Wish::Flush), reply_to),
                 Request::Evict(eviction) => {
                     self.ask(Question::Order(Wish::Evict(eviction)), reply_to);
