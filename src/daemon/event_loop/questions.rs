@@ -59,7 +59,7 @@ impl Daemon {
         }
     }
 
-    /// Answers at once when the flows were listed lately, or do not matter, else when they are.
+    /// Answers at once where flows do not matter, or were listed lately; else when they are.
     pub(super) fn ask(&mut self, question: Question, reply_to: ReplyTo) {
         if matches!(question, Question::Hardware) {
             self.switches.look(self.control.switches(), Instant::now());
