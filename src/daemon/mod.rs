@@ -16,7 +16,7 @@ mod ppe_listing;
 mod radios;
 mod rerouting;
 pub mod surroundings;
-mod switches;
+pub mod switches;
 mod watches;
 
 pub use event_loop::{Daemon, RunError};

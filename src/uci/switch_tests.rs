@@ -88,7 +88,7 @@ fn bad_values_say_what_is_accepted() {
         let text = format!("option driver qca8337\n{AROUND}option {option} '{value}'\n");
         assert_eq!(switch(&text).unwrap_err(), refusal(6, option, value, accepted));
     };
-    for name in ["", "A", "a b", "seventeen-letters", "ä", "a/b", "a.b"] {
+    for name in ["A", "a b", "seventeen-letters", "ä", "a/b", "a.b"] {
         qca("name", name, NAME);
     }
     for private in [
@@ -108,7 +108,7 @@ fn bad_values_say_what_is_accepted() {
     qca("force", "often", BOOLEAN);
     qca("force", "1", FORCE);
     qca("device", "eth0", ONE_WAY);
-    for device in ["", ".", "..", "a/b", "a b", "a:1", "sixteen_letters_"] {
+    for device in [".", "..", "a/b", "a b", "a:1", "sixteen_letters_"] {
         qca("device", device, DEVICE);
     }
     assert!(switch("option driver qca8337\noption private 10.0.0.0/8\n").is_err());
@@ -118,7 +118,7 @@ fn bad_values_say_what_is_accepted() {
     }
 
     assert_eq!(switch("").unwrap_err(), "/c/flowtable:1: missing option 'driver' in config switch");
-    for driver in ["", "QCA8337", "mt7620"] {
+    for driver in ["QCA8337", "mt7620"] {
         let text = format!("option driver '{driver}'\n");
         assert_eq!(switch(&text).unwrap_err(), refusal(2, "driver", driver, DRIVER));
     }
@@ -127,7 +127,7 @@ fn bad_values_say_what_is_accepted() {
         "/c/flowtable:1: missing option 'bus' or 'device' in config switch"
     );
     let long = "b".repeat(BUS_MAX + 1);
-    for bus in ["", ".", "a/b", "a b", &long] {
+    for bus in [".", "a/b", "a b", &long] {
         let text = format!("option driver mt7530\noption bus '{bus}'\n");
         assert_eq!(switch(&text).unwrap_err(), refusal(3, "bus", bus, BUS));
     }
