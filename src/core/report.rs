@@ -15,7 +15,7 @@ use super::links::Links;
 use super::notices::{DeviceNotice, ModeNotice, Present};
 use super::plan::{self, is_ordinary, is_ours, TABLE_PARTITION};
 use super::reason::Reason;
-use super::settings::Mode;
+use super::settings::{Mode, Settings, SwitchSettings};
 use super::status::{
     DeviceState, DeviceStatus, FlowCounts, Leak, Leaked, LeftOut, Status, TableStatus,
 };
@@ -69,6 +69,8 @@ impl Control {
         Present {
             mode: self.shown_mode(),
             devices: self.device_list().into_iter().map(DeviceNotice::from).collect(),
+            // Whoever drives them adds them.
+            switches: Vec::new(),
             config_error: self.config_error.clone(),
         }
     }
@@ -87,7 +89,10 @@ impl Control {
     pub fn counted(&self) -> [bool; 3] {
         let accounting = self.kernel.accounting != Some(false);
         let offloaded = accounting && self.counts();
-        [accounting, offloaded, offloaded]
+        // Chips have counters for a few flows at most.
+        let fills = |switch: &SwitchSettings| switch.driver.is_filled();
+        let switches = self.wants_switches() && self.switches().iter().any(fills);
+        [accounting, offloaded, offloaded && !switches]
     }
 
     /// False when a flowtable in force leaves out counting.
@@ -110,6 +115,17 @@ impl Control {
     /// Files with names of clients.
     pub fn lease_files(&self) -> &[String] {
         self.settings.as_ref().map_or(&[], |settings| &settings.lease_files)
+    }
+
+    /// Switches of the configuration.
+    pub fn switches(&self) -> &[SwitchSettings] {
+        self.settings.as_ref().map_or(&[], |settings| &settings.switches)
+    }
+
+    /// Hardware is asked for, and flows are offloaded: switches may take some.
+    pub fn wants_switches(&self) -> bool {
+        let hardware = |settings: &Settings| settings.requested == Mode::Hardware;
+        self.settings.as_ref().is_some_and(hardware) && self.offloads()
     }
 
     /// Why nothing is offloaded, in words; `None` while a flowtable is in force.

@@ -12,9 +12,11 @@ pub mod lease_files;
 pub mod logging;
 pub mod options;
 mod orders;
+mod ppe_listing;
 mod radios;
 mod rerouting;
 pub mod surroundings;
+pub mod switches;
 mod watches;
 
 pub use event_loop::{Daemon, RunError};

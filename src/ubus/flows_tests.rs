@@ -28,6 +28,7 @@ pub(crate) fn download() -> Flow {
         mark: 0xffff_0000,
         id: 7,
         state: FlowState::Hardware,
+        switched: false,
         nat: true,
         tcp_state: None,
         sent: Some(Counters { packets: 100, bytes: 5200 }),
@@ -55,6 +56,7 @@ pub(crate) fn plain() -> Flow {
         mark: 0,
         id: 8,
         state: FlowState::Classic,
+        switched: false,
         nat: false,
         tcp_state: Some(TcpState::Established),
         sent: None,
@@ -94,6 +96,7 @@ fn full() -> FlowView {
         table: Some("flowtabled".into()),
         reason: Some((FlowReason::InNameOnly, "it leaks".into())),
         bypassed_s: Some(42),
+        switch: Some(("sw".into(), "waits for its entry".into())),
         ..FlowView::bare(Flow { closing: true, ..download() })
     }
 }
@@ -121,7 +124,7 @@ fn every_key() {
             r#""client_mac":"02:00:00:00:00:07","partition":"flowtabled","#,
             r#""reason":"in_name_only","#,
             r#""reason_text":"it is marked as offloaded, yet takes the classic path","#,
-            r#""detail":"it leaks","bypassed_s":42}],"next":"20f-7"}"#
+            r#""detail":"it leaks","bypassed_s":42,"switch":"sw","switch_text":"waits for its entry"}],"next":"20f-7"}"#
         )
     );
 }

@@ -11,6 +11,7 @@ use super::Daemon;
 use crate::core::control::{Effect, Event};
 use crate::core::explain::Wanted;
 use crate::core::flows::{Flow, FlowState};
+use crate::core::notices::Present;
 use crate::core::orders::{Order, NOBODY};
 use crate::core::status::Status;
 use crate::daemon::answers::{self, Answers};
@@ -20,7 +21,7 @@ use crate::daemon::orders::Wish;
 use crate::ubus::devices::DevicesQuery;
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
-use crate::ubus::{history, notice, status, ReplyTo, StatusCode};
+use crate::ubus::{hardware, history, notice, status, ReplyTo, StatusCode};
 
 /// `status` reads nf_tables again when the last reading is older.
 const SURVEY_FRESH: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ pub(super) enum Question {
     Hosts(HostsQuery),
     Explain(Wanted),
     History,
+    Hardware,
     Order(Wish),
 }
 
@@ -47,7 +49,8 @@ impl Daemon {
         if !std::mem::take(&mut self.changed) && !self.notices.is_new() {
             return;
         }
-        for change in self.notices.changes(self.control.present()) {
+        let present = Present { switches: self.switches.notices(), ..self.control.present() };
+        for change in self.notices.changes(present) {
             let (name, data) = notice::encode(&change);
             if self.bus.notify(name, &data) {
                 self.notices.told(change);
@@ -58,8 +61,12 @@ impl Daemon {
         }
     }
 
-    /// Answers at once when the flows were listed lately, else when they are.
+    /// Answers at once where flows do not matter, or were listed lately; else when they are.
     pub(super) fn ask(&mut self, question: Question, reply_to: ReplyTo) {
+        if matches!(question, Question::Hardware) {
+            self.switches.look(Instant::now());
+            return self.answer(&question, reply_to, false);
+        }
         self.refresh();
         let now = Instant::now();
         let Some(flows) = &mut self.flows else {
@@ -112,7 +119,7 @@ impl Daemon {
         if self.control.wants_evidence() {
             let (now, control) = (Instant::now(), &self.control);
             let ledger = flows.table().ledger();
-            let knowledge = Knowledge { control, ledger, policies: &[], now };
+            let knowledge = Knowledge { control, ledger, policies: &[], switches: None, now };
             let ordinary = |flow: &Flow| knowledge.goes_with_the_rest(flow);
             let ordinary: Option<&dyn Fn(&Flow) -> bool> =
                 if control.has_rules() { Some(&ordinary) } else { None };
@@ -165,6 +172,7 @@ impl Daemon {
                 let counted = self.control.counted();
                 flows.map(|flows| history::of(&flows.table().ledger().account, counted))
             }
+            Question::Hardware => Ok(hardware::encode(&self.switches.views())),
             Question::Order(wish) => return self.order(wish, reply_to, listed),
         };
         self.bus.reply(reply_to, answer);
@@ -194,7 +202,7 @@ impl Daemon {
     fn about(&mut self, listed: bool, now: Instant) -> Result<Answers<'_>, StatusCode> {
         self.names.refresh(self.control.lease_files());
         let flows = self.known_flows(listed).ok_or(StatusCode::NoData)?;
-        Ok(Answers::new(&self.control, flows, &self.names, now))
+        Ok(Answers::new(&self.control, flows, &self.names, &self.switches, now))
     }
 
     /// The flows, unless the last list of them failed.
