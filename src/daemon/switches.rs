@@ -231,10 +231,13 @@ impl Switches {
     /// Flows of these tables are stale: they leave at once.
     pub fn hand_back(&mut self, tables: &Tables, now: Instant) {
         let stale = |offer: &Offer| offer.table.as_ref().is_none_or(|table| tables.have(table));
+        self.calm = Some(now + CALM);
+        self.picked = Queue::default();
         self.release_where(stale, now);
     }
 
-    /// Stations are elsewhere: flows that go where they were leave at once.
+    /// Stations are elsewhere: flows that go where they were leave at once. Those that have yet to be
+    /// looked at will be found where they are.
     pub fn moved(&mut self, moves: &Moves, now: Instant) {
         let stale = |offer: &Offer| {
             let moved = |end: &Attachment| {
@@ -246,10 +249,8 @@ impl Switches {
     }
 
     fn release_where(&mut self, stale: impl Fn(&Offer) -> bool, now: Instant) {
-        self.calm = Some(now + CALM);
-        self.picked = Queue::default();
         for driven in &mut self.list {
-            driven.offers.clear();
+            driven.offers.retain(|offer| !stale(offer));
             driven.switch.release_where(&stale, now);
             let begun = Instant::now();
             while driven.switch.is_clearing() && begun.elapsed() < HAND_BACK {

@@ -149,6 +149,7 @@ fn what_a_list_says_of_the_time_before_is_not_believed() {
     assert!(!world.switches.picked.open, "nor what has yet to be looked at");
     world.offer_from(web(), now + CALM - Duration::from_millis(1));
     assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(Vec::new()));
+    world.switches.moved(&Moves { neighbours: vec![WAN], ports: Vec::new() }, now + CALM / 2);
     world.offer_from(web(), now + CALM);
     assert_eq!(
         world.switches.take_held(Instant::now() + TELL_WITHIN),
