@@ -42,6 +42,20 @@ pub trait Bus {
     fn run(&mut self, transaction: &Transaction) -> Result<Outcome, Error>;
 }
 
+impl<B: Bus + ?Sized> Bus for Box<B> {
+    fn atomic(&self) -> bool {
+        (**self).atomic()
+    }
+
+    fn refuses(&self, transaction: &Transaction) -> bool {
+        (**self).refuses(transaction)
+    }
+
+    fn run(&mut self, transaction: &Transaction) -> Result<Outcome, Error> {
+        (**self).run(transaction)
+    }
+}
+
 /// A register of a clause-22 device. Clause 45 has no use here: no switch of ours speaks it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address {

@@ -18,7 +18,7 @@ mod model;
 pub mod probe;
 
 /// Register 0 of PHY 0x18 chooses the page.
-const PAGE: Address = Address::truncated(0x18, 0);
+pub const PAGE: Address = Address::truncated(0x18, 0);
 
 /// PHY address of the window's first device.
 const WINDOW: u32 = 0x10;

@@ -8,6 +8,7 @@
 //! kernel says no, and `meanwhile` what is done all the same.
 
 mod meanwhile;
+mod messages;
 mod refusals;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,24 +22,23 @@ use super::diff::Surplus;
 use super::evict::{Cause, Evictions, Tables};
 use super::evidence::Evidence;
 use super::fault::Fault;
-use super::flows::pairs::Pair;
 use super::leaks::Leaks;
 use super::links::Links;
 use super::marks::Marks;
-use super::orders::{Done, Order, OrderError, Outcome, Pending, Transaction};
+use super::orders::{Outcome, Pending, Transaction};
 use super::plan::{self, Class};
 use super::policy::Places;
 use super::reason::Reason;
 use super::settings::Settings;
-use super::shaper::{self, Queues, Shapers};
+use super::shaper::{self, Shapers};
 use super::status::KernelAbilities;
 use super::takeover::{self, Takeover};
-use super::topology::moves::Moves;
 use crate::netlink::nftables::event::NftEvent;
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::Command;
-use crate::netlink::route::{Link, LinkEvent, QueueEvent};
-use crate::netlink::{Error, Refusal};
+use crate::netlink::Refusal;
+
+pub use messages::{Effect, Event};
 
 /// Changes come in bursts (a bridge with its ports, a firewall reload); this long after the first
 /// of them the survey starts.
@@ -54,81 +54,6 @@ const REPAIRS_WINDOW: Duration = Duration::from_secs(10);
 /// A device that vanished between survey and commit is looked for so often before the others are
 /// asked one by one.
 const VANISHED_MAX: u32 = 2;
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The daemon starts.
-    Started,
-    /// The configuration was read, or why it could not be.
-    Settings(Result<(Settings, Vec<String>), String>),
-    /// The list of all devices.
-    Links(Result<Vec<Link>, Error>),
-    /// One device changed.
-    Link(LinkEvent),
-    /// How packets wait at devices.
-    Queues(Result<Queues, Error>),
-    /// That has changed at one device.
-    Queue(QueueEvent),
-    /// Somebody else changed nf_tables.
-    Nftables(NftEvent),
-    /// Events were lost; everything must be read again.
-    EventsLost,
-    /// What the kernel can do.
-    Kernel(KernelAbilities),
-    /// Answer to [`Effect::Survey`].
-    Surveyed(Result<Snapshot, Error>),
-    /// A reading for an answer to somebody; it only leads to a survey when something is wrong.
-    Refreshed(Result<Snapshot, Error>),
-    /// Clients or neighbours are elsewhere than before.
-    Moved(Moves),
-    /// Routes have changed, and these tables have flows that they are about.
-    Rerouted(Tables),
-    /// The flows with these ids are offloaded, but conntrack shows them on the classic path.
-    Unshown(Vec<u32>),
-    /// Somebody wants something done to flows; the number comes back with [`Effect::Done`].
-    Order(u32, Order),
-    /// A list of all flows: the packets that they have carried in all, in software and in hardware.
-    Carried([u64; 2]),
-    /// The same list: its offloaded flows by the devices that they are between.
-    Offloaded(Vec<Pair>),
-    /// Answer to [`Effect::ProbeHardware`], for each device.
-    HardwareProbed(Vec<(String, Answer)>),
-    /// Answer to [`Effect::ProbeDevices`], for each device.
-    DevicesProbed(Vec<(String, Answer)>),
-    /// Answer to [`Effect::Commit`].
-    Committed(Result<(), Error>),
-    /// Answer to [`Effect::SwitchAccounting`]: the fault in words.
-    AccountingSwitched(Result<(), String>),
-    /// The instant of [`Control::deadline`] has come.
-    Timer,
-}
-
-/// What is to be done. Each is performed at once and in order; an answer comes as an event.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Ask the kernel what it can do.
-    ProbeKernel,
-    /// List all devices.
-    ListLinks,
-    /// Read how packets wait at devices.
-    ListQueues,
-    /// Read nf_tables.
-    Survey,
-    /// Ask the kernel for each device, without changing anything, whether it offloads to hardware.
-    ProbeHardware(Vec<String>),
-    /// Likewise, whether a flowtable without hardware takes each device: a refusal does not always
-    /// say which one it is about (on Linux 6.1 never).
-    ProbeDevices(Vec<String>),
-    /// Apply the commands as one transaction, provided the generation is still this.
-    Commit(Vec<Command>, u32),
-    /// Make conntrack count packets and bytes of connections that begin from now on.
-    SwitchAccounting,
-    /// The order of this number has been carried out, or will not be.
-    Done(u32, Result<Done, OrderError>),
-    /// Tell the log.
-    Log(Level, String),
-}
 
 /// All state of the control loop. Everything that matters to the network lives in the kernel;
 /// this can be lost at any time.
@@ -505,7 +430,7 @@ impl Control {
         self.outcomes = outcomes;
         self.repairing = repairs;
         if !repairs {
-            return vec![Effect::Commit(commands, generation)];
+            return commit(commands, generation);
         }
         let old = |then: &Instant| now.saturating_duration_since(*then) > REPAIRS_WINDOW;
         while self.repairs.front().is_some_and(old) {
@@ -517,7 +442,7 @@ impl Control {
             return self.fail(Reason::Refused, detail, now);
         }
         self.repairs.push_back(now);
-        vec![Effect::Commit(commands, generation)]
+        commit(commands, generation)
     }
 
     /// What a device is that a flowtable hooks and does not have to.
@@ -583,6 +508,14 @@ impl Control {
         }
         effects
     }
+}
+
+/// What is in a switch because of a table leaves it before the table goes, or is made: it may have
+/// been taken away by somebody.
+fn commit(commands: Vec<Command>, generation: u32) -> Vec<Effect> {
+    let tables = Tables::touched(&commands);
+    let hand_back = (!tables.is_none()).then_some(Effect::HandBack(tables));
+    hand_back.into_iter().chain([Effect::Commit(commands, generation)]).collect()
 }
 
 fn concerns_us(event: &NftEvent) -> bool {

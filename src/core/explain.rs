@@ -62,6 +62,8 @@ pub trait Facts {
     fn policies(&self) -> &[Policy];
     /// What shows that offloaded flows of this state take the classic path; `None` without evidence.
     fn leaking(&self, state: FlowState) -> Option<String>;
+    /// The switch that has a flow, or could, and in words what it is at with it, or why it has not.
+    fn switch(&self, id: u32) -> Option<(String, String)>;
 }
 
 /// The first step that a flow fails, with what belongs to it (may be empty). `None` for one that is
@@ -208,6 +210,10 @@ mod tests {
         }
         fn leaking(&self, _state: FlowState) -> Option<String> {
             self.leaking.then(|| "it leaks".into())
+        }
+
+        fn switch(&self, _: u32) -> Option<(String, String)> {
+            None
         }
     }
 

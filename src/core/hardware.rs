@@ -8,6 +8,8 @@
 //! when its entry has been read back, and no longer than that is sure; until then and whenever
 //! something fails its packets take the software path, which needs nothing from here.
 
+mod offer;
+pub mod resolve;
 mod selection;
 pub mod view;
 mod work;
@@ -22,8 +24,9 @@ use hw_drivers::flow::Flow;
 use hw_drivers::table::{Entry, Error, Network, Progress, Sight};
 use log::Level;
 
-pub use selection::Candidate;
+pub use offer::{Attachment, Offer};
 use selection::{choose, Holder};
+pub use selection::{Candidate, SETTLED, WORTHWHILE};
 pub use work::{Ended, Work};
 
 /// Between two sweeps of the table. A flow that packets meet has to be told to conntrack more often
@@ -42,6 +45,9 @@ const QUARANTINE: (Duration, Duration) = (Duration::from_secs(10), Duration::fro
 const RETRY: Duration = Duration::from_secs(1);
 /// After so long without a fault the next quarantine is a short one again.
 const SOUND: Duration = Duration::from_secs(1800);
+/// To take more entries out than these one by one takes longer than to begin anew: each is some
+/// milliseconds of bus.
+const ONE_BY_ONE: usize = 16;
 /// A flow that the chip had no room for is not offered again for so long.
 const REFUSED: Duration = Duration::from_secs(60);
 
@@ -102,8 +108,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Held {
-    flow: Flow,
-    rate: u64,
+    offer: Offer,
     stage: Stage,
     /// When it came to this stage.
     since: Instant,
@@ -140,10 +145,11 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// A switch that nobody wants yet, with so many entries.
+    /// A switch that nobody wants yet, with so many entries. What an earlier program may have left
+    /// in it is cleared first.
     pub fn new(capacity: usize, now: Instant) -> Switch {
         Switch {
-            state: State::Off,
+            state: State::Stopping,
             network: None,
             capacity,
             held: BTreeMap::new(),
@@ -169,6 +175,11 @@ impl Switch {
         &self.state
     }
 
+    /// The networks around it.
+    pub fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
     /// What has happened.
     pub fn tally(&self) -> Tally {
         self.tally
@@ -183,6 +194,22 @@ impl Switch {
     /// True when the connection is in hardware.
     pub fn has(&self, id: u32) -> bool {
         self.held.get(&id).is_some_and(|held| matches!(held.stage, Stage::Proved(_)))
+    }
+
+    /// The connections that it has, or is to get, with true for those in hardware.
+    pub fn held(&self) -> impl Iterator<Item = (u32, bool)> + '_ {
+        self.held.iter().map(|(id, held)| (*id, matches!(held.stage, Stage::Proved(_))))
+    }
+
+    /// The connection as the chip sees it; `None` when it has nothing to do with it.
+    pub fn flow(&self, id: u32) -> Option<&Flow> {
+        self.held.get(&id).map(|held| &held.offer.flow)
+    }
+
+    /// Connections that wait for their entry, or for it to be read back.
+    pub fn queued(&self) -> usize {
+        let waits = |held: &&Held| matches!(held.stage, Stage::Queued | Stage::Written(_));
+        self.held.values().filter(waits).count()
     }
 
     /// The networks around it; `None` when it is to be off. Other networks empty it.
@@ -207,7 +234,7 @@ impl Switch {
     }
 
     /// A list of flows is complete: those that could be in hardware, none of which is.
-    pub fn offer(&mut self, offers: &[(Candidate, Flow)], now: Instant) {
+    pub fn offer(&mut self, offers: Vec<Offer>, now: Instant) {
         if self.state != State::Ready {
             return;
         }
@@ -220,7 +247,7 @@ impl Switch {
             Stage::Leaving(_) | Stage::Queued => None,
             Stage::Written(_) | Stage::Proved(_) => Some(Holder {
                 id: *id,
-                rate: held.rate,
+                rate: held.offer.candidate.rate,
                 since: now.saturating_duration_since(held.since),
                 busy: now.saturating_duration_since(held.hit) < IDLE,
             }),
@@ -228,16 +255,16 @@ impl Switch {
         let holders: Vec<Holder> = self.held.iter().filter_map(holder).collect();
         let free = |id: &u32| !self.held.contains_key(id) && !self.refused.contains_key(id);
         let candidates: Vec<Candidate> =
-            offers.iter().map(|(candidate, _)| *candidate).filter(|c| free(&c.id)).collect();
+            offers.iter().map(|offer| offer.candidate).filter(|c| free(&c.id)).collect();
         let changes = choose(&holders, &candidates, self.capacity);
         for id in changes.remove {
             self.release(id, now);
         }
         // The offers are many, those chosen are few.
         let chosen: BTreeSet<u32> = changes.insert.iter().copied().collect();
-        for (candidate, flow) in offers.iter().filter(|(c, _)| chosen.contains(&c.id)) {
-            let (flow, rate, stage) = (*flow, candidate.rate, Stage::Queued);
-            self.held.insert(candidate.id, Held { flow, rate, stage, since: now, hit: now });
+        for offer in offers.into_iter().filter(|offer| chosen.contains(&offer.candidate.id)) {
+            let id = offer.candidate.id;
+            self.held.insert(id, Held { offer, stage: Stage::Queued, since: now, hit: now });
         }
         self.inserts.extend(changes.insert);
     }
@@ -259,26 +286,41 @@ impl Switch {
         }
     }
 
-    /// All connections are stale.
-    pub fn release_all(&mut self, now: Instant) {
-        let ids: Vec<u32> = self.held.keys().copied().collect();
+    /// Connections that this is true of are stale.
+    pub fn release_where(&mut self, stale: impl Fn(&Offer) -> bool, now: Instant) {
+        let of = |(id, held): (&u32, &Held)| stale(&held.offer).then_some(*id);
+        let ids: Vec<u32> = self.held.iter().filter_map(of).collect();
+        if ids.len() > ONE_BY_ONE && self.state == State::Ready {
+            // Switching the engine off takes a few transactions, and setting it up begins with that.
+            self.forget_flows();
+            self.waits = None;
+            self.state = State::SettingUp;
+            return;
+        }
         ids.into_iter().for_each(|id| self.release(id, now));
     }
 
-    /// True while an entry is in the table that must not be there any more.
+    /// True while an entry may be in the table that must not be there any more.
     pub fn is_clearing(&self) -> bool {
-        !self.removals.is_empty() || self.state == State::Stopping
+        let leaving = |held: &Held| matches!(held.stage, Stage::Leaving(_));
+        match self.state {
+            State::Stopping | State::SettingUp => true,
+            State::Quarantined(_) => !self.cleared,
+            _ => self.held.values().any(leaving),
+        }
     }
 
-    /// When [`Switch::next`] has something that it has not now; `None` when nothing can expire.
-    pub fn deadline(&self) -> Option<Instant> {
+    /// When [`Switch::next`] has something, which may be now; `None` when nothing can expire.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
         match self.state {
             State::Off | State::Wrong(_) => None,
-            State::Ready if self.has_work() => Some(self.waits?),
-            State::Ready => [self.next_sweep, self.next_alive].into_iter().flatten().min(),
-            State::SettingUp | State::Stopping => self.waits,
+            State::Ready if !self.has_work() => {
+                [self.next_sweep, self.next_alive].into_iter().flatten().min()
+            }
             State::Quarantined(_) if self.cleared => Some(self.until),
-            State::Quarantined(_) => self.waits,
+            State::Ready | State::SettingUp | State::Stopping | State::Quarantined(_) => {
+                Some(self.waits.unwrap_or(now))
+            }
         }
     }
 
@@ -332,8 +374,8 @@ impl Switch {
             return Some(Work::Sweep);
         }
         while let Some(id) = self.inserts.pop_front() {
-            if let Some(Held { stage: Stage::Queued, flow, .. }) = self.held.get(&id) {
-                return Some(Work::Insert { id, flow: *flow });
+            if let Some(Held { stage: Stage::Queued, offer, .. }) = self.held.get(&id) {
+                return Some(Work::Insert { id, flow: offer.flow });
             }
         }
         None
@@ -406,13 +448,15 @@ impl Switch {
                 self.sweeping = false;
                 vec![Effect::Log(Level::Info, "the switch takes flows".into())]
             }
-            Err(error @ Error::WrongChip(_)) => {
-                let words = error.to_string();
-                self.state = State::Wrong(words.clone());
-                vec![Effect::Log(Level::Error, format!("switch: {words}"))]
-            }
+            Err(error @ Error::WrongChip(_)) => self.wrong(&error),
             Err(error) => self.quarantined(&error, now),
         }
+    }
+
+    fn wrong(&mut self, error: &Error) -> Vec<Effect> {
+        let words = error.to_string();
+        self.state = State::Wrong(words.clone());
+        vec![Effect::Log(Level::Error, words)]
     }
 
     fn disabled(&mut self, result: Result<Progress, Error>, now: Instant) -> Vec<Effect> {
@@ -429,6 +473,8 @@ impl Switch {
                 }
                 Vec::new()
             }
+            // It was another chip from the beginning, or nothing of ours is left in it.
+            Err(error @ Error::WrongChip(_)) if self.state == State::Stopping => self.wrong(&error),
             Err(_) if matches!(self.state, State::Quarantined(_)) => {
                 self.waits = Some(now + RETRY);
                 Vec::new()

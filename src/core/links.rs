@@ -82,6 +82,7 @@ pub(crate) mod tests {
             lower_elsewhere: false,
             vlan_id: None,
             wireless: false,
+            mac: None,
             mtu: 1500,
             up: true,
         }

@@ -15,7 +15,7 @@ use super::links::Links;
 use super::notices::{DeviceNotice, ModeNotice, Present};
 use super::plan::{self, is_ordinary, is_ours, TABLE_PARTITION};
 use super::reason::Reason;
-use super::settings::Mode;
+use super::settings::{Mode, Settings, SwitchSettings};
 use super::status::{
     DeviceState, DeviceStatus, FlowCounts, Leak, Leaked, LeftOut, Status, TableStatus,
 };
@@ -110,6 +110,17 @@ impl Control {
     /// Files with names of clients.
     pub fn lease_files(&self) -> &[String] {
         self.settings.as_ref().map_or(&[], |settings| &settings.lease_files)
+    }
+
+    /// Switches of the configuration.
+    pub fn switches(&self) -> &[SwitchSettings] {
+        self.settings.as_ref().map_or(&[], |settings| &settings.switches)
+    }
+
+    /// Hardware is asked for, and flows are offloaded: switches may take some.
+    pub fn wants_switches(&self) -> bool {
+        let hardware = |settings: &Settings| settings.requested == Mode::Hardware;
+        self.settings.as_ref().is_some_and(hardware) && self.offloads()
     }
 
     /// Why nothing is offloaded, in words; `None` while a flowtable is in force.

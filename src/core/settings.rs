@@ -90,12 +90,8 @@ pub enum SwitchDriver {
 
 impl SwitchDriver {
     /// All drivers.
-    pub const ALL: [SwitchDriver; 4] = [
-        SwitchDriver::Qca8337,
-        SwitchDriver::Ar8327,
-        SwitchDriver::Mt7530,
-        SwitchDriver::Mt7621,
-    ];
+    pub const ALL: [SwitchDriver; 4] =
+        [SwitchDriver::Qca8337, SwitchDriver::Ar8327, SwitchDriver::Mt7530, SwitchDriver::Mt7621];
 
     /// The name used in the configuration and on the bus.
     pub fn name(self) -> &'static str {

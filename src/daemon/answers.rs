@@ -9,6 +9,7 @@ use ubus::BlobMsgTable;
 use super::flow_poll::FlowPoll;
 use super::knowledge::Knowledge;
 use super::lease_files::LeaseFiles;
+use super::switches::Switches;
 use crate::core::control::Control;
 use crate::core::explain::{is_in_name_only, passed, Wanted};
 use crate::core::flow_reason::FlowReason;
@@ -35,6 +36,7 @@ pub struct Answers<'a> {
     control: &'a Control,
     flows: &'a FlowPoll,
     names: &'a LeaseFiles,
+    switches: &'a Switches,
     now: Instant,
 }
 
@@ -46,9 +48,10 @@ impl<'a> Answers<'a> {
         control: &'a Control,
         flows: &'a FlowPoll,
         names: &'a LeaseFiles,
+        switches: &'a Switches,
         now: Instant,
     ) -> Answers<'a> {
-        Answers { control, flows, names, now }
+        Answers { control, flows, names, switches, now }
     }
 
     fn all(&self) -> impl Iterator<Item = Flow> + use<'_> {
@@ -58,7 +61,8 @@ impl<'a> Answers<'a> {
     /// `policies` are empty for answers that give no reasons.
     fn knowledge<'k>(&'k self, policies: &'k [Policy]) -> Knowledge<'k> {
         let ledger = self.flows.table().ledger();
-        Knowledge { control: self.control, ledger, policies, now: self.now }
+        let (control, switches) = (self.control, Some(self.switches));
+        Knowledge { control, ledger, policies, switches, now: self.now }
     }
 
     /// The flows that somebody means.

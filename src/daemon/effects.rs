@@ -78,8 +78,8 @@ impl World {
             Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
             Effect::ProbeDevices(devices) => Event::DevicesProbed(self.probe(devices, false)),
             Effect::SwitchAccounting => Event::AccountingSwitched(kernel::switch_accounting()),
-            // The loop answers the caller.
-            Effect::Done(..) => return None,
+            // The loop answers the caller, and has the switches.
+            Effect::Done(..) | Effect::HandBack(_) => return None,
             Effect::Commit(commands, generation) => Event::Committed(
                 self.nftables().and_then(|nftables| nftables.commit(commands, generation)),
             ),

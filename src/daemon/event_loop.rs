@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The one loop of the daemon: a table of tokens, one `match`, and the timers. `questions` is what it
-//! does for callers on the bus.
+//! does for callers on the bus, `switching` what it does for switches.
 
 mod questions;
+mod switching;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,6 +23,7 @@ use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
 use super::radios;
+use super::switches::Switches;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::notices::Notices;
@@ -112,6 +114,10 @@ pub struct Daemon {
     unread: VecDeque<Token>,
     /// Names of clients.
     names: LeaseFiles,
+    /// Switches whose tables the daemon fills.
+    switches: Switches,
+    /// Whether they are wanted, and the version of the topology, when they were told last.
+    around_switches: Option<(bool, u32)>,
     /// Flows that the kernel watches because somebody asked about them.
     watches: Watches,
 }
@@ -151,6 +157,8 @@ impl Daemon {
             changed: false,
             unread: VecDeque::new(),
             names: LeaseFiles::default(),
+            switches: Switches::default(),
+            around_switches: None,
             watches: Watches::default(),
         };
         let sources = [
@@ -210,6 +218,7 @@ impl Daemon {
             self.on_timers();
             self.on_bus();
             self.tell_subscribers();
+            self.on_switches();
         }
     }
 
@@ -218,7 +227,11 @@ impl Daemon {
             return Some(Duration::ZERO);
         }
         let flows = self.flows.as_ref().and_then(|flows| flows.deadline(now));
-        let deadlines = [self.control.deadline(), self.bus.deadline(), flows];
+        let switches = self.switches.deadline(now);
+        if switches.is_some_and(|due| due <= now) {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [self.control.deadline(), self.bus.deadline(), flows, switches];
         let next = deadlines.into_iter().flatten().min()?;
         // Rounded up: epoll counts milliseconds, and waking early would spin.
         Some(next.saturating_duration_since(now) + Duration::from_millis(1))
@@ -233,6 +246,10 @@ impl Daemon {
                 if let Some((reply_to, answer)) = self.orders.end(number, outcome) {
                     self.bus.reply(reply_to, answer);
                 }
+                continue;
+            }
+            if let Effect::HandBack(tables) = &effect {
+                self.hand_back(tables);
                 continue;
             }
             // Performing may take its time, so the clock is read for each.
@@ -387,6 +404,7 @@ impl Daemon {
         self.flow_error = line;
         if result.is_ok() {
             self.judge_flows();
+            self.pick_for_switches();
         }
         self.changed = true;
         for (question, reply_to) in std::mem::take(&mut self.waiting) {
@@ -418,6 +436,7 @@ impl Daemon {
         let Some(flows) = &mut self.flows else { return };
         let (moves, rerouted) = (flows.take_moves(), flows.take_rerouted());
         if !moves.is_empty() {
+            self.move_in_switches(&moves);
             self.feed(Event::Moved(moves));
         }
         if !rerouted.is_none() {
@@ -463,6 +482,7 @@ impl Daemon {
 
     fn stop(mut self) -> Result<(), RunError> {
         let taken = self.control.takeover_state() == State::Taken;
+        self.switches.stop();
         match self.world.remove_all() {
             Ok(()) => info!("stopped, our tables are removed"),
             Err(error) => {

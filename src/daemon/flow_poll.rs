@@ -16,7 +16,9 @@ use super::rerouting::Rerouting;
 use super::surroundings::Surroundings;
 use crate::core::control::Control;
 use crate::core::evict::Tables;
+use crate::core::flows::candidates::Picked;
 use crate::core::flows::table::{FlowTable, FLOWS_MAX};
+use crate::core::hardware::{SETTLED, WORTHWHILE};
 use crate::core::status::{ListCost, Polling};
 use crate::core::topology::moves::Moves;
 use crate::netlink::conntrack::entry::Entry;
@@ -42,6 +44,8 @@ const QUICK: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_secs(30);
 /// Tables were made or changed so recently that flows may be shown wrongly; three lists tell.
 const SETTLING: Duration = Duration::from_secs(8);
+/// Between lists while switches have room: a flow that lasts is worth waiting for.
+const PICKING: Duration = Duration::from_secs(5);
 /// A list of 64k flows takes a slow router about half a second.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
@@ -84,6 +88,8 @@ pub struct FlowPoll {
     /// Transactions so far, and when the last one was noticed.
     committed: (u64, Option<Instant>),
     offloading: bool,
+    /// Switches wait for flows.
+    picking: bool,
     /// What the processor has spent on the list under way.
     cpu: Duration,
     polling: Polling,
@@ -110,6 +116,7 @@ impl FlowPoll {
             looked: None,
             committed: (0, None),
             offloading: false,
+            picking: false,
             cpu: Duration::ZERO,
             polling: Polling::default(),
         })
@@ -186,6 +193,31 @@ impl FlowPoll {
     pub fn take_unshown(&mut self) -> Vec<u32> {
         let unshown = self.table.take_unshown();
         Some(unshown).filter(|_| self.offloading).unwrap_or_default()
+    }
+
+    /// Switches wait for flows, or do not.
+    pub fn set_picking(&mut self, picking: bool) {
+        self.picking = picking;
+    }
+
+    /// Flows that switches could take, `limit` at most.
+    pub fn pick(&self, limit: usize, now: Instant) -> Picked {
+        self.table.pick(self.now_ms(now), WORTHWHILE, SETTLED.as_millis() as u32, limit)
+    }
+
+    /// Switches have these connections, true for those in hardware, and no others.
+    pub fn set_switched(&mut self, held: Vec<(u32, bool)>) {
+        self.table.switched_mut().set(held.into_iter());
+    }
+
+    /// Connections in switches that have ended since this was asked last.
+    pub fn take_ended(&mut self) -> Vec<u32> {
+        self.table.switched_mut().take_ended()
+    }
+
+    /// The flows, and what asks routing about them.
+    pub fn with_surroundings(&mut self) -> (&FlowTable, &mut Surroundings) {
+        (&self.table, &mut self.around)
     }
 
     /// True when the last list will do for an answer, also while the next one is under way.
@@ -368,13 +400,18 @@ impl FlowPoll {
         if within(self.looked, WATCHED) {
             return Some(QUICK);
         }
-        if self.offloading && within(self.committed.1, SETTLING) {
-            // Tables may be made anew every few seconds for long: what is looked at for that alone
-            // takes a tenth of the time at most.
-            let took = self.polling.last.map_or(0, |cost| u64::from(cost.took_ms));
-            return Some(QUICK.max(Duration::from_millis(10 * took)).min(SLOW));
+        if !self.offloading {
+            return None;
         }
-        self.offloading.then_some(SLOW)
+        let often = match within(self.committed.1, SETTLING) {
+            true => QUICK,
+            false if self.picking => PICKING,
+            false => return Some(SLOW),
+        };
+        // Tables may be made anew every few seconds for long, and switches are never content: what
+        // is looked at for that alone takes a tenth of the time at most.
+        let took = self.polling.last.map_or(0, |cost| u64::from(cost.took_ms));
+        Some(often.max(Duration::from_millis(10 * took)).min(SLOW))
     }
 
     /// Subscribes to the ends of connections while lists are made, and forgets the flows when no

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::switches::Switches;
 use crate::core::control::Control;
 use crate::core::evict::{Tables, Whereabouts};
 use crate::core::explain::Facts;
@@ -21,6 +22,8 @@ pub struct Knowledge<'a> {
     pub ledger: &'a Ledger,
     /// IPsec.
     pub policies: &'a [Policy],
+    /// Switches; `None` where nobody asks about them.
+    pub switches: Option<&'a Switches>,
     /// The present instant.
     pub now: Instant,
 }
@@ -28,7 +31,7 @@ pub struct Knowledge<'a> {
 impl Knowledge<'_> {
     /// The devices that routing sees: those that packets of the end that opened the connection come
     /// in and go out by.
-    fn devices(&self, flow: &Flow) -> [Option<&str>; 2] {
+    pub fn devices(&self, flow: &Flow) -> [Option<&str>; 2] {
         let device = |end: End| {
             let attachment = self.ledger.attachments.get(end.attachment()?)?;
             attachment.devices.first().map(String::as_str)
@@ -95,5 +98,10 @@ impl Facts for Knowledge<'_> {
 
     fn leaking(&self, state: FlowState) -> Option<String> {
         self.control.leaking(state)
+    }
+
+    fn switch(&self, id: u32) -> Option<(String, String)> {
+        let (name, words) = self.switches?.about(id)?;
+        Some((name.to_owned(), words))
     }
 }

@@ -15,6 +15,7 @@ mod orders;
 mod radios;
 mod rerouting;
 pub mod surroundings;
+pub mod switches;
 mod watches;
 
 pub use event_loop::{Daemon, RunError};

@@ -89,7 +89,7 @@ impl Rerouting {
         }
         self.checked = Some(now);
         let ledger = table.ledger();
-        let knowledge = Knowledge { control, ledger, policies: &[], now };
+        let knowledge = Knowledge { control, ledger, policies: &[], switches: None, now };
         self.found.add(concerned(&rerouted, table.flows(now_ms), &knowledge));
         self.check =
             Some(Check { rerouted, begun_ms: now_ms, hardware: control.tables_in_hardware() });

@@ -201,6 +201,11 @@ impl Surroundings {
         answer
     }
 
+    /// Asks the kernel's routing, whatever the turn's budget; `None` when it does not answer.
+    pub fn route(&mut self, lookup: &Lookup) -> Option<Route> {
+        route::lookup(&mut self.questions, lookup).map_err(|error| self.tell(&error)).ok()
+    }
+
     fn read_addresses(&mut self, topology: &mut Topology) {
         match route::addresses(&mut self.questions) {
             Ok(list) => topology.set_addresses(list),

@@ -151,6 +151,10 @@ pub(super) fn record(reply: &mut Reply, view: &FlowView) {
     if let Some(seconds) = view.bypassed_s {
         reply.count("bypassed_s", seconds);
     }
+    if let Some((name, words)) = &view.switch {
+        reply.text("switch", name);
+        reply.text("switch_text", words);
+    }
 }
 
 fn flow_itself(reply: &mut Reply, flow: &Flow) {

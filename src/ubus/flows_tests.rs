@@ -28,6 +28,7 @@ pub(crate) fn download() -> Flow {
         mark: 0xffff_0000,
         id: 7,
         state: FlowState::Hardware,
+        switched: false,
         nat: true,
         tcp_state: None,
         sent: Some(Counters { packets: 100, bytes: 5200 }),
@@ -55,6 +56,7 @@ pub(crate) fn plain() -> Flow {
         mark: 0,
         id: 8,
         state: FlowState::Classic,
+        switched: false,
         nat: false,
         tcp_state: Some(TcpState::Established),
         sent: None,
@@ -94,6 +96,7 @@ fn full() -> FlowView {
         table: Some("flowtabled".into()),
         reason: Some((FlowReason::InNameOnly, "it leaks".into())),
         bypassed_s: Some(42),
+        switch: Some(("sw".into(), "waits for its entry".into())),
         ..FlowView::bare(Flow { closing: true, ..download() })
     }
 }

@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use super::{Control, Effect, Tables, Transaction, DEBOUNCE, VANISHED_MAX};
+use super::{commit, Control, Effect, Tables, Transaction, DEBOUNCE, VANISHED_MAX};
 use crate::netlink::{Error, Refusal};
 
 impl Control {
@@ -50,7 +50,7 @@ impl Control {
         self.as_it_stands = true;
         self.outcomes = outcomes;
         self.evictions.begin(anew, true, now);
-        vec![Effect::Commit(commands, generation)]
+        commit(commands, generation)
     }
 
     /// The kernel refuses that too.

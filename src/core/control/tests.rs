@@ -12,11 +12,14 @@ pub use kernel::apply;
 
 use super::*;
 use crate::core::links::tests::link;
+use crate::core::orders::{Done, Order, OrderError};
 use crate::core::plan::TABLE_HARDWARE;
 use crate::core::settings::{Interface, Mode, Zone};
+use crate::core::shaper::Queues;
 use crate::core::status::DeviceState;
 use crate::netlink::nftables::{Flowtable, Table};
-use crate::netlink::Refusal;
+use crate::netlink::route::{Link, LinkEvent};
+use crate::netlink::{Error, Refusal};
 
 /// What the kernel says of a device that it does not know.
 const GONE: &str = "No such file or directory";
@@ -60,6 +63,8 @@ pub struct World {
     refusals: usize,
     pub surveys: usize,
     pub log: Vec<(Level, String)>,
+    /// Tables whose flows have just left switches.
+    pub handed_back: Tables,
     /// Ends of orders.
     pub done: Vec<(u32, Result<Done, OrderError>)>,
 }
@@ -107,6 +112,7 @@ impl World {
             refusals: 0,
             surveys: 0,
             log: Vec::new(),
+            handed_back: Tables::None,
             done: Vec::new(),
         }
     }
@@ -134,6 +140,10 @@ impl World {
                 }
                 Effect::Done(ticket, outcome) => {
                     self.done.push((ticket, outcome));
+                    continue;
+                }
+                Effect::HandBack(tables) => {
+                    self.handed_back = tables;
                     continue;
                 }
                 Effect::SwitchAccounting => {
@@ -174,6 +184,8 @@ impl World {
                     Event::DevicesProbed(names.into_iter().map(answer).collect())
                 }
                 Effect::Commit(commands, generation) => {
+                    let left = std::mem::take(&mut self.handed_back);
+                    assert_eq!(left, Tables::touched(&commands), "what is in switches goes first");
                     assert_eq!(generation, self.kernel.generation);
                     let result = self.commit(commands);
                     self.refusals += usize::from(result.is_err());

@@ -51,8 +51,9 @@ impl Tables {
         hardware: &[String],
         table: impl FnOnce() -> Option<String>,
     ) -> Tables {
-        let in_hardware = flow.state == FlowState::Hardware;
-        match (flow.state, hardware) {
+        let state = flow.in_kernel();
+        let in_hardware = state == FlowState::Hardware;
+        match (state, hardware) {
             (FlowState::Classic, _) => return Tables::None,
             // There is no hardware elsewhere.
             (FlowState::Hardware, [only]) => return Tables::Named(vec![only.clone()]),
@@ -104,6 +105,22 @@ impl Tables {
         }
     }
 
+    /// The tables that commands delete or add.
+    pub(in crate::core) fn touched(commands: &[Command]) -> Tables {
+        let mut names: Vec<String> = Vec::new();
+        for command in commands {
+            if let Command::DeleteTable(table) | Command::AddTable(table) = command {
+                if !names.contains(&table.name) {
+                    names.push(table.name.clone());
+                }
+            }
+        }
+        match names.is_empty() {
+            true => Tables::None,
+            false => Tables::Named(names),
+        }
+    }
+
     /// These and those.
     pub fn add(&mut self, more: Tables) {
         match (&mut *self, more) {
@@ -137,11 +154,11 @@ pub fn concerned(
         if !addresses.any(|address| rerouted.concerns(address)) {
             continue;
         }
-        let enough = match flow.state {
+        let enough = match flow.in_kernel() {
             FlowState::Hardware => &found_of_hardware,
             _ => &tables,
         };
-        let known = || match flow.state {
+        let known = || match flow.in_kernel() {
             FlowState::Hardware if hardware.len() == 1 => true,
             _ => whereabouts.is_only_in(&flow, enough),
         };

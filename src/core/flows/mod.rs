@@ -5,10 +5,12 @@
 //! `table` keeps them in bounded memory, with the help of `index`, `place` and `record`. What they
 //! carried is in the `ledger`: by state (`account`), by device (`attachments`) and by client
 //! (`hosts`). `select`, `sums` and `pairs` answer questions about them, `view` gives them names;
-//! `unshown` finds those that conntrack shows wrongly.
+//! `unshown` finds those that conntrack shows wrongly, `switched` are those in
+//! switches, and `candidates` those that could be.
 
 pub mod account;
 pub mod attachments;
+pub mod candidates;
 pub mod hosts;
 mod index;
 mod keyed_hash;
@@ -20,6 +22,7 @@ mod record;
 pub mod select;
 pub mod selection;
 pub mod sums;
+pub mod switched;
 pub mod table;
 mod unshown;
 pub mod view;
@@ -85,6 +88,8 @@ pub struct Flow {
     pub id: u32,
     /// Which path its packets take.
     pub state: FlowState,
+    /// That path is a switch that the daemon fills; the kernel only has it in software.
+    pub switched: bool,
     /// It is translated (either direction).
     pub nat: bool,
     /// The connection has carried packets both ways for good.
@@ -119,6 +124,15 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// The path that the kernel has it on, as far as it is known.
+    pub fn in_kernel(&self) -> FlowState {
+        if self.switched {
+            FlowState::Software
+        } else {
+            self.state
+        }
+    }
+
     /// Bytes of both directions; `None` when they are not accounted.
     pub fn bytes(&self) -> Option<u64> {
         Some(self.sent?.bytes.saturating_add(self.received?.bytes))

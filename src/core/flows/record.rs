@@ -162,6 +162,22 @@ impl Record {
         self.poll = poll;
     }
 
+    /// Bytes a second of both directions between the last two polls, also where what it has carried
+    /// in all is not known.
+    pub(super) fn measured_rate(&self) -> Option<u64> {
+        let known = ACCOUNTED | RATED;
+        let [orig, reply] = self.rate;
+        (self.flags & known == known).then_some(u64::from(orig) + u64::from(reply))
+    }
+
+    pub(super) fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    pub(super) fn age_ms(&self, now_ms: u32) -> u32 {
+        now_ms.wrapping_sub(self.first_ms)
+    }
+
     fn set(&mut self, flag: u8, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
     }
@@ -293,6 +309,7 @@ impl Record {
             mark: self.mark,
             id: self.id,
             state: self.state(),
+            switched: false,
             nat: self.flags & NAT != 0,
             assured: self.flags & ASSURED != 0,
             replied: self.flags & REPLIED != 0,

@@ -12,6 +12,7 @@ use super::index::Index;
 use super::keyed_hash::KeyedHash;
 use super::ledger::Ledger;
 use super::record::{Record, Sixes};
+use super::switched::Switched;
 use super::unshown::{Sight, Unshown};
 use super::{Flow, FlowState};
 use crate::core::status::FlowCounts;
@@ -67,6 +68,7 @@ pub struct FlowTable {
     /// Ids of connections whose end was read meanwhile.
     ended: BTreeSet<u32>,
     pub(super) unshown: Unshown,
+    switched: Switched,
     /// Flows that were not kept because the table was full, over all polls.
     pub left_out: u64,
     /// Flows whose counters were zeroed, and what they had before was not kept.
@@ -97,6 +99,7 @@ impl FlowTable {
             listing: false,
             ended: BTreeSet::new(),
             unshown: Unshown::default(),
+            switched: Switched::default(),
             left_out: 0,
             resets_forgotten: 0,
         }
@@ -146,7 +149,9 @@ impl FlowTable {
             }
             Err(hash) => self.insert(hash, entry, ask),
         }
+        let switched = self.switched.in_hardware(entry.id);
         match FlowState::of(entry) {
+            _ if switched => self.counts_so_far.hardware += 1,
             FlowState::Classic => self.counts_so_far.classic += 1,
             FlowState::Software => self.counts_so_far.software += 1,
             FlowState::Hardware => self.counts_so_far.hardware += 1,
@@ -186,6 +191,7 @@ impl FlowTable {
         self.index = Index::new();
         self.bases.clear();
         self.unshown.clear();
+        self.switched.end_all();
         self.ledger.hosts.forget_flows();
         self.counts = FlowCounts::default();
         self.baseline = true;
@@ -229,7 +235,9 @@ impl FlowTable {
 
     /// Number of the flows kept that are being closed.
     pub fn closing(&self, now_ms: u32) -> usize {
-        let closing = |record: &&Record| record.is_closing(now_ms, self.keeps_closed);
+        let closing = |record: &&Record| {
+            !self.switched.in_hardware(record.id) && record.is_closing(now_ms, self.keeps_closed)
+        };
         self.records.iter().filter(closing).count()
     }
 
@@ -237,6 +245,16 @@ impl FlowTable {
     /// classic path, although their packets take the fast one.
     pub fn take_unshown(&mut self) -> Vec<u32> {
         self.unshown.take()
+    }
+
+    /// Flows that switches have.
+    pub fn switched(&self) -> &Switched {
+        &self.switched
+    }
+
+    /// The same, for changes.
+    pub fn switched_mut(&mut self) -> &mut Switched {
+        &mut self.switched
     }
 
     /// Number of flows kept.
@@ -259,11 +277,17 @@ impl FlowTable {
         &mut self.ledger.topology
     }
 
+    /// What is known about the networks around.
+    pub fn topology(&self) -> &Topology {
+        &self.ledger.topology
+    }
+
     /// All flows kept, in no order; times are as of `now_ms`.
     pub fn flows(&self, now_ms: u32) -> impl Iterator<Item = Flow> + '_ {
         self.records
             .iter()
             .filter_map(move |record| record.show(&self.sixes, now_ms, self.keeps_closed))
+            .map(|flow| self.switched.show(flow))
     }
 
     fn insert(&mut self, hash: u64, entry: &Entry, ask: &mut Ask<'_>) {
@@ -381,6 +405,7 @@ impl FlowTable {
             self.index.relocate(hash, last, position);
         }
         self.bases.remove(&record.id);
+        self.switched.end(record.id);
         self.ledger.leave(record.place);
         record.release(&mut self.sixes);
     }

@@ -35,6 +35,8 @@ pub struct FlowView {
     pub reason: Option<(FlowReason, String)>,
     /// Seconds for which it is kept on the classic path.
     pub bypassed_s: Option<u32>,
+    /// The switch that has it, or could, and in words what it is at with it.
+    pub switch: Option<(String, String)>,
 }
 
 impl FlowView {
@@ -49,6 +51,7 @@ impl FlowView {
             table: None,
             reason: None,
             bypassed_s: None,
+            switch: None,
         }
     }
 
@@ -68,6 +71,7 @@ impl FlowView {
             table: table_of(&flow, facts),
             reason: why_classic(&flow, facts),
             bypassed_s: facts.bypassed_s(flow.id),
+            switch: facts.switch(flow.id),
             flow,
         }
     }

@@ -109,6 +109,9 @@ impl FlowTable for Chip {
 
     fn disable(&mut self) -> Result<Progress, Error> {
         self.fault()?;
+        if self.wrong {
+            return Err(Error::WrongChip(7));
+        }
         (self.on, self.entries) = (false, BTreeMap::new());
         Ok(Progress::Done)
     }
@@ -138,8 +141,10 @@ fn flow(id: u32) -> Flow {
     Flow { protocol, original, reply, opener: side, answerer: side }
 }
 
-fn offer(id: u32, rate: u64) -> (Candidate, Flow) {
-    (Candidate { id, rate, age: 100 * SECOND }, flow(id))
+fn offer(id: u32, rate: u64) -> Offer {
+    let candidate = Candidate { id, rate, age: 100 * SECOND };
+    let end = |index| Attachment { routed: index, port: index };
+    Offer { candidate, flow: flow(id), table: Some("flowtabled".into()), ends: [end(2), end(3)] }
 }
 
 /// A switch with its chip and a clock.
@@ -174,7 +179,7 @@ impl World {
 
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
-        while let Some(due) = self.switch.deadline().filter(|due| *due <= end) {
+        while let Some(due) = self.switch.deadline(self.now).filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.run();
         }
@@ -184,7 +189,7 @@ impl World {
 
     fn offer(&mut self, ids: std::ops::Range<u32>) {
         let offers: Vec<_> = ids.map(|id| offer(id, RATE)).collect();
-        self.switch.offer(&offers, self.now);
+        self.switch.offer(offers, self.now);
         self.run();
     }
 
@@ -198,7 +203,7 @@ impl World {
 #[test]
 fn a_flow_counts_when_its_entry_was_read_back() {
     let mut world = World::new(4);
-    world.switch.offer(&[offer(1, RATE)], world.now);
+    world.switch.offer(vec![offer(1, RATE)], world.now);
     let insert = world.switch.next(world.now).unwrap();
     assert_eq!(insert, Work::Insert { id: 1, flow: flow(1) });
     world.switch.done(insert.perform(&mut world.chip), world.now);
@@ -214,7 +219,7 @@ fn a_flow_counts_when_its_entry_was_read_back() {
 fn entries_that_have_to_go_come_first() {
     let mut world = World::new(8);
     world.offer(1..4);
-    world.switch.offer(&[offer(4, RATE), offer(5, RATE)], world.now);
+    world.switch.offer(vec![offer(4, RATE), offer(5, RATE)], world.now);
     world.switch.release(2, world.now);
     assert!(world.switch.is_clearing() && !world.switch.has(2));
     let work = world.switch.next(world.now).unwrap();
@@ -223,7 +228,7 @@ fn entries_that_have_to_go_come_first() {
     assert!(!world.switch.is_clearing());
     world.run();
     assert_eq!(world.switch.used(), 4);
-    world.switch.release_all(world.now);
+    world.switch.release_where(|_| true, world.now);
     world.run();
     assert_eq!((world.chip.used(), world.switch.used()), (0, 0));
 }
@@ -347,7 +352,44 @@ fn another_network_empties_the_table_and_none_switches_it_off() {
     assert!(world.switch.is_clearing());
     world.run();
     assert_eq!((world.switch.state(), world.chip.on), (&State::Off, false));
-    assert_eq!(world.switch.deadline(), None);
+    assert_eq!(world.switch.deadline(world.now), None);
+}
+
+#[test]
+fn what_an_earlier_program_has_left_is_cleared() {
+    let now = Instant::now();
+    let chip = Chip { on: true, entries: [(1, flow(1))].into(), ..Chip::default() };
+    let mut world = World { switch: Switch::new(4, now), chip, now, effects: Vec::new() };
+    assert_eq!(world.switch.deadline(now), Some(now));
+    world.run();
+    assert_eq!((world.switch.state(), world.chip.on, world.chip.used()), (&State::Off, false, 0));
+    let wrong = Chip { wrong: true, ..Chip::default() };
+    let mut world = World { switch: Switch::new(4, now), chip: wrong, now, effects: Vec::new() };
+    world.run();
+    assert!(matches!(world.switch.state(), State::Wrong(_)));
+    world.chip.wrong = false;
+    world.switch.set_network(Some(network()));
+    world.run();
+    assert_eq!(*world.switch.state(), State::Ready);
+}
+
+#[test]
+fn many_entries_go_at_once_and_few_one_by_one() {
+    let mut world = World::new(64);
+    world.offer(1..3 + ONE_BY_ONE as u32);
+    let of = |offer: &Offer| offer.candidate.id;
+    world.switch.release_where(|offer| of(offer) <= 2, world.now);
+    world.run();
+    assert_eq!((world.switch.tally().removed, world.switch.used()), (2, ONE_BY_ONE));
+    world.offer(1..3);
+    world.switch.release_where(|_| true, world.now);
+    assert!(world.switch.is_clearing());
+    world.run();
+    assert_eq!((world.switch.tally().removed, world.chip.used()), (2, 0));
+    world.pass(SECOND);
+    assert!(!world.switch.is_clearing());
+    world.offer(1..5);
+    assert_eq!(world.switch.used(), 4);
 }
 
 #[test]
@@ -375,7 +417,7 @@ proptest! {
             match step {
                 0 => world.offer(id..id + 3),
                 1 => world.switch.release(id, world.now),
-                2 => world.switch.release_all(world.now),
+                2 => world.switch.release_where(|_| true, world.now),
                 3 => (world.chip.on, world.chip.entries) = (false, BTreeMap::new()),
                 4 => world.chip.hit = vec![id],
                 _ => world.pass(SECOND * id),

@@ -47,6 +47,10 @@ impl Addresses {
         }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Address> {
+        self.list.iter()
+    }
+
     pub(super) fn is_own(&self, address: IpAddr) -> bool {
         self.list.iter().any(|own| own.address == address)
     }

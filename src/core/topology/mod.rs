@@ -280,10 +280,40 @@ impl Topology {
         let index = match link.kind.as_str() {
             "vlan" if !link.lower_elsewhere => link.lower?,
             "bridge" => self.bridges.port(link.index, mac?, vlan)?,
-            "ppp" => self.sessions.iter().find(|(upper, _)| *upper == link.index)?.1,
+            "ppp" => self.session_lower(link.index)?,
             _ => return None,
         };
         self.links.indexed(index)
+    }
+
+    /// The devices.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// The device leads outside.
+    pub fn is_uplink(&self, index: u32) -> bool {
+        self.uplinks.contains(&index)
+    }
+
+    /// Addresses of the router.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.addresses.iter()
+    }
+
+    /// The device on whose link an address is.
+    pub fn on_link(&self, address: IpAddr) -> Option<u32> {
+        self.addresses.on_link(address)
+    }
+
+    /// The MAC address that a neighbour has, or had last.
+    pub fn neighbour_mac(&self, address: IpAddr, index: u32) -> Option<Mac> {
+        self.neighbours.mac(address, index)
+    }
+
+    /// The Ethernet device that a PPP device's session stands on.
+    pub fn session_lower(&self, index: u32) -> Option<u32> {
+        self.sessions.iter().find(|(upper, _)| *upper == index).map(|(_, lower)| *lower)
     }
 
     /// Neighbours, and stations behind bridges, for which there was no room at the last reading.

@@ -112,7 +112,7 @@ impl Daemon {
         if self.control.wants_evidence() {
             let (now, control) = (Instant::now(), &self.control);
             let ledger = flows.table().ledger();
-            let knowledge = Knowledge { control, ledger, policies: &[], now };
+            let knowledge = Knowledge { control, ledger, policies: &[], switches: None, now };
             let ordinary = |flow: &Flow| knowledge.goes_with_the_rest(flow);
             let ordinary: Option<&dyn Fn(&Flow) -> bool> =
                 if control.has_rules() { Some(&ordinary) } else { None };
@@ -194,7 +194,7 @@ impl Daemon {
     fn about(&mut self, listed: bool, now: Instant) -> Result<Answers<'_>, StatusCode> {
         self.names.refresh(self.control.lease_files());
         let flows = self.known_flows(listed).ok_or(StatusCode::NoData)?;
-        Ok(Answers::new(&self.control, flows, &self.names, now))
+        Ok(Answers::new(&self.control, flows, &self.names, &self.switches, now))
     }
 
     /// The flows, unless the last list of them failed.

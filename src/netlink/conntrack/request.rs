@@ -145,6 +145,15 @@ pub fn update_request(sequence: u32, tuple: &Tuple, zone: u16, change: Change) -
     })
 }
 
+/// Sets the time that the entry of `tuple`, in zone 0, has left; the kernel only answers when there
+/// is none.
+pub fn refresh_request(sequence: u32, tuple: &Tuple, timeout_s: u32) -> Vec<u8> {
+    request(kind(IPCTNL_MSG_CT_NEW), NLM_F_REQUEST, sequence, |writer| {
+        emit_key(writer, tuple, 0);
+        writer.u32_be(CTA_TIMEOUT, timeout_s);
+    })
+}
+
 /// An entry to be made, for tests and benchmarks: the daemon makes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewEntry {

@@ -3,7 +3,7 @@
 
 use netlink_packet_core::DecodeError;
 
-use super::AF_UNSPEC;
+use super::{Mac, AF_UNSPEC};
 use crate::netlink::attribute::{self, Writer};
 use crate::netlink::message::Message;
 
@@ -14,6 +14,7 @@ pub(super) const RTM_GETLINK: u16 = 18;
 /// `struct ifinfomsg`: family, padding, type, index, flags, change mask.
 const IFINFOMSG_LEN: usize = 16;
 
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
@@ -55,6 +56,8 @@ pub struct Link {
     pub vlan_id: Option<u16>,
     /// A radio's device. The kernel's messages do not say so: whoever can look it up fills it in.
     pub wireless: bool,
+    /// Its Ethernet address; `None` for devices of other kinds.
+    pub mac: Option<Mac>,
     /// Longest packet that it sends, in bytes.
     pub mtu: u32,
     /// It is switched on.
@@ -104,6 +107,7 @@ impl LinkEvent {
             lower_elsewhere: false,
             vlan_id: None,
             wireless: false,
+            mac: None,
             mtu: 0,
             up: flags & IFF_UP != 0,
         };
@@ -125,6 +129,7 @@ impl LinkEvent {
 impl Link {
     fn read(&mut self, kind: u16, value: &[u8]) -> Result<(), DecodeError> {
         match kind {
+            IFLA_ADDRESS => self.mac = Mac::from_slice(value),
             IFLA_IFNAME => self.name = attribute::string(value),
             IFLA_MTU => self.mtu = attribute::u32_host(value)?,
             IFLA_LINK => self.lower = Some(attribute::u32_host(value)?),

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A connection that could be in a switch, with what makes it stale.
+
+use hw_drivers::flow::Flow;
+
+use super::Candidate;
+
+/// By which devices packets reach an end, by their indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attachment {
+    /// The device that routing sees.
+    pub routed: u32,
+    /// The one that stands for the port.
+    pub port: u32,
+}
+
+/// A connection that could be in a switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// What it is chosen by.
+    pub candidate: Candidate,
+    /// As the chip sees it.
+    pub flow: Flow,
+    /// The table whose flowtable has it; `None` when nobody knows.
+    pub table: Option<String>,
+    /// Where its ends are.
+    pub ends: [Attachment; 2],
+}
