@@ -205,6 +205,47 @@ fn a_broken_configuration_is_told_and_the_last_good_one_stays() {
     });
 }
 
+/// What a kernel with a packet engine says of it, two entries of which forward packets.
+const LISTING: &str = "\
+00010 BND IPv4 5T orig=192.168.1.2:4000->203.0.113.2:80 new=203.0.113.1:4000->203.0.113.2:80 \
+eth=02:00:00:00:00:01->02:00:00:00:00:02 etype=0008 vlan=0,0 ib1=21411234 ib2=007ff037
+00011 UNB IPv4 5T orig=192.168.1.2:4001->203.0.113.2:80 new=0.0.0.0:0->0.0.0.0:0 \
+eth=00:00:00:00:00:00->00:00:00:00:00:00 etype=0000 vlan=0,0 ib1=10000102 ib2=00000000
+00020 BND IPv4 5T orig=203.0.113.2:80->203.0.113.1:4000 new=203.0.113.2:80->192.168.1.2:4000 \
+eth=02:00:00:00:00:03->02:00:00:00:00:04 etype=0008 vlan=0,0 ib1=21411234 ib2=007ff017
+";
+
+#[test]
+fn a_switch_that_the_kernel_drives_is_shown() {
+    in_namespace("a_switch_that_the_kernel_drives_is_shown", || {
+        run("mount -t tmpfs debugfs /sys/kernel/debug");
+        fs::create_dir("/sys/kernel/debug/ppe0").unwrap();
+        fs::write("/sys/kernel/debug/ppe0/entries", LISTING).unwrap();
+        let router = Router::start("switches");
+        let _broker = Broker::start(&Kind::Rust, &router.socket());
+        eventually("the object appears", || router.command(&["status"]).status.success());
+        let hardware = |words: &[&str]| text(&router.command(words).stdout);
+        assert_eq!(hardware(&["hardware"]), "no switch is configured\n");
+
+        let section = "config switch\n\toption driver 'mt7621'\n\toption name 'engine'\n";
+        fs::write(router.dir.join("flowtable"), section).unwrap();
+        assert!(router.command(&["reload"]).status.success());
+        assert_eq!(
+            hardware(&["hardware", "--json"]),
+            "{\"switches\":[{\"name\":\"engine\",\"driver\":\"mt7621\",\"state\":\"watched\",\
+             \"capacity\":7680,\"bound\":2,\"unbound\":1,\"malformed\":0}]}\n"
+        );
+        let shown = hardware(&["hardware"]);
+        assert!(shown.contains("\nengine:  2 entries forward packets, 1 others\n"), "{shown}");
+
+        fs::write(router.dir.join("flowtable"), "").unwrap();
+        router.signal("HUP");
+        eventually("the section is gone", || {
+            hardware(&["hardware"]) == "no switch is configured\n"
+        });
+    });
+}
+
 /// Reads what a subscriber is sent until `count` notifications are there, as name and JSON.
 fn notifications(subscriber: &mut UbusClient<UnixUbusTransport>, count: usize) -> Vec<String> {
     let mut told = Vec::new();

@@ -28,8 +28,11 @@ use flowtabled::cli::client::{Client, ClientError};
 use flowtabled::core::flows::select;
 use flowtabled::core::flows::table::FlowTable;
 use flowtabled::core::flows::view::{FlowPage, FlowView};
+use flowtabled::core::hardware::view::{Condition, Listed, SwitchView};
+use flowtabled::core::hardware::Tally;
 use flowtabled::core::orders::OrderError;
 use flowtabled::core::reason::Reason;
+use flowtabled::core::settings::SwitchDriver;
 use flowtabled::core::status::{DeviceState, DeviceStatus, Status};
 use flowtabled::core::topology::Answer;
 use flowtabled::netlink::conntrack::entry::{Counters, Entry};
@@ -37,7 +40,8 @@ use flowtabled::netlink::conntrack::tuple::Tuple;
 use flowtabled::ubus::devices::DevicesQuery;
 use flowtabled::ubus::flows::FlowQuery;
 use flowtabled::ubus::{
-    devices, flows, flush, history, json, methods, reload, status, Bus, Call, Request, StatusCode,
+    devices, flows, flush, hardware, history, json, methods, reload, status, Bus, Call, Request,
+    StatusCode,
 };
 use flowtabled::ubus::{evict, release};
 use mio::{Events, Poll, Token};
@@ -133,10 +137,25 @@ fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
         Request::Flows(query) => Ok(some_flows(query)),
         Request::Hosts(_) | Request::Explain(_) => Err(StatusCode::NoData),
         Request::History => Ok(history::of(&FlowTable::new(1).ledger().account, [true; 3])),
+        Request::Hardware => Ok(hardware::encode(&[a_switch()])),
         Request::Flush => flush::encode(Some(3)),
         Request::Evict(_) => evict::encode(Err(OrderError::TooMany)),
         Request::Release(_) => release::encode(Ok(3)),
         Request::Reload => reload::encode(true),
+    }
+}
+
+/// A switch that the kernel drives.
+fn a_switch() -> SwitchView {
+    SwitchView {
+        name: "engine".into(),
+        driver: SwitchDriver::Mt7621,
+        condition: Condition::Watched,
+        capacity: 7680,
+        used: None,
+        queued: 0,
+        tally: Tally::default(),
+        listed: Some(Listed { bound: 2, unbound: 1, malformed: 0 }),
     }
 }
 
@@ -233,7 +252,7 @@ fn the_object_is_listed_with_its_types() {
                 r#""protocol":3,"device":3,"host":3,"partition":3,"sort":3,"limit":5,"cursor":3},"#,
                 r#""hosts":{"host":3,"sort":3,"limit":5,"cursor":3},"#,
                 r#""explain":{"source":3,"source_port":5,"destination":3,"#,
-                r#""destination_port":5,"protocol":3},"history":{},"flush":{},"#,
+                r#""destination_port":5,"protocol":3},"history":{},"hardware":{},"flush":{},"#,
                 r#""evict":{"state":3,"address":3,"port":5,"protocol":3,"device":3,"host":3,"#,
                 r#""partition":3,"duration_s":5},"#,
                 r#""release":{"state":3,"address":3,"port":5,"protocol":3,"device":3,"host":3,"#,
@@ -260,6 +279,9 @@ fn methods_answer_and_mistakes_have_codes() {
         let one = json::render(&reply[0]).unwrap();
         assert!(one.starts_with(r#"{"devices":[{"name":"lan7","ifindex":7,"#), "{one}");
         assert!(call(path, "reload", &empty).unwrap().is_empty(), "a reply without data");
+        let reply = call(path, "hardware", &empty).unwrap();
+        let switches = json::render(&reply[0]).unwrap();
+        assert!(switches.ends_with(r#""capacity":7680,"bound":2,"unbound":1,"malformed":0}]}"#));
         let stranger = BlobMsgTable::build(|b| b.put_i32(Some("stranger"), 1));
         assert!(call(path, "reload", &stranger).is_ok(), "unknown attributes are ignored");
 
@@ -446,6 +468,9 @@ fn the_command_ends_with_the_documented_codes() {
         assert_eq!(run("flows --all --json"), ExitCode::SUCCESS);
         assert_eq!(run("flows --state fast"), ExitCode::from(2));
         assert_eq!(run("history"), ExitCode::SUCCESS);
+        assert_eq!(run("hardware"), ExitCode::SUCCESS);
+        assert_eq!(run("hardware --json"), ExitCode::SUCCESS);
+        assert_eq!(run("hardware engine"), ExitCode::from(2));
         assert_eq!(run("evict --port 7 --for 1m"), ExitCode::from(1), "too many flows");
         assert_eq!(run("evict --for 2d"), ExitCode::from(2));
         assert_eq!(run("release --address 192.0.2.0/24"), ExitCode::SUCCESS);

@@ -18,6 +18,7 @@ Commands:
   explain SOURCE[:PORT] DESTINATION[:PORT] [PROTOCOL]
                   why a flow takes the path that it takes
   history         what was carried by each path, in all and lately
+  hardware        the switches of the configuration, and how full they are
   top             a live view of the flows
   flush           return all flows to the classic path; they come back
   evict           return some flows to the classic path and keep them there

@@ -15,6 +15,7 @@ pub mod client;
 pub mod devices;
 pub mod explain;
 pub mod flows;
+pub mod hardware;
 pub mod help;
 pub mod history;
 pub mod hosts;
@@ -136,6 +137,17 @@ fn ask(options: &Options, call: &MethodCall) -> Result<Exit, ClientError> {
         client.extend(Instant::now() + TIMEOUT);
         reply = client.call(name, &call.table(None))?;
     }
+    if method == Method::Hardware {
+        for _ in 0..hardware::TRIES {
+            if !hardware::is_worth_asking_again(&reply) {
+                break;
+            }
+            // The daemon does not wait for the kernel's listing, which it has begun to read.
+            std::thread::sleep(hardware::PAUSE);
+            client.extend(Instant::now() + TIMEOUT);
+            reply = client.call(name, &call.table(None))?;
+        }
+    }
     if options.json {
         return Ok(show(&rendered(&reply)?));
     }
@@ -143,6 +155,7 @@ fn ask(options: &Options, call: &MethodCall) -> Result<Exit, ClientError> {
         Method::Status => text::status(&reply),
         Method::Explain => explain::explain(&reply),
         Method::History => history::history(&reply),
+        Method::Hardware => hardware::hardware(&reply),
         Method::Flush => text::flush(&reply),
         Method::Evict => text::evict(&reply),
         Method::Release => text::release(&reply),

@@ -27,7 +27,9 @@ fn misplaced(option: &str, command: &str) -> Result<Options, UsageError> {
 
 #[test]
 fn commands_and_options() {
-    for name in ["status", "devices", "flows", "hosts", "history", "flush", "evict", "release"] {
+    for name in
+        ["status", "devices", "flows", "hosts", "history", "hardware", "flush", "evict", "release"]
+    {
         assert_eq!(parse(name), call(name, Vec::new()));
     }
     let json = Options { json: true, ..call("reload", Vec::new()).unwrap() };

@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 use hw_drivers::table::Network;
 use log::{log, warn};
 
+use super::ppe_listing::PpeListing;
 use crate::core::evict::Tables;
 use crate::core::flows::candidates::Picked;
 use crate::core::flows::Flow;
 use crate::core::hardware::resolve::{AskRoute, Session, Surroundings};
 use crate::core::hardware::view::{Condition, SwitchView};
 use crate::core::hardware::{Candidate, Effect, Offer, State, Switch};
-use crate::core::settings::SwitchSettings;
+use crate::core::settings::{SwitchDriver, SwitchSettings};
 use crate::core::topology::moves::Moves;
 use crate::core::topology::Topology;
 use crate::netlink::route::{Lookup, Route};
@@ -48,6 +49,8 @@ pub struct Switches {
     routes: Routes,
     keep_alive: KeepAlive,
     sysfs: Sysfs,
+    /// The packet engine that the kernel fills.
+    listing: PpeListing,
     /// The fault of keeping connections alive that the log was told last.
     told: String,
     /// The connections in switches are others than when this was asked last.
@@ -275,9 +278,21 @@ impl Switches {
         self.list.iter_mut().for_each(Driven::stop);
     }
 
+    /// Somebody wants to see them: what takes its time to be read is begun, and shown when it is
+    /// there.
+    pub fn look(&mut self, now: Instant) {
+        if self.list.iter().any(Driven::is_engine) {
+            self.listing.look(now);
+        }
+    }
+
     /// All switches, as they are shown.
     pub fn views(&self) -> Vec<SwitchView> {
-        self.list.iter().map(Driven::view).collect()
+        let view = |driven: &Driven| match driven.is_engine() {
+            true => self.listing.view(&driven.settings.name),
+            false => driven.view(),
+        };
+        self.list.iter().map(view).collect()
     }
 
     /// The switch that has a connection, and in words what it is at with it, or why none has it.
@@ -426,6 +441,11 @@ impl Driven {
 
     fn reason(&self, id: u32) -> Option<String> {
         self.left_out.get(&id).or_else(|| self.left_out_before.get(&id)).cloned()
+    }
+
+    /// True for the packet engine of the SoC.
+    fn is_engine(&self) -> bool {
+        self.settings.driver == SwitchDriver::Mt7621
     }
 
     fn view(&self) -> SwitchView {

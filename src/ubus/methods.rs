@@ -5,16 +5,19 @@ use ubus::BlobBuilder;
 
 use super::policy::Policy;
 use super::status_code::StatusCode;
-use super::{devices, evict, explain, flows, flush, history, hosts, release, reload, status};
+use super::{
+    devices, evict, explain, flows, flush, hardware, history, hosts, release, reload, status,
+};
 
 /// All methods, in the order of the signature.
-pub const METHODS: [Policy; 10] = [
+pub const METHODS: [Policy; 11] = [
     status::POLICY,
     devices::POLICY,
     flows::POLICY,
     hosts::POLICY,
     explain::POLICY,
     history::POLICY,
+    hardware::POLICY,
     flush::POLICY,
     evict::POLICY,
     release::POLICY,

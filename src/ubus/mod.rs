@@ -14,6 +14,7 @@ pub mod explain;
 pub mod flow_filter;
 pub mod flows;
 pub mod flush;
+pub mod hardware;
 pub mod history;
 pub mod hosts;
 pub mod inbox;

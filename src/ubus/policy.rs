@@ -27,6 +27,8 @@ pub enum Method {
     Explain,
     /// What flows carried in the last minutes.
     History,
+    /// What the switches are at, and how full.
+    Hardware,
     /// Returns all flows to the classic path.
     Flush,
     /// Returns some flows to the classic path and keeps them there.

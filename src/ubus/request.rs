@@ -30,6 +30,8 @@ pub enum Request {
     Explain(Wanted),
     /// What flows carried in the last minutes.
     History,
+    /// What the switches are at, and how full.
+    Hardware,
     /// Return all flows to the classic path.
     Flush,
     /// Return some flows to the classic path and keep them there.
@@ -110,6 +112,7 @@ impl Request {
             Method::Hosts => Request::Hosts(HostsQuery::of(arguments)?),
             Method::Explain => Request::Explain(super::explain::wanted(arguments)?),
             Method::History => Request::History,
+            Method::Hardware => Request::Hardware,
             Method::Flush => Request::Flush,
             Method::Evict => Request::Evict(Eviction::of(arguments)?),
             Method::Release => Request::Release(flow_filter::read(arguments)?),

@@ -12,9 +12,9 @@ use super::error::Error;
 use super::files::Source;
 use super::view::{View, Word};
 use super::warnings::Warnings;
-use super::{partition, rule};
+use super::{partition, rule, switch};
 use crate::core::policy::Policy;
-use crate::core::settings::{DeviceOffload, DeviceRule, Partition, Zone};
+use crate::core::settings::{DeviceOffload, DeviceRule, Partition, SwitchSettings, Zone};
 
 /// Device rules kept: each device is compared with each rule, and routers have some dozens of
 /// devices. More is an error, since dropping rules would offload what the user excluded.
@@ -47,6 +47,8 @@ pub struct Flowtable {
     pub policy: Policy,
     /// `config table` sections.
     pub partitions: Vec<Partition>,
+    /// `config switch` sections.
+    pub switches: Vec<SwitchSettings>,
     /// `lease_file`.
     pub lease_files: Vec<String>,
     /// Options and sections that are not known.
@@ -86,6 +88,11 @@ impl Flowtable {
                 ("device", _) => flowtable.device(&view)?,
                 ("rule", _) => flowtable.unknown_options(&view, &rule::KNOWN),
                 ("table", _) => flowtable.unknown_options(&view, &partition::KNOWN),
+                ("switch", _) => {
+                    flowtable.unknown_options(&view, &switch::KNOWN);
+                    let switch = switch::read(&view, &flowtable.switches)?;
+                    flowtable.switches.extend(switch);
+                }
                 (kind, _) => {
                     let what = format!("unknown section type '{}'", kind.escape_debug());
                     flowtable.warn(&view, None, what);
@@ -229,6 +236,7 @@ pub(super) mod tests {
             device_rules: Vec::new(),
             policy: Policy::default(),
             partitions: Vec::new(),
+            switches: Vec::new(),
             lease_files: vec!["/tmp/dhcp.leases".into()],
             warnings: Warnings::default(),
         }

@@ -18,6 +18,7 @@ pub mod package;
 mod partition;
 mod rule;
 pub mod statement;
+mod switch;
 pub mod view;
 pub mod warnings;
 
@@ -74,6 +75,7 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         device_rules: defaults.device_rules,
         policy: defaults.policy,
         partitions: defaults.partitions,
+        switches: defaults.switches,
         lease_files: defaults.lease_files,
         warnings: warnings::Warnings::default(),
     };
@@ -98,7 +100,7 @@ pub fn load_from(dirs: &Dirs<'_>) -> Result<Loaded, Error> {
         device_rules: flowtable.device_rules,
         policy: flowtable.policy,
         partitions: flowtable.partitions,
-        switches: Vec::new(),
+        switches: flowtable.switches,
         lease_files: flowtable.lease_files,
     };
     Ok(Loaded { settings, warnings })

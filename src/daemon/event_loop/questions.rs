@@ -20,7 +20,7 @@ use crate::daemon::orders::Wish;
 use crate::ubus::devices::DevicesQuery;
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
-use crate::ubus::{history, notice, status, ReplyTo, StatusCode};
+use crate::ubus::{hardware, history, notice, status, ReplyTo, StatusCode};
 
 /// `status` reads nf_tables again when the last reading is older.
 const SURVEY_FRESH: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ pub(super) enum Question {
     Hosts(HostsQuery),
     Explain(Wanted),
     History,
+    Hardware,
     Order(Wish),
 }
 
@@ -58,8 +59,12 @@ impl Daemon {
         }
     }
 
-    /// Answers at once when the flows were listed lately, else when they are.
+    /// Answers at once where flows do not matter, or were listed lately; else when they are.
     pub(super) fn ask(&mut self, question: Question, reply_to: ReplyTo) {
+        if matches!(question, Question::Hardware) {
+            self.switches.look(Instant::now());
+            return self.answer(&question, reply_to, false);
+        }
         self.refresh();
         let now = Instant::now();
         let Some(flows) = &mut self.flows else {
@@ -165,6 +170,7 @@ impl Daemon {
                 let counted = self.control.counted();
                 flows.map(|flows| history::of(&flows.table().ledger().account, counted))
             }
+            Question::Hardware => Ok(hardware::encode(&self.switches.views())),
             Question::Order(wish) => return self.order(wish, reply_to, listed),
         };
         self.bus.reply(reply_to, answer);
