@@ -250,10 +250,18 @@ mod tests {
 
     fn talk(name: &str, port: u16) -> Talk {
         let server = SocketAddr::from((Ipv4Addr::new(203, 0, 113, 2), 7001));
-        let lan =
-            Place { port: 2, vlan: 1, host: Mac([2, 0, 0, 0, 1, 1]), router: Mac([2, 0, 0, 0, 1, 0]) };
-        let wan =
-            Place { port: 5, vlan: 2, host: Mac([2, 0, 0, 0, 2, 1]), router: Mac([2, 0, 0, 0, 2, 0]) };
+        let lan = Place {
+            port: 2,
+            vlan: 1,
+            host: Mac([2, 0, 0, 0, 1, 1]),
+            router: Mac([2, 0, 0, 0, 1, 0]),
+        };
+        let wan = Place {
+            port: 5,
+            vlan: 2,
+            host: Mac([2, 0, 0, 0, 2, 1]),
+            router: Mac([2, 0, 0, 0, 2, 0]),
+        };
         let ends = Ends {
             client: (Ipv4Addr::new(192, 168, 1, 2), port).into(),
             called: server,
@@ -288,8 +296,7 @@ mod tests {
         let mut options = Options { napt_ways: 1024, ..Options::default() };
         options.layer2.pvid[5] = 2;
         let simulator = Shared::new(Qca8337::new(options));
-        let mut driver =
-            Driver::new(simulator.clone(), Model::Qca8337, DriverOptions::default());
+        let mut driver = Driver::new(simulator.clone(), Model::Qca8337, DriverOptions::default());
         let public = vec![Ipv4Addr::new(203, 0, 113, 1)];
         let network = Network { private: (Ipv4Addr::new(192, 168, 1, 0), 24), public };
         loop {
