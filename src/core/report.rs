@@ -87,7 +87,10 @@ impl Control {
     pub fn counted(&self) -> [bool; 3] {
         let accounting = self.kernel.accounting != Some(false);
         let offloaded = accounting && self.counts();
-        [accounting, offloaded, offloaded]
+        // Chips have counters for a few flows at most.
+        let fills = |switch: &SwitchSettings| switch.driver.is_filled();
+        let switches = self.wants_switches() && self.switches().iter().any(fills);
+        [accounting, offloaded, offloaded && !switches]
     }
 
     /// False when a flowtable in force leaves out counting.

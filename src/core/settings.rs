@@ -93,6 +93,11 @@ impl SwitchDriver {
     pub const ALL: [SwitchDriver; 4] =
         [SwitchDriver::Qca8337, SwitchDriver::Ar8327, SwitchDriver::Mt7530, SwitchDriver::Mt7621];
 
+    /// The daemon itself fills its table of flows.
+    pub fn is_filled(self) -> bool {
+        matches!(self, SwitchDriver::Qca8337 | SwitchDriver::Ar8327)
+    }
+
     /// The name used in the configuration and on the bus.
     pub fn name(self) -> &'static str {
         match self {

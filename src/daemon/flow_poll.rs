@@ -84,6 +84,8 @@ pub struct FlowPoll {
     /// A part of the list was received, but not all the ends before it have been read.
     held: bool,
     listed: Option<Instant>,
+    /// When the last list began.
+    begun: Option<Instant>,
     looked: Option<Instant>,
     /// Transactions so far, and when the last one was noticed.
     committed: (u64, Option<Instant>),
@@ -113,6 +115,7 @@ impl FlowPoll {
             listing: None,
             held: false,
             listed: None,
+            begun: None,
             looked: None,
             committed: (0, None),
             offloading: false,
@@ -203,6 +206,11 @@ impl FlowPoll {
     /// Flows that switches could take, `limit` at most.
     pub fn pick(&self, limit: usize, now: Instant) -> Picked {
         self.table.pick(self.now_ms(now), WORTHWHILE, SETTLED.as_millis() as u32, limit)
+    }
+
+    /// When the last list began.
+    pub fn list_begun(&self, now: Instant) -> Instant {
+        self.begun.unwrap_or(now)
     }
 
     /// Switches have these connections, true for those in hardware, and no others.
@@ -448,7 +456,7 @@ impl FlowPoll {
             self.polling.failed = self.polling.failed.saturating_add(1);
         }
         // A list that failed is tried again at the next turn of the interval.
-        self.listed = Some(now);
+        (self.listed, self.begun) = (Some(now), Some(begun));
         Progress::Done(result)
     }
 }

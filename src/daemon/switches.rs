@@ -36,6 +36,9 @@ const HAND_BACK: Duration = Duration::from_millis(50);
 const STOP: Duration = Duration::from_millis(1000);
 /// A switch that could not be opened is tried again: modules are loaded late.
 const REOPEN: Duration = Duration::from_secs(20);
+/// What was handed back is shown as offloaded until the kernel has freed it, so lists that begin
+/// earlier than this after it say nothing.
+const CALM: Duration = Duration::from_secs(4);
 /// Flows looked at for one switch after a list: twice what the largest holds.
 const PICKED_MAX: usize = 2048;
 /// Answers of routing kept; they are good until something around the router changes.
@@ -51,6 +54,8 @@ pub struct Switches {
     sysfs: Sysfs,
     /// The packet engine that the kernel fills.
     listing: PpeListing,
+    /// From then on lists are believed.
+    calm: Option<Instant>,
     /// The fault of keeping connections alive that the log was told last.
     told: String,
     /// The connections in switches are others than when this was asked last.
@@ -140,10 +145,13 @@ impl Switches {
         self.changed = true;
     }
 
-    /// A list of flows is complete.
-    pub fn pick(&mut self, picked: Picked, now: Instant) {
+    /// A list of flows is complete that has begun at `begun`.
+    pub fn pick(&mut self, picked: Picked, begun: Instant, now: Instant) {
         for id in picked.closing {
             self.release(id, now);
+        }
+        if self.calm.is_some_and(|calm| begun < calm) {
+            return;
         }
         let sessions = sessions::read();
         self.picked = Queue { flows: picked.candidates.into(), sessions, open: true };
@@ -233,7 +241,10 @@ impl Switches {
     }
 
     fn release_where(&mut self, stale: impl Fn(&Offer) -> bool, now: Instant) {
+        self.calm = Some(now + CALM);
+        self.picked = Queue::default();
         for driven in &mut self.list {
+            driven.offers.clear();
             driven.switch.release_where(&stale, now);
             let begun = Instant::now();
             while driven.switch.is_clearing() && begun.elapsed() < HAND_BACK {
@@ -355,20 +366,26 @@ impl Driven {
                 return;
             }
         };
+        match access {
+            Ok(access) => self.take(access, now),
+            Err(words) => {
+                warn!("switch {}: {words}", self.settings.name);
+                self.way = Way::Closed(words, again);
+            }
+        }
+    }
+
+    fn take(&mut self, access: Access, now: Instant) {
         self.way = match access {
-            Ok(Access::Open(table)) => {
+            Access::Open(table) => {
                 self.capacity = table.capabilities().entries;
                 let network = self.switch.network().cloned();
                 self.switch = Switch::new(self.capacity as usize, now);
                 self.switch.set_network(network);
                 Way::Open(table)
             }
-            Ok(Access::Watching(watching)) => Way::Watching(watching),
-            Ok(Access::Watched) => Way::Watched,
-            Err(words) => {
-                warn!("switch {}: {words}", self.settings.name);
-                Way::Closed(words, again)
-            }
+            Access::Watching(watching) => Way::Watching(watching),
+            Access::Watched => Way::Watched,
         };
     }
 
@@ -471,3 +488,6 @@ impl Driven {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -352,7 +352,8 @@ impl FlowTable {
     /// Accounts what a flow carried since it was seen last.
     fn carry(&mut self, position: u32, entry: &Entry, state: FlowState) {
         let Some(record) = self.records.get_mut(position as usize) else { return };
-        if !self.counting && state != FlowState::Classic {
+        let uncounted = !self.counting && state != FlowState::Classic;
+        if uncounted || self.switched.in_hardware(record.id) {
             record.set_uncounted();
         }
         let (Some(orig), Some(reply)) = (entry.counters_orig, entry.counters_reply) else {

@@ -389,3 +389,34 @@ fn a_place_is_kept_until_there_is_time_to_ask_again() {
     });
     assert_eq!(again, 1, "the list after that asks");
 }
+
+#[test]
+fn what_passes_a_switch_is_unknown_and_its_end_is_told() {
+    let mut table = FlowTable::new(8);
+    let offloaded = |number| {
+        let mut entry = entry(number, 100);
+        entry.status |= IPS_OFFLOAD;
+        entry
+    };
+    let list = [offloaded(1), entry(2, 100)];
+    poll(&mut table, 1000, &list);
+    let (first, second) = (list[0].id, list[1].id);
+    table.switched_mut().set([(first, true), (second, false), (77, true)].into_iter());
+    poll(&mut table, 2000, &list);
+    let shown = |table: &FlowTable, id| table.flows(2000).find(|flow| flow.id == id).unwrap();
+    let flow = shown(&table, first);
+    assert_eq!((flow.state, flow.in_kernel()), (FlowState::Hardware, FlowState::Software));
+    assert!(flow.switched && flow.sent.is_none() && flow.rate.is_none());
+    let waiting = shown(&table, second);
+    assert!(!waiting.switched && waiting.sent.is_some());
+    assert_eq!((table.counts().hardware, table.counts().classic), (1, 1));
+    table.switched_mut().set([].into_iter());
+    let back = shown(&table, first);
+    assert_eq!((back.state, back.sent), (FlowState::Software, None), "its total is not known");
+    table.switched_mut().set([(first, true)].into_iter());
+    table.destroyed(&list[1], 2500, &mut |_| Answer::NotAsked);
+    assert!(table.switched_mut().take_ended().is_empty());
+    table.destroyed(&list[0], 2500, &mut |_| Answer::NotAsked);
+    assert_eq!(table.switched_mut().take_ended(), [first]);
+    assert!(table.switched_mut().take_ended().is_empty());
+}

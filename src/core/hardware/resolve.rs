@@ -260,4 +260,4 @@ fn sockets(tuple: &tuple::Tuple) -> Tuple {
 
 #[cfg(test)]
 #[path = "resolve_tests.rs"]
-mod tests;
+pub(crate) mod tests;

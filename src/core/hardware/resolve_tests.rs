@@ -12,7 +12,7 @@ use crate::netlink::route::{Address, FdbEntry, Neighbour};
 
 const BR_LAN: u32 = 2;
 const LAN1: u32 = 3;
-const WAN: u32 = 5;
+pub const WAN: u32 = 5;
 const WAN_VLAN: u32 = 6;
 const PPP: u32 = 8;
 const CLIENT: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
@@ -28,7 +28,7 @@ fn address(text: &str) -> IpAddr {
 }
 
 /// `br-lan` with the port `lan1`; `wan`, `wan.7` on it, and a session on that.
-fn topology() -> Topology {
+pub fn topology() -> Topology {
     let ether = |index, name| Link { mac: Some(router_mac(index)), mtu: 1500, ..link(index, name) };
     let mut links = Links::default();
     links.replace(vec![
@@ -66,7 +66,7 @@ fn topology() -> Topology {
     topology
 }
 
-fn switch(ports: &[(&str, u8, u16)]) -> SwitchSettings {
+pub fn switch(ports: &[(&str, u8, u16)]) -> SwitchSettings {
     let port = |(device, port, vlan): &(&str, u8, u16)| SwitchPort {
         device: (*device).into(),
         port: *port,
@@ -83,7 +83,7 @@ fn switch(ports: &[(&str, u8, u16)]) -> SwitchSettings {
 }
 
 /// A masqueraded TCP connection of the client to a far address.
-fn web() -> Flow {
+pub fn web() -> Flow {
     let tuple = |source: &str, destination: &str| {
         let (from, to) = ((address(source), 40_000), (address(destination), 443));
         tuple::Tuple::new(IPPROTO_TCP, from, to).unwrap()
@@ -93,7 +93,7 @@ fn web() -> Flow {
     Flow { orig, reply: tuple("203.0.113.1", "8.8.8.8").inverse(), zone: 0, ..flow }
 }
 
-fn via_gateway(lookup: &Lookup) -> Option<Route> {
+pub fn via_gateway(lookup: &Lookup) -> Option<Route> {
     assert_eq!((lookup.to, lookup.input), (address("8.8.8.8"), Some(BR_LAN)));
     let gateway = Some(address("203.0.113.254"));
     Some(Route { output: Some(WAN), gateway, kind: RouteKind::Unicast })

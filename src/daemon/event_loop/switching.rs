@@ -44,7 +44,7 @@ impl Daemon {
     pub(super) fn pick_for_switches(&mut self) {
         let (wanted, now) = (self.switches.wants(), Instant::now());
         if let Some(flows) = self.flows.as_ref().filter(|_| wanted > 0) {
-            self.switches.pick(flows.pick(wanted, now), now);
+            self.switches.pick(flows.pick(wanted, now), flows.list_begun(now), now);
         }
     }
 

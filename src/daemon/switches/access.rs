@@ -175,3 +175,6 @@ impl Sysfs {
         devices.into_iter().flatten().flatten().filter_map(of).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
