@@ -24,7 +24,7 @@ use hw_drivers::flow::Flow;
 use hw_drivers::table::{Entry, Error, Network, Progress, Sight};
 use log::Level;
 
-pub use offer::{Attachment, Offer};
+pub use offer::{Attachment, Offer, Whereabouts};
 use selection::{choose, Holder};
 pub use selection::{Candidate, SETTLED, WORTHWHILE};
 pub use work::{Ended, Work};

@@ -6,6 +6,7 @@
 //! queued and a subscriber is never left with a state that has passed. Whoever subscribes asks for
 //! the present state, so the first comparison tells nothing.
 
+use super::hardware::view::SwitchNotice;
 use super::reason::Reason;
 use super::settings::Mode;
 use super::status::{DeviceState, DeviceStatus};
@@ -50,6 +51,8 @@ pub struct Present {
     pub mode: ModeNotice,
     /// The devices that are considered, each name once.
     pub devices: Vec<DeviceNotice>,
+    /// Switches, each name once.
+    pub switches: Vec<SwitchNotice>,
     /// Why the last configuration was refused.
     pub config_error: Option<String>,
 }
@@ -65,6 +68,10 @@ pub enum Notice {
     Device(DeviceNotice),
     /// The device of this name is not considered any more.
     DeviceGone(String),
+    /// The state of the switch or its reason is another one.
+    Switch(SwitchNotice),
+    /// The switch of this name is not configured any more.
+    SwitchGone(String),
 }
 
 /// What subscribers know, if there are any.
@@ -108,6 +115,13 @@ impl Notices {
                 }
             }
             Notice::DeviceGone(name) => told.devices.retain(|known| known.name != name),
+            Notice::Switch(switch) => {
+                match told.switches.iter_mut().find(|known| known.name == switch.name) {
+                    Some(known) => *known = switch,
+                    None => told.switches.push(switch),
+                }
+            }
+            Notice::SwitchGone(name) => told.switches.retain(|known| known.name != name),
         }
     }
 }
@@ -136,6 +150,13 @@ impl Present {
                 notices.push(Notice::Device(device));
             }
         }
+        for switch in &self.switches {
+            if !present.switches.iter().any(|now| now.name == switch.name) {
+                notices.push(Notice::SwitchGone(switch.name.clone()));
+            }
+        }
+        let new = |switch: &SwitchNotice| !self.switches.contains(switch);
+        notices.extend(present.switches.into_iter().filter(new).map(Notice::Switch));
         notices
     }
 }
@@ -149,7 +170,11 @@ mod tests {
         DeviceNotice { name: name.into(), state, reason, detail: String::new() }
     }
 
-    /// Software on lan1 and wan, as configured.
+    fn switch(name: &str, state: &'static str) -> SwitchNotice {
+        SwitchNotice { name: name.into(), state, detail: String::new() }
+    }
+
+    /// Software on lan1 and wan, as configured, and a switch that takes flows.
     fn present() -> Present {
         let devices = ["lan1", "wan"];
         Present {
@@ -162,6 +187,7 @@ mod tests {
             devices: devices
                 .map(|name| device(name, DeviceState::Software, Reason::AsConfigured))
                 .to_vec(),
+            switches: vec![switch("main", "ready")],
             config_error: None,
         }
     }
@@ -208,6 +234,19 @@ mod tests {
         assert_eq!(tell(&mut notices, &now), [Notice::DeviceGone("lan1".into())]);
         assert_eq!(tell(&mut notices, &present()), [Notice::Device(gone)]);
         assert_eq!(tell(&mut notices, &present()), []);
+    }
+
+    #[test]
+    fn switches_change_and_go() {
+        let mut notices = Notices::default();
+        tell(&mut notices, &present());
+        let mut now = present();
+        now.switches = vec![switch("main", "quarantined"), switch("other", "off")];
+        let told = now.switches.clone().into_iter().map(Notice::Switch).collect::<Vec<_>>();
+        assert_eq!(tell(&mut notices, &now), told);
+        assert_eq!(tell(&mut notices, &now), []);
+        now.switches.remove(0);
+        assert_eq!(tell(&mut notices, &now), [Notice::SwitchGone("main".into())]);
     }
 
     #[test]

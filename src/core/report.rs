@@ -69,6 +69,8 @@ impl Control {
         Present {
             mode: self.shown_mode(),
             devices: self.device_list().into_iter().map(DeviceNotice::from).collect(),
+            // Whoever drives them adds them.
+            switches: Vec::new(),
             config_error: self.config_error.clone(),
         }
     }

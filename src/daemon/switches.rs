@@ -18,8 +18,8 @@ use crate::core::evict::Tables;
 use crate::core::flows::candidates::Picked;
 use crate::core::flows::Flow;
 use crate::core::hardware::resolve::{AskRoute, Session, Surroundings};
-use crate::core::hardware::view::{Condition, SwitchView};
-use crate::core::hardware::{Candidate, Effect, Offer, State, Switch};
+use crate::core::hardware::view::{Condition, SwitchNotice, SwitchView};
+use crate::core::hardware::{Attachment, Candidate, Effect, Offer, State, Switch, Whereabouts};
 use crate::core::settings::{SwitchDriver, SwitchSettings};
 use crate::core::topology::moves::Moves;
 use crate::core::topology::Topology;
@@ -39,6 +39,9 @@ const REOPEN: Duration = Duration::from_secs(20);
 /// What was handed back is shown as offloaded until the kernel has freed it, so lists that begin
 /// earlier than this after it say nothing.
 const CALM: Duration = Duration::from_secs(4);
+/// The table of flows is told of entries that were made at most this much later: it is told of all
+/// at once, which costs more than an entry.
+const TELL_WITHIN: Duration = Duration::from_millis(100);
 /// Flows looked at for one switch after a list: twice what the largest holds.
 const PICKED_MAX: usize = 2048;
 /// Answers of routing kept; they are good until something around the router changes.
@@ -58,8 +61,8 @@ pub struct Switches {
     calm: Option<Instant>,
     /// The fault of keeping connections alive that the log was told last.
     told: String,
-    /// The connections in switches are others than when this was asked last.
-    changed: bool,
+    /// When the table of flows is to be told that other connections are in switches.
+    untold: Option<Instant>,
 }
 
 /// Flows that have yet to be looked at.
@@ -130,11 +133,11 @@ impl Switches {
             };
             self.list.push(driven);
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// The networks around the switches, and whether these are wanted at all.
-    pub fn set_networks(&mut self, topology: &Topology, wanted: bool) {
+    pub fn set_networks(&mut self, topology: &Topology, wanted: bool, now: Instant) {
         for driven in &mut self.list {
             let switch = &driven.settings;
             let network = wanted
@@ -142,7 +145,7 @@ impl Switches {
                 .flatten();
             driven.set_network(network);
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// A list of flows is complete that has begun at `begun`.
@@ -168,12 +171,12 @@ impl Switches {
         self.list.iter().filter(|d| ready(d)).map(room).sum::<usize>().min(PICKED_MAX)
     }
 
-    /// Looks at flows of the last list until this turn's time is over. `about` knows the devices that
-    /// routing reaches the ends of a flow by, and its table; `ask` asks routing.
+    /// Looks at flows of the last list until this turn's time is over. `about` knows where a flow is,
+    /// `ask` asks routing.
     pub fn consider(
         &mut self,
         topology: &Topology,
-        about: &dyn Fn(&Flow) -> ([Option<String>; 2], Option<String>),
+        about: &dyn Fn(&Flow) -> Whereabouts,
         ask: &mut AskRoute<'_>,
         now: Instant,
     ) {
@@ -184,7 +187,7 @@ impl Switches {
         let routes = &mut self.routes;
         let mut ask = |lookup: &Lookup| routes.find(lookup, ask);
         while let Some((flow, rate)) = self.picked.flows.pop_front() {
-            let (devices, table) = about(&flow);
+            let Whereabouts { devices, table } = about(&flow);
             let age = Duration::from_millis(flow.age_ms.into());
             let candidate = Candidate { id: flow.id, rate, age };
             let names = [devices[0].as_deref(), devices[1].as_deref()];
@@ -214,13 +217,13 @@ impl Switches {
             driven.switch.offer(offers, now);
             driven.left_out_before.clear();
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// This connection has ended or is stale.
     pub fn release(&mut self, id: u32, now: Instant) {
         self.list.iter_mut().for_each(|driven| driven.switch.release(id, now));
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// Flows of these tables are stale: they leave at once.
@@ -232,7 +235,7 @@ impl Switches {
     /// Stations are elsewhere: flows that go where they were leave at once.
     pub fn moved(&mut self, moves: &Moves, now: Instant) {
         let stale = |offer: &Offer| {
-            let moved = |end: &crate::core::hardware::Attachment| {
+            let moved = |end: &Attachment| {
                 moves.neighbours.contains(&end.routed) || moves.ports.contains(&end.port)
             };
             offer.ends.iter().any(moved)
@@ -253,7 +256,7 @@ impl Switches {
                 }
             }
         }
-        self.changed = true;
+        self.untold = Some(now);
     }
 
     /// Works until this turn's time is over.
@@ -261,7 +264,7 @@ impl Switches {
         for driven in &mut self.list {
             driven.open(&self.sysfs, now);
             while driven.work_once(&mut self.keep_alive, &mut self.told) {
-                self.changed = true;
+                self.untold.get_or_insert(now + TELL_WITHIN);
                 if now.elapsed() >= TURN {
                     break;
                 }
@@ -272,15 +275,14 @@ impl Switches {
     /// When there is something to do; `None` while there is not.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let picking = self.picked.open.then_some(now);
-        self.list.iter().filter_map(|driven| driven.deadline(now)).chain(picking).min()
+        let others = picking.into_iter().chain(self.untold);
+        self.list.iter().filter_map(|driven| driven.deadline(now)).chain(others).min()
     }
 
-    /// The connections that switches have or are to get, true for those in hardware; `None` when
-    /// they are the same as when this was asked last.
-    pub fn take_held(&mut self) -> Option<Vec<(u32, bool)>> {
-        if !std::mem::take(&mut self.changed) {
-            return None;
-        }
+    /// The connections that switches have or are to get, true for those in hardware; `None` while
+    /// nobody has to be told of others.
+    pub fn take_held(&mut self, now: Instant) -> Option<Vec<(u32, bool)>> {
+        self.untold.take_if(|due| *due <= now)?;
         Some(self.list.iter().flat_map(|driven| driven.switch.held()).collect())
     }
 
@@ -304,6 +306,11 @@ impl Switches {
             false => driven.view(),
         };
         self.list.iter().map(view).collect()
+    }
+
+    /// What subscribers are told of them.
+    pub fn notices(&self) -> Vec<SwitchNotice> {
+        self.list.iter().map(|driven| SwitchNotice::from(&driven.view())).collect()
     }
 
     /// The switch that has a connection, and in words what it is at with it, or why none has it.

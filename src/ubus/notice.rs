@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `mode` | strings `requested`, `effective`, `reason`, `reason_text`; `detail` unless it is empty |
 //! | `device` | strings `name`, `state`, `reason`, `reason_text`; `detail` unless it is empty; of a device that is not considered any more only `name` |
+//! | `hardware` | strings `name` of a switch, `state` as in [`hardware`](super::hardware); `detail` unless it is empty; of a switch that is not configured any more only `name` |
 //! | `config` | string `error`; absent when the configuration is accepted again |
 
 use ubus::BlobMsgTable;
@@ -39,6 +40,16 @@ pub fn encode(notice: &Notice) -> (&'static str, BlobMsgTable) {
             data.text("name", name);
             "device"
         }
+        Notice::Switch(switch) => {
+            data.text("name", &switch.name);
+            data.text("state", switch.state);
+            data.text_unless_empty("detail", &switch.detail);
+            "hardware"
+        }
+        Notice::SwitchGone(name) => {
+            data.text("name", name);
+            "hardware"
+        }
     };
     (name, data.finish(None))
 }
@@ -52,6 +63,7 @@ fn reason(data: &mut Reply, reason: Reason, detail: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::hardware::view::SwitchNotice;
     use crate::core::notices::{DeviceNotice, ModeNotice};
     use crate::core::settings::Mode;
     use crate::core::status::DeviceState;
@@ -89,6 +101,16 @@ mod tests {
                 ),
             ),
             (Notice::DeviceGone("lan2".into()), "device", r#"{"name":"lan2"}"#),
+            (
+                Notice::Switch(SwitchNotice {
+                    name: "sw".into(),
+                    state: "quarantined",
+                    detail: "the bus".into(),
+                }),
+                "hardware",
+                r#"{"name":"sw","state":"quarantined","detail":"the bus"}"#,
+            ),
+            (Notice::SwitchGone("sw".into()), "hardware", r#"{"name":"sw"}"#),
             (
                 Notice::Config(Some("firewall:2: no".into())),
                 "config",

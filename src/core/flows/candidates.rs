@@ -69,7 +69,7 @@ mod tests {
         let mut table = FlowTable::new(FLOWS_MAX);
         let idle: Vec<Entry> = entries
             .iter()
-            .map(|entry| Entry { counters_reply: entry.counters_orig, ..entry.clone() })
+            .map(|entry| Entry { counters_reply: entry.counters_orig, ..*entry })
             .collect();
         poll(&mut table, 1000, &idle);
         poll(&mut table, 2000, entries);

@@ -14,6 +14,16 @@ pub struct Attachment {
     pub port: u32,
 }
 
+/// Where a flow is, as the daemon knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Whereabouts {
+    /// Names of the devices by which routing reaches the end that opened it, and the one that
+    /// answers.
+    pub devices: [Option<String>; 2],
+    /// The table whose flowtable has it; `None` when nobody knows.
+    pub table: Option<String>,
+}
+
 /// A connection that could be in a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {

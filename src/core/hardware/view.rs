@@ -48,6 +48,24 @@ pub struct SwitchView {
     pub listed: Option<Listed>,
 }
 
+/// A switch, as subscribers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchNotice {
+    /// Its name.
+    pub name: String,
+    /// What it is at: [`Condition::code`].
+    pub state: &'static str,
+    /// Why it takes no flows, in words; may be empty.
+    pub detail: String,
+}
+
+impl From<&SwitchView> for SwitchNotice {
+    fn from(view: &SwitchView) -> SwitchNotice {
+        let detail = view.condition.detail().unwrap_or_default().to_owned();
+        SwitchNotice { name: view.name.clone(), state: view.condition.code(), detail }
+    }
+}
+
 impl Condition {
     /// The stable code for programs.
     pub fn code(&self) -> &'static str {

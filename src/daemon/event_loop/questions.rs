@@ -11,6 +11,7 @@ use super::Daemon;
 use crate::core::control::{Effect, Event};
 use crate::core::explain::Wanted;
 use crate::core::flows::{Flow, FlowState};
+use crate::core::notices::Present;
 use crate::core::orders::{Order, NOBODY};
 use crate::core::status::Status;
 use crate::daemon::answers::{self, Answers};
@@ -48,7 +49,8 @@ impl Daemon {
         if !std::mem::take(&mut self.changed) && !self.notices.is_new() {
             return;
         }
-        for change in self.notices.changes(self.control.present()) {
+        let present = Present { switches: self.switches.notices(), ..self.control.present() };
+        for change in self.notices.changes(present) {
             let (name, data) = notice::encode(&change);
             if self.bus.notify(name, &data) {
                 self.notices.told(change);

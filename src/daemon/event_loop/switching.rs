@@ -8,6 +8,7 @@ use super::Daemon;
 use crate::core::evict::Tables;
 use crate::core::explain::Facts;
 use crate::core::flows::Flow;
+use crate::core::hardware::Whereabouts;
 use crate::core::topology::moves::Moves;
 use crate::daemon::flow_poll::FlowPoll;
 use crate::daemon::knowledge::Knowledge;
@@ -31,7 +32,7 @@ impl Daemon {
             let around = (wanted, flows.table().topology().version());
             if self.around_switches != Some(around) {
                 self.around_switches = Some(around);
-                self.switches.set_networks(flows.table().topology(), wanted);
+                self.switches.set_networks(flows.table().topology(), wanted, now);
             }
             flows.set_picking(self.switches.wants() > 0);
         }
@@ -53,9 +54,9 @@ impl Daemon {
         let (table, around) = flows.with_surroundings();
         let (control, ledger) = (&self.control, table.ledger());
         let knowledge = Knowledge { control, ledger, policies: &[], switches: None, now };
-        let about = |flow: &Flow| {
-            let devices = knowledge.devices(flow).map(|name| name.map(str::to_owned));
-            (devices, Facts::table(&knowledge, flow))
+        let about = |flow: &Flow| Whereabouts {
+            devices: knowledge.devices(flow).map(|name| name.map(str::to_owned)),
+            table: Facts::table(&knowledge, flow),
         };
         self.switches.consider(table.topology(), &about, &mut |lookup| around.route(lookup), now);
     }
@@ -77,7 +78,8 @@ impl Daemon {
     }
 
     fn tell_flows(&mut self) {
-        if let (Some(flows), Some(held)) = (&mut self.flows, self.switches.take_held()) {
+        let held = self.switches.take_held(Instant::now());
+        if let (Some(flows), Some(held)) = (&mut self.flows, held) {
             FlowPoll::set_switched(flows, held);
             self.changed = true;
         }

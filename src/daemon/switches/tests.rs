@@ -39,7 +39,7 @@ impl World {
         driven.take(Access::Open(table), now);
         switches.list.push(driven);
         let topology = topology();
-        switches.set_networks(&topology, true);
+        switches.set_networks(&topology, true, now);
         let mut world = World { switches, chip, clock: now, topology };
         world.work_until(|world| world.state() == &State::Ready);
         world
@@ -81,7 +81,8 @@ impl World {
         let picked = Picked { candidates, closing: Vec::new() };
         self.switches.pick(picked, begun, Instant::now());
         let devices = ["br-lan", "wan"].map(|name| Some(name.to_owned()));
-        let about = |_: &Flow| (devices.clone(), Some("flowtabled".to_owned()));
+        let table = Some("flowtabled".to_owned());
+        let about = |_: &Flow| Whereabouts { devices: devices.clone(), table: table.clone() };
         while self.switches.picked.open {
             self.switches.consider(&self.topology, &about, &mut via_gateway, Instant::now());
         }
@@ -102,14 +103,14 @@ impl World {
 #[test]
 fn a_flow_is_in_hardware_once_its_entry_was_read_back() {
     let mut world = World::new(&PORTS);
-    world.switches.take_held();
+    world.switches.take_held(Instant::now() + TELL_WITHIN);
     world.offer(web());
     let id = web().id;
-    assert_eq!(world.switches.take_held(), Some(vec![(id, false)]));
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(vec![(id, false)]));
     assert_eq!(world.switches.about(id), Some(("sw", "waits for its entry".into())));
     world.work_until(|world| world.used() == 1);
-    assert_eq!(world.switches.take_held(), Some(vec![(id, true)]));
-    assert_eq!(world.switches.take_held(), None, "nothing has changed");
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(vec![(id, true)]));
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), None, "nothing has changed");
     let entries = world.chip.with(|chip| chip.napt_entries());
     assert_eq!(entries.len(), 1);
     assert!(format!("{entries:?}").contains("192.168.1.2"), "{entries:?}");
@@ -146,9 +147,12 @@ fn what_a_list_says_of_the_time_before_is_not_believed() {
     world.switches.hand_back(&named, now);
     assert!(!world.switches.picked.open, "nor what has yet to be looked at");
     world.offer_from(web(), now + CALM - Duration::from_millis(1));
-    assert_eq!(world.switches.take_held(), Some(Vec::new()));
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(Vec::new()));
     world.offer_from(web(), now + CALM);
-    assert_eq!(world.switches.take_held(), Some(vec![(web().id, false)]));
+    assert_eq!(
+        world.switches.take_held(Instant::now() + TELL_WITHIN),
+        Some(vec![(web().id, false)])
+    );
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn without_networks_and_at_the_end_the_engine_is_off() {
     let engine_on = |world: &World| world.chip.with(|chip| chip.register(0x30)) & 1 << 2 != 0;
     let mut world = World::with_flow();
     assert!(engine_on(&world));
-    world.switches.set_networks(&topology(), false);
+    world.switches.set_networks(&topology(), false, Instant::now());
     world.work_until(|world| world.state() == &State::Off);
     assert!(!engine_on(&world));
     let mut world = World::with_flow();
