@@ -9,7 +9,7 @@
 //! skips writing it when it seems right, so a transaction has to leave the page as it was.
 
 use crate::bus::transaction::BuildError;
-use crate::bus::{Address, Slot32, Transaction};
+use crate::bus::{Address, Slot, Slot32, Transaction};
 use std::fmt;
 
 pub mod kernel;
@@ -172,6 +172,24 @@ impl Translation {
         let low = self.transaction.read(place.low)?;
         let high = self.transaction.read(place.high)?;
         Ok(Slot32 { low, high })
+    }
+
+    /// Reads bits 15:0 of a register alone.
+    ///
+    /// # Errors
+    /// As [`Translation::read`].
+    pub fn read_low(&mut self, register: u32) -> Result<Slot, Error> {
+        let place = self.select(register)?;
+        Ok(self.transaction.read(place.low)?)
+    }
+
+    /// Reads bits 31:16 of a register alone.
+    ///
+    /// # Errors
+    /// As [`Translation::read`].
+    pub fn read_high(&mut self, register: u32) -> Result<Slot, Error> {
+        let place = self.select(register)?;
+        Ok(self.transaction.read(place.high)?)
     }
 
     /// Writes a register: low half, high half.

@@ -251,7 +251,8 @@ pub trait FlowTable {
     fn check(&self, flow: &Flow) -> Result<(), Error>;
 
     /// Puts a flow, both of its directions, into the table. When this returns an entry, packets
-    /// may be forwarded by it at once.
+    /// may be forwarded by it at once. That the chip holds what was written may be left to
+    /// [`FlowTable::verify`], which is to follow soon.
     ///
     /// # Errors
     /// As [`FlowTable::check`]; [`Error::Full`], [`Error::Collision`], [`Error::Unseen`],
@@ -274,14 +275,15 @@ pub trait FlowTable {
     /// [`Error::NotReady`]; or the bus failed, and the sweep goes on where it was.
     fn sweep(&mut self, seen: &mut dyn FnMut(Sight)) -> Result<Progress, Error>;
 
-    /// Reads an entry back and compares it with what was written.
+    /// Reads an entry back and compares it with what was written, and so with anything that it
+    /// shares with others and that was not read back since it was written.
     ///
     /// # Errors
     /// [`Error::NoEntry`], also when the chip has lost it; [`Error::Mismatch`]; the bus.
     fn verify(&mut self, entry: Entry) -> Result<(), Error>;
 
     /// Looks whether the chip is as it was set up: a reset, or a driver of the kernel that was
-    /// bound again, loses everything.
+    /// bound again, loses everything. A driver may look at a piece of what flows share with each call.
     ///
     /// # Errors
     /// [`Error::NotReady`] when it is not; the bus.

@@ -107,11 +107,6 @@ impl SwitchDriver {
             SwitchDriver::Mt7621 => "mt7621",
         }
     }
-
-    /// The chip translates, and the daemon fills its table of flows.
-    pub fn translates(self) -> bool {
-        matches!(self, SwitchDriver::Qca8337 | SwitchDriver::Ar8327)
-    }
 }
 
 /// How the registers of a switch are reached.

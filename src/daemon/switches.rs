@@ -113,11 +113,12 @@ impl Switches {
         self.list.is_empty()
     }
 
-    /// The switches of the configuration. One whose section has changed is stopped and opened anew.
-    pub fn configure(&mut self, wanted: &[SwitchSettings], now: Instant) {
+    /// The switches of the configuration. One whose section has changed is stopped and opened anew;
+    /// true when there is any, so that it is to be told of the networks.
+    pub fn configure(&mut self, wanted: &[SwitchSettings], now: Instant) -> bool {
         let same = self.list.iter().map(|driven| &driven.settings).eq(wanted);
         if same {
-            return;
+            return false;
         }
         let mut before = std::mem::take(&mut self.list);
         before
@@ -134,6 +135,7 @@ impl Switches {
             self.list.push(driven);
         }
         self.untold = Some(now);
+        true
     }
 
     /// The networks around the switches, and whether these are wanted at all.
@@ -310,7 +312,7 @@ impl Switches {
 
     /// What subscribers are told of them.
     pub fn notices(&self) -> Vec<SwitchNotice> {
-        self.list.iter().map(|driven| SwitchNotice::from(&driven.view())).collect()
+        self.views().iter().map(SwitchNotice::from).collect()
     }
 
     /// The switch that has a connection, and in words what it is at with it, or why none has it.

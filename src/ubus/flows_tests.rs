@@ -124,7 +124,7 @@ fn every_key() {
             r#""client_mac":"02:00:00:00:00:07","partition":"flowtabled","#,
             r#""reason":"in_name_only","#,
             r#""reason_text":"it is marked as offloaded, yet takes the classic path","#,
-            r#""detail":"it leaks","bypassed_s":42}],"next":"20f-7"}"#
+            r#""detail":"it leaks","bypassed_s":42,"switch":"sw","switch_text":"waits for its entry"}],"next":"20f-7"}"#
         )
     );
 }

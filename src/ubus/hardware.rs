@@ -35,7 +35,7 @@ fn switch(reply: &mut Reply, view: &SwitchView) {
     if let Some(used) = view.used {
         reply.count("used", used);
     }
-    if view.driver.translates() && view.condition != Condition::Watched {
+    if view.driver.is_filled() && view.condition != Condition::Watched {
         let tally = &view.tally;
         reply.count("queued", view.queued);
         reply.long_count("inserted", tally.inserted);

@@ -106,7 +106,7 @@ fn ports(view: &View<'_>, driver: SwitchDriver) -> Result<Vec<SwitchPort>, Error
         }
         ports.push(port);
     }
-    if !driver.translates() || ports.len() >= PORTS_MIN {
+    if !driver.is_filled() || ports.len() >= PORTS_MIN {
         return Ok(ports);
     }
     match words.last() {
@@ -117,7 +117,7 @@ fn ports(view: &View<'_>, driver: SwitchDriver) -> Result<Vec<SwitchPort>, Error
 
 fn private(view: &View<'_>, driver: SwitchDriver) -> Result<Option<(Ipv4Addr, u8)>, Error> {
     let Some(word) = view.single("private", PRIVATE)? else { return Ok(None) };
-    if !driver.translates() {
+    if !driver.is_filled() {
         return Err(view.refuse("private", &word, NO_PRIVATE));
     }
     prefix(&word.text).map(Some).ok_or_else(|| view.refuse("private", &word, PRIVATE))

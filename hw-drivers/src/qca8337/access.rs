@@ -5,7 +5,7 @@ use super::engine::{value, Answer, Busy, Command, Operation};
 use super::napt::AGE_FRESH;
 use super::registers::{FLOW_COUNTERS, RULES};
 use super::{Model, Options};
-use crate::bus::{Bus, Outcome};
+use crate::bus::{self, Bus, Done, Outcome, Transaction};
 use crate::qca8k_page::{self, Translation};
 use crate::table::Error;
 
@@ -15,6 +15,9 @@ pub struct Access<B> {
     bus: B,
     model: Model,
     options: Options,
+    /// The last command of the table engine was seen to its end.
+    free: bool,
+    transfers: u32,
 }
 
 impl From<qca8k_page::Error> for Error {
@@ -39,7 +42,7 @@ impl<B: Bus> Access<B> {
             sweep: options.sweep.max(1),
             ..options
         };
-        Access { bus, model, options }
+        Access { bus, model, options, free: false, transfers: 0 }
     }
 
     /// The chip.
@@ -67,6 +70,25 @@ impl<B: Bus> Access<B> {
         self.bus
     }
 
+    /// Transfers of all transactions that went well, wrapping.
+    pub fn transfers(&self) -> u32 {
+        self.transfers
+    }
+
+    /// Nothing is known of the table engine any more, as at the beginning.
+    pub fn doubt(&mut self) {
+        self.free = false;
+    }
+
+    fn make(&mut self, transaction: &Transaction) -> Result<Outcome, bus::Error> {
+        let outcome = self.bus.run(transaction)?;
+        let transfers = |done: &Done| u32::from(done.transfers);
+        let made: u32 = outcome.done().iter().map(transfers).sum();
+        let restored = u32::try_from(transaction.restores().len()).unwrap_or(u32::MAX);
+        self.transfers = self.transfers.wrapping_add(made).wrapping_add(restored);
+        Ok(outcome)
+    }
+
     /// Runs the accesses that `build` puts together, and gives what it has returned along with
     /// what the bus has.
     ///
@@ -78,7 +100,7 @@ impl<B: Bus> Access<B> {
     ) -> Result<(T, Outcome), Error> {
         let mut translation = Translation::new(self.options.page_after, self.options.settle)?;
         let slots = build(&mut translation)?;
-        let outcome = self.bus.run(&translation.finish())?;
+        let outcome = self.make(&translation.finish())?;
         Ok((slots, outcome))
     }
 
@@ -97,7 +119,29 @@ impl<B: Bus> Access<B> {
     /// As [`Access::run`]; [`Error::Stuck`] if the engine stays busy. Whether the command has
     /// taken effect is not known after an error.
     pub fn command(&mut self, command: &Command) -> Result<Answer, Error> {
-        self.execute(command, Operation::new(command, self.model, &self.options)?)
+        self.execute(command, Operation::new(command, self.model, &self.options, self.free)?)
+    }
+
+    /// Executes two commands that change nothing, in one transaction if the engine is quick.
+    ///
+    /// # Errors
+    /// As [`Access::command`].
+    pub fn both(&mut self, commands: [Command; 2]) -> Result<[Answer; 2], Error> {
+        let operation = Operation::several(&commands, self.model, &self.options, self.free)?;
+        self.free = false;
+        let outcome = match self.make(operation.transaction()) {
+            Ok(outcome) => outcome,
+            Err(error) if operation.busy(&error).is_some() => {
+                let [first, second] = commands;
+                // Whichever it is at, it is waited for as long as for a single one.
+                self.finish(&first)?;
+                return Ok([self.command(&first)?, self.command(&second)?]);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let answers = operation.answers(&outcome)?;
+        self.free = true;
+        answers.try_into().map_err(|_| Error::Driver("not two answers"))
     }
 
     /// Starts a command of the table engine, and does not wait for its end.
@@ -119,7 +163,9 @@ impl<B: Bus> Access<B> {
 
     fn execute(&mut self, command: &Command, operation: Operation) -> Result<Answer, Error> {
         let (operation, outcome) = self.wait(command, operation)?;
-        operation.answer(&outcome)
+        let answers = operation.answers(&outcome)?;
+        self.free = true;
+        answers.first().copied().ok_or(Error::Driver("an answer before its time"))
     }
 
     /// Runs an operation. An engine that is busy for longer than a transaction may last is waited
@@ -129,8 +175,9 @@ impl<B: Bus> Access<B> {
         command: &Command,
         mut operation: Operation,
     ) -> Result<(Operation, Outcome), Error> {
+        self.free = false;
         for _ in 0..self.options.patience {
-            let error = match self.bus.run(operation.transaction()) {
+            let error = match self.make(operation.transaction()) {
                 Ok(outcome) => return Ok((operation, outcome)),
                 Err(error) => error,
             };
@@ -142,7 +189,7 @@ impl<B: Bus> Access<B> {
                 None => return Err(error.into()),
             }
         }
-        let outcome = self.bus.run(operation.transaction())?;
+        let outcome = self.make(operation.transaction())?;
         Ok((operation, outcome))
     }
 }

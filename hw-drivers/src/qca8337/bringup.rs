@@ -279,6 +279,7 @@ impl<B: Bus> Qca8337<B> {
     /// The tables are about to be emptied.
     fn forget(&mut self) {
         self.held.clear();
+        self.access.doubt();
         self.neighbours = Neighbours::default();
         self.sweep_from = 0;
     }
@@ -321,17 +322,6 @@ impl<B: Bus> Qca8337<B> {
             access.write(public_bitmap(model), told)?;
             write_all(access, [lookup, valid])
         })?;
-        self.compare(&[lookup, valid])
-    }
-
-    /// Reads a public address back.
-    pub(super) fn compare_public(&mut self, index: u8) -> Result<(), Error> {
-        let address = self
-            .around
-            .as_ref()
-            .and_then(|around| around.public.get(usize::from(index)).copied())
-            .ok_or(Error::Driver("no such public address"))?;
-        let [_, _, lookup, valid] = network::public_on(self.access.model(), index, address);
         self.compare(&[lookup, valid])
     }
 

@@ -91,6 +91,14 @@ impl Host {
             Model::Ar8327 => [u32::MAX, u32::MAX, u32::MAX, 0x8fff, 0, 0, 0],
         }
     }
+
+    /// The bits that hold the age.
+    pub fn age_bits(model: Model) -> Words {
+        match model {
+            Model::Qca8337 => [0, 0, 0, 0, 0, 0, 0x7000],
+            Model::Ar8327 => [0, 0, 0, 0x7000, 0, 0, 0],
+        }
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +157,7 @@ mod tests {
                 let same = host.encode(model).iter().zip(aged).zip(Host::compared(model))
                     .all(|((a, b), mask)| a & mask == b & mask);
                 prop_assert!(same);
+                prop_assert_eq!(Host::decode(&Host::age_bits(model), model).map(|h| h.age), Some(7));
             }
         }
     }

@@ -97,6 +97,14 @@ impl Napt {
             Some(_) => [u32::MAX, u32::MAX, u32::MAX, 0xffff_0fff, 0, 0, 0],
         }
     }
+
+    /// The bits that hold the age.
+    pub fn age_bits(base: Option<Base>) -> Words {
+        match base {
+            None => [0, 0, 0, 0, 0xf, 0, 0],
+            Some(_) => [0, 0, 0, 0xf000, 0, 0, 0],
+        }
+    }
 }
 
 /// Bits 15:0.
@@ -159,9 +167,13 @@ mod tests {
             let [old, young] = [1, 15].map(|age| Napt { age, ..sample() }.encode(base).unwrap());
             let compared = Napt::compared(base);
             assert_ne!(old, young);
+            let age_bits = Napt::age_bits(base);
             for (index, mask) in compared.iter().enumerate() {
                 assert_eq!(old[index] & mask, young[index] & mask);
+                assert_eq!(old[index] & !age_bits[index], young[index] & !age_bits[index]);
+                assert_eq!(mask & age_bits[index], 0);
             }
+            assert_eq!(Napt::decode(&age_bits, base).age, 15);
         }
     }
 

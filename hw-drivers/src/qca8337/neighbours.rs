@@ -4,6 +4,7 @@
 //! is not known whether it is there, is kept in mind and taken away before the next flow.
 
 use super::engine::{Command, Table};
+use super::flow_table::UNTOLD;
 use super::host::{Host, AGE_STATIC};
 use super::napt::FORWARD;
 use super::network::{self, write_all, Interface, Rule};
@@ -12,8 +13,9 @@ use super::translate::{Plan, Way, GATEWAY};
 use super::{Qca8337, Words};
 use crate::bus::Bus;
 use crate::table::{Error, Part, Resource};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Bound;
 
 /// Hosts of the chip.
 const HOSTS: usize = 128;
@@ -49,6 +51,17 @@ struct Known {
     users: u32,
 }
 
+/// Something of it that can be read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Piece {
+    /// An interface, by its index.
+    Interface(u8),
+    /// The rule.
+    Rule,
+    /// A host's entry.
+    Host(Ipv4Addr),
+}
+
 /// What of it is in the chip.
 #[derive(Debug, Default)]
 pub struct Neighbours {
@@ -58,6 +71,10 @@ pub struct Neighbours {
     rule: Written<Rule>,
     /// Modes of ports for routed frames that the driver has set: tagged or not.
     egress: BTreeMap<u8, bool>,
+    /// Written, and not read back since.
+    unproved: BTreeSet<Piece>,
+    /// Which was looked at last.
+    audited: Option<Piece>,
 }
 
 impl Neighbours {
@@ -90,30 +107,34 @@ impl Neighbours {
         }
     }
 
-    /// Host entries as they are in the chip, for a flow of `private`.
-    pub fn entries(&self, private: Ipv4Addr) -> impl Iterator<Item = (Words, u16)> + use<'_> {
-        [private, GATEWAY]
-            .into_iter()
-            .filter_map(|address| self.hosts.get(&address).and_then(|known| known.there))
+    /// What a flow of `private` needs and nobody has read back since it was written.
+    pub fn unproved(&self, private: Ipv4Addr) -> Vec<Piece> {
+        let vlan = |address| self.hosts.get(&address).map(|known| known.way.vlan);
+        let vlans = [vlan(private), vlan(GATEWAY)];
+        let needed = |piece: &&Piece| match **piece {
+            Piece::Host(address) => [private, GATEWAY].contains(&address),
+            Piece::Rule => true,
+            Piece::Interface(index) => match self.interfaces.get(usize::from(index)) {
+                Some(Written::On(interface)) => vlans.contains(&Some(interface.vlan)),
+                Some(Written::Off | Written::Unknown) | None => false,
+            },
+        };
+        self.unproved.iter().filter(needed).copied().collect()
     }
 
-    /// What was written directly for a flow of `private`, and can be read back.
-    pub fn direct(&self, private: Ipv4Addr, rule: u8) -> Vec<Vec<network::Write>> {
-        let vlans =
-            [private, GATEWAY].map(|address| self.hosts.get(&address).map(|known| known.way.vlan));
-        let mut writes: Vec<Vec<network::Write>> = (0..)
-            .zip(&self.interfaces)
-            .filter_map(|(index, slot)| match slot {
-                Written::On(interface) if vlans.contains(&Some(interface.vlan)) => {
-                    Some(interface.expected(index).to_vec())
-                }
-                _ => None,
-            })
-            .collect();
-        if let Written::On(there) = &self.rule {
-            writes.push(there.expected(rule).to_vec());
-        }
-        writes
+    /// The piece whose turn it is, of those that are known to be in the chip.
+    fn next_audited(&mut self) -> Option<Piece> {
+        let interfaces = (0..).zip(&self.interfaces);
+        let interfaces = interfaces
+            .filter(|(_, slot)| matches!(slot, Written::On(_)))
+            .map(|(index, _)| Piece::Interface(index));
+        let rule = matches!(self.rule, Written::On(_)).then_some(Piece::Rule);
+        let hosts = self.hosts.iter().filter(|(_, known)| known.there.is_some());
+        let hosts = hosts.map(|(address, _)| Piece::Host(*address));
+        let all: BTreeSet<Piece> = interfaces.chain(rule).chain(hosts).collect();
+        let after = self.audited.map_or(Bound::Unbounded, Bound::Excluded);
+        self.audited = all.range((after, Bound::Unbounded)).next().or(all.first()).copied();
+        self.audited
     }
 
     /// Whether the flows that are there leave room for one of `plan`.
@@ -222,6 +243,58 @@ impl<B: Bus> Qca8337<B> {
         Ok(())
     }
 
+    /// Reads a piece back. One that is not in the chip, as far as is known, is none.
+    fn holds(&mut self, piece: Piece) -> Result<(), Error> {
+        match piece {
+            Piece::Interface(index) => match *self.neighbours.slot(index)? {
+                Written::On(interface) => self.compare(&interface.expected(index)),
+                Written::Off | Written::Unknown => Ok(()),
+            },
+            Piece::Rule => match self.neighbours.rule {
+                Written::On(rule) => self.compare(&rule.expected(self.access.options().rule)),
+                Written::Off | Written::Unknown => Ok(()),
+            },
+            Piece::Host(address) => {
+                let known = self.neighbours.hosts.get(&address);
+                let Some((words, index)) = known.and_then(|known| known.there) else {
+                    return Ok(());
+                };
+                let compared = Host::compared(self.access.model());
+                self.compare_entry(Table::Host, index, &words, &compared)?.ok_or(Error::Mismatch {
+                    at: TABLE_COMMAND,
+                    wanted: 1 << 7,
+                    found: 0,
+                })
+            }
+        }
+    }
+
+    /// Reads a piece back that was written.
+    pub(super) fn prove(&mut self, piece: Piece) -> Result<(), Error> {
+        self.holds(piece)?;
+        self.neighbours.unproved.remove(&piece);
+        Ok(())
+    }
+
+    /// Looks at one piece of what flows share, another one with each call. If it is not as it was
+    /// written, flows may go wrong by it, and the driver gives up.
+    pub(super) fn audit(&mut self) -> Result<(), Error> {
+        let Some(piece) = self.neighbours.next_audited() else {
+            return Ok(());
+        };
+        let lost = |held: &Result<(), Error>| matches!(held, Err(Error::Mismatch { .. }));
+        let mut held = self.holds(piece);
+        if lost(&held) {
+            // It may have been misread.
+            held = self.holds(piece);
+        }
+        if lost(&held) {
+            self.give_up();
+            return Err(Error::NotReady);
+        }
+        held
+    }
+
     /// The index of the interface that frames of this way belong to.
     fn interface(&mut self, way: &Way) -> Result<u8, Error> {
         let wanted = Interface { router: way.router, vlan: way.vlan };
@@ -240,15 +313,28 @@ impl<B: Bus> Qca8337<B> {
             .or_else(|| find(&|slot| *slot == Written::Off))
             .ok_or(Error::Full(Resource::Interfaces))?;
         *self.neighbours.slot(index)? = Written::Unknown;
+        let piece = Piece::Interface(index);
+        self.neighbours.unproved.insert(piece);
         let written = self.access.run(|access| write_all(access, wanted.on(index)));
-        if let Err(error) = written.and_then(|_| self.compare(&wanted.expected(index))) {
-            // Flows may be there that need the VLAN.
+        let written = match written {
+            Ok(_) => {
+                *self.neighbours.slot(index)? = Written::On(wanted);
+                // Flows may be there that need the VLAN; else it is for the first to verify.
+                if same_vlan.is_some() {
+                    self.prove(piece)
+                } else {
+                    Ok(())
+                }
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            *self.neighbours.slot(index)? = Written::Unknown;
             if same_vlan.is_some() {
                 self.give_up();
             }
             return Err(error);
         }
-        *self.neighbours.slot(index)? = Written::On(wanted);
         Ok(index)
     }
 
@@ -311,15 +397,22 @@ impl<B: Bus> Qca8337<B> {
             self.delete_host(address, &known.way)?;
         }
         self.neighbours.hosts.insert(address, Known { way: *way, there: None, users });
+        let piece = Piece::Host(address);
+        self.neighbours.unproved.insert(piece);
         let answer = self.access.command(&Command::add(Table::Host, wanted))?;
         if !answer.status {
             return Err(Error::Full(Resource::Hosts));
         }
-        let compared = Host::compared(self.access.model());
-        self.compare_entry(Table::Host, answer.index, &wanted, &compared)?
-            .ok_or(Error::Mismatch { at: TABLE_COMMAND, wanted: 1 << 7, found: 0 })?;
         let known = Known { way: *way, there: Some((wanted, answer.index)), users };
         self.neighbours.hosts.insert(address, known);
+        // Other flows go by it at once; else it is for the first to verify.
+        if users > 0 || answer.index == UNTOLD {
+            if let Err(error) = self.prove(piece) {
+                let doubtful = Known { way: *way, there: None, users };
+                self.neighbours.hosts.insert(address, doubtful);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -356,13 +449,25 @@ impl<B: Bus> Qca8337<B> {
         }
         let others = self.neighbours.rule != Written::Off;
         self.neighbours.rule = Written::Unknown;
+        self.neighbours.unproved.insert(Piece::Rule);
         let written = self.access.run(|access| write_all(access, wanted.on(options.rule)));
-        let result = written.and_then(|_| self.compare(&wanted.expected(options.rule)));
-        match result {
-            Ok(()) => self.neighbours.rule = Written::On(wanted),
-            // Flows that are there go by this rule.
-            Err(_) if others => self.give_up(),
-            Err(_) => {}
+        let result = match written {
+            Ok(_) => {
+                self.neighbours.rule = Written::On(wanted);
+                // Flows that are there go by this rule; else it is for the first to verify.
+                if others {
+                    self.prove(Piece::Rule)
+                } else {
+                    Ok(())
+                }
+            }
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            self.neighbours.rule = Written::Unknown;
+            if others {
+                self.give_up();
+            }
         }
         result
     }

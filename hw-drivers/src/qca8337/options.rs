@@ -37,7 +37,8 @@ pub struct Options {
     pub force_source_nat: bool,
     /// The classifier's rule that is used for the way to the gateway, 0 to 95.
     pub rule: u8,
-    /// Entries that a call of a sweep looks at.
+    /// Most entries that a call of a sweep looks at; it ends sooner once it has made some hundred
+    /// transfers.
     pub sweep: u16,
 }
 

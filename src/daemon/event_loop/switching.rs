@@ -17,8 +17,11 @@ impl Daemon {
     /// A turn's work on switches.
     pub(super) fn on_switches(&mut self) {
         let now = Instant::now();
-        self.switches.configure(self.control.switches(), now);
+        if self.switches.configure(self.control.switches(), now) {
+            self.around_switches = None;
+        }
         if self.switches.is_empty() {
+            self.tell_flows();
             if let Some(flows) = &mut self.flows {
                 flows.set_picking(false);
             }

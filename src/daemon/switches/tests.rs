@@ -57,17 +57,18 @@ impl World {
     fn work_until(&mut self, done: impl Fn(&World) -> bool) {
         let begun = Instant::now();
         loop {
-            self.switches.work(Instant::now());
+            // Before the work, so that the chip is never behind what the daemon has waited for.
+            let now = Instant::now();
+            self.chip.pass(now - self.clock);
+            self.clock = now;
+            self.switches.work(now);
             if done(self) {
                 return;
             }
             assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", self.switches.views());
-            if let Some(due) = self.switches.deadline(Instant::now()) {
+            if let Some(due) = self.switches.deadline(now) {
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
             }
-            let now = Instant::now();
-            self.chip.pass(now - self.clock);
-            self.clock = now;
         }
     }
 
@@ -202,15 +203,16 @@ fn without_networks_and_at_the_end_the_engine_is_off() {
 fn a_section_that_changes_is_opened_anew() {
     let mut world = World::with_flow();
     let now = Instant::now();
-    world.switches.configure(&[switch(&PORTS)], now);
+    assert!(!world.switches.configure(&[switch(&PORTS)], now));
     assert_eq!(world.in_chip(), 1, "it is the same");
     let other = SwitchSettings { way: None, ..switch(&PORTS) };
-    world.switches.configure(std::slice::from_ref(&other), now);
+    assert!(world.switches.configure(std::slice::from_ref(&other), now));
     assert_eq!(world.in_chip(), 0);
     let [view] = &world.switches.views()[..] else { panic!("one") };
     assert_eq!(view.condition, Condition::Unusable("no bus or device is configured".into()));
-    world.switches.configure(&[], now);
-    assert!(world.switches.is_empty() && world.switches.deadline(now).is_none());
+    assert!(world.switches.configure(&[], now) && world.switches.is_empty());
+    assert_eq!(world.switches.take_held(now), Some(Vec::new()));
+    assert_eq!(world.switches.deadline(now), None);
 }
 
 /// The sides of the flow are the ports of the configuration.

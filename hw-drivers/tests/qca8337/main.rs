@@ -14,6 +14,8 @@ use hw_simulators::{Chip as _, Out, Shared};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+mod silent;
+
 type Driver = Qca8337<Shared<Chip>>;
 
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -308,6 +310,19 @@ fn an_unfinished_command_is_waited_for() {
     assert_eq!(chip.with(|chip| chip.ignored_commands()), 0);
 }
 
+/// The answer of a command that was given up comes late, and not over the image of the next.
+#[test]
+fn a_late_answer_does_no_harm() {
+    let (mut driver, chip) = ready();
+    let entries = [0, 1].map(|number| driver.insert(&flow(2, number)).unwrap());
+    chip.with(|chip| chip.set_busy_reads(u32::MAX));
+    assert!(matches!(driver.verify(entries[0]), Err(Error::Stuck(_))));
+    chip.with(|chip| chip.set_busy_reads(20));
+    driver.remove(entries[1]).unwrap();
+    assert_eq!(driver.verify(entries[0]), Ok(()));
+    assert_eq!(chip.with(|chip| chip.napt_entries().len()), 1);
+}
+
 /// A hit is an age that has risen, or is fresh.
 #[test]
 fn ages_are_hits() {
@@ -329,3 +344,119 @@ fn ages_are_hits() {
     chip.pass(Duration::from_secs(3600));
     assert!(!hit(&mut driver));
 }
+
+/// An engine that takes longer than two commands in one transaction may wait.
+#[test]
+fn a_slow_engine_is_swept() {
+    for reads in [300, 2_500] {
+        let (mut driver, chip) = ready();
+        let entries: Vec<_> = (0..3).map(|n| driver.insert(&flow(2, n)).unwrap()).collect();
+        chip.with(|chip| chip.set_busy_reads(reads));
+        let mut seen = Vec::new();
+        while driver.sweep(&mut |sight| seen.push(sight.entry)).unwrap() != Progress::Done {}
+        assert_eq!(seen, entries);
+        assert_eq!(chip.with(|chip| chip.ignored_commands()), 0);
+    }
+}
+
+/// Something that happens to a chip.
+type Change = Box<dyn Fn(&mut Chip)>;
+
+/// What flows share is read back when the first of them is verified, and from then on now and
+/// again. Whatever is not as it was written, flows do not go by it for long.
+#[test]
+fn what_flows_share_is_looked_at_in_turn() {
+    let host = |last| {
+        move |chip: &mut Chip| {
+            let hosts = chip.host_entries();
+            let found = hosts.iter().find(|host| host.mac == Mac([2, 0, 0, 0, 1, last])).unwrap();
+            assert!(chip.lose_host(found.index));
+        }
+    };
+    let turn = |register| {
+        move |chip: &mut Chip| {
+            chip.set_register(register, chip.register(register) ^ 0x10);
+        }
+    };
+    // Two neighbours and the gateway, a word of each interface, and of the rule.
+    let (mask, result) = (0x5_9000 + 95 * 0x20, 0x5_a004 + 95 * 0x10);
+    let changes: [Change; 7] = [
+        Box::new(host(2)),
+        Box::new(host(3)),
+        Box::new(host(200)),
+        Box::new(turn(0x5_a904)),
+        Box::new(turn(0x5_a914)),
+        Box::new(turn(mask)),
+        Box::new(turn(result)),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        for proved in [false, true] {
+            let (mut driver, chip) = ready();
+            let entries = [2, 3].map(|last| driver.insert(&flow(last, last.into())).unwrap());
+            if proved {
+                entries.iter().for_each(|entry| driver.verify(*entry).unwrap());
+            }
+            chip.with(|chip| change(chip));
+            if !proved {
+                let verified = entries.map(|entry| driver.verify(entry));
+                assert!(verified.iter().any(Result::is_err), "change {number}: {verified:?}");
+                continue;
+            }
+            let noticed = (0..6).find(|_| driver.alive().is_err());
+            assert!(noticed.is_some(), "change {number} is not noticed");
+            assert_eq!(driver.alive(), Err(Error::NotReady));
+            assert_eq!(chip.with(|chip| chip.register(0x30)) & 4, 0, "change {number}: it is on");
+        }
+    }
+}
+
+/// Set-up, sweep and the end are in pieces that leave the bus to others after 5 ms, of 26 us each
+/// transfer; no other call takes it for more than 10.
+#[test]
+fn no_call_takes_the_bus_for_long() {
+    for model in [Model::Qca8337, Model::Ar8327] {
+        let simulated = match model {
+            Model::Qca8337 => chip::Model::Qca8337,
+            Model::Ar8327 => chip::Model::Ar8327,
+        };
+        let chip = Shared::new(Chip::new(chip::Options::of(simulated)));
+        let mut driver = Qca8337::new(TraceBus::new(chip.clone()), model, Options::default());
+        let mut longest = [0; 2];
+        let mut pass = chip.clone();
+        let public = (1..=16).map(|last| Ipv4Addr::new(198, 51, 100, last)).collect();
+        let network = Network { public, ..network() };
+        let mut call =
+            |driver: &mut Qca8337<TraceBus<Shared<Chip>>>, piece: bool, step: Step<'_>| {
+                let before = driver.bus().transfers();
+                let progress = step(driver).unwrap();
+                let made = driver.bus().transfers() - before;
+                longest[usize::from(piece)] = made.max(longest[usize::from(piece)]);
+                if let Progress::Wait(time) = progress {
+                    pass.pass(time);
+                }
+                progress
+            };
+        while call(&mut driver, true, &mut |driver| driver.set_up(&network)) != Progress::Done {}
+        for number in 0..40 {
+            // Each has a neighbour of its own, and every eighth a port.
+            let mut flow = flow(10 + number as u8, number);
+            flow.opener.port = 1 + number as u8 / 8 % 4;
+            let mut entry = None;
+            call(&mut driver, false, &mut |driver| {
+                entry = Some(driver.insert(&flow)?);
+                Ok(Progress::Done)
+            });
+            call(&mut driver, false, &mut |driver| {
+                driver.verify(entry.unwrap()).map(|()| Progress::Done)
+            });
+        }
+        while call(&mut driver, true, &mut |driver| driver.sweep(&mut |_| ())) != Progress::Done {}
+        call(&mut driver, false, &mut |driver| driver.alive().map(|()| Progress::Done));
+        while call(&mut driver, true, &mut |driver| driver.disable()) != Progress::Done {}
+        let [other, piece] = longest;
+        assert!(piece > 90 && other > 90, "{model:?}: {longest:?}");
+        assert!(piece <= 200 && other <= 380, "{model:?}: {longest:?}");
+    }
+}
+
+type Step<'a> = &'a mut dyn FnMut(&mut Qca8337<TraceBus<Shared<Chip>>>) -> Result<Progress, Error>;
