@@ -76,6 +76,13 @@ pub struct Side {
     pub pppoe: Option<Pppoe>,
 }
 
+impl Side {
+    /// Plain Ethernet: no tag, no session, packets of 1500 bytes.
+    pub const fn ethernet(port: u8, vlan: u16, neighbour: Mac, router: Mac) -> Side {
+        Side { port, vlan, tagged: false, neighbour, router, mtu: 1500, pppoe: None }
+    }
+}
+
 /// A connection, both of its directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Flow {
@@ -146,15 +153,7 @@ mod tests {
             source: source.parse().unwrap(),
             destination: destination.parse().unwrap(),
         };
-        let side = Side {
-            port: 1,
-            vlan: 1,
-            tagged: false,
-            neighbour: Mac([2, 0, 0, 0, 0, 1]),
-            router: Mac([2, 0, 0, 0, 0, 2]),
-            mtu: 1500,
-            pppoe: None,
-        };
+        let side = Side::ethernet(1, 1, Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
         let (original, reply) = (tuple(original), tuple(reply));
         Flow { protocol: Protocol::Tcp, original, reply, opener: side, answerer: side }
     }

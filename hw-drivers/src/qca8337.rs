@@ -64,8 +64,9 @@ impl Model {
     }
 }
 
-/// The driver.
-#[derive(Debug)]
+/// The driver. A clone of it is another who believes the same about the chip: for tests that go
+/// back in time.
+#[derive(Debug, Clone)]
 pub struct Qca8337<B> {
     access: Access<B>,
     state: State,

@@ -176,6 +176,24 @@ impl Mt7621Ppe {
         self.store.entry(index)
     }
 
+    /// One word of an entry in memory.
+    pub fn word(&self, index: usize, word: usize) -> u32 {
+        self.store.memory(index.saturating_mul(entry::WORDS).saturating_add(word))
+    }
+
+    /// A register as it is, which a read of the driver's may change.
+    pub fn register(&self, at: u32) -> u32 {
+        match at {
+            registers::TIME => self.seconds,
+            _ => self.registers.get(at),
+        }
+    }
+
+    /// A register is written by somebody else than the driver.
+    pub fn set_register(&mut self, at: u32, value: u32) {
+        self.registers.set(at, value);
+    }
+
     /// Entries that are bound.
     pub fn bound_entries(&self) -> Vec<usize> {
         (0..entry::ENTRIES)

@@ -61,7 +61,8 @@ enum Phase {
     Ready,
 }
 
-/// Entries cleaned in one call: about 2000 reads of uncached memory.
+/// Entries looked at in one call of setting up: about 2000 reads of uncached memory. To take entries
+/// of ours out of force, at the beginning, all of them are read twice.
 const SCAN: u16 = 2048;
 /// Flows looked at in one call of a sweep: about 5000 reads.
 const SWEEP: usize = 128;
@@ -73,8 +74,9 @@ const FLOWS: u32 = ENTRIES / 128 * 120 / 2;
 /// Ethernet's header, which the register of the longest frame counts.
 const HEADER: u32 = 14;
 
-/// The driver, with its table.
-#[derive(Debug)]
+/// The driver, with its table. A clone of it is another who believes the same about the table: for
+/// tests that go back in time.
+#[derive(Debug, Clone)]
 pub struct Direct<M> {
     foe: Foe<M>,
     options: Options,
@@ -118,24 +120,28 @@ impl<M: Memory> Direct<M> {
         let slots = self.book.get(entry)?.slots.clone();
         let clock = self.foe.now();
         Some(slots.map(|slot| {
-            let (_, words) = self.now(&slot)?;
+            let words = self.now(&slot).ok()??;
             (Ib1(words[0]).state() == State::Bound).then(|| idle_s(clock, Ib1(words[0])))
         }))
     }
 
     /// Whether the table is of the known shape, at the place that is mapped.
-    fn table_is_ours(&mut self) -> Result<(), Error> {
+    fn table_is_ours(&mut self) -> Result<Result<(), Error>, Error> {
         let base = self.foe.0.table();
-        self.expect(reg::TB_BASE, u32::MAX, base)?;
+        let place = self.compare(reg::TB_BASE, u32::MAX, base)?;
         let shape = reg::TB_CFG_16K_80B_BUILD | reg::TB_CFG_HASH_MODE_1;
-        self.expect(reg::TB_CFG, reg::TB_CFG_SHAPE | reg::TB_CFG_HASH_MODE, shape)
+        let known = self.compare(reg::TB_CFG, reg::TB_CFG_SHAPE | reg::TB_CFG_HASH_MODE, shape)?;
+        Ok(place.and(known))
     }
 
     /// Whether the engine runs as the kernel starts it.
     fn engine_runs(&mut self) -> Result<[bool; 2], Error> {
-        self.expect(reg::GLO_CFG, reg::GLO_CFG_EN, reg::GLO_CFG_EN)?;
-        self.table_is_ours()?;
-        let forward = reg::GDM_FORWARD.map(|gdm| self.foe.0.read(gdm) & reg::GDM_FORWARD_MASK);
+        self.compare(reg::GLO_CFG, reg::GLO_CFG_EN, reg::GLO_CFG_EN)??;
+        self.table_is_ours()??;
+        let mut forward = [0; 2];
+        for (found, gdm) in forward.iter_mut().zip(reg::GDM_FORWARD) {
+            *found = self.foe.register(gdm)? & reg::GDM_FORWARD_MASK;
+        }
         let macs = forward.map(|forward| forward == reg::GDM_TO_PPE);
         if macs == [false; 2] {
             let ([at, _], [found, _]) = (reg::GDM_FORWARD, forward);
@@ -144,10 +150,20 @@ impl<M: Memory> Direct<M> {
         Ok(macs)
     }
 
-    fn expect(&mut self, at: u32, mask: u32, wanted: u32) -> Result<(), Error> {
-        match self.foe.0.read(at) & mask {
+    /// Whether bits of a register are as wanted, if it can be read.
+    fn compare(&mut self, at: u32, mask: u32, wanted: u32) -> Result<Result<(), Error>, Error> {
+        Ok(match self.foe.register(at)? & mask {
             found if found == wanted => Ok(()),
             found => Err(Error::Mismatch { at, wanted, found }),
+        })
+    }
+
+    /// Takes all entries of ours out of force. In a table of another shape or at another place
+    /// there are none.
+    fn empty(&mut self) -> Result<(), Error> {
+        match self.table_is_ours()? {
+            Ok(()) => self.foe.withdraw_ours(),
+            Err(_) => Ok(()),
         }
     }
 
@@ -162,15 +178,28 @@ impl<M: Memory> Direct<M> {
         self.cursor = 0;
     }
 
-    /// Cleans a piece of the table: what an earlier life of the driver has left goes, what the
-    /// engine must not use is fixed.
+    /// Begins to set up: from here on nothing is forwarded by what was in the table, also by an
+    /// earlier life of the driver.
+    fn begin(&mut self) -> Result<(), Error> {
+        let used = self.phase != Phase::Off;
+        self.forget();
+        let macs = self.engine_runs();
+        if used || macs.is_ok() {
+            self.empty()?;
+        }
+        self.macs = macs?;
+        let longest = self.foe.register(reg::VLAN_MTU0)? & reg::VLAN_MTU0_UNTAGGED;
+        self.limit = u16::try_from(longest.saturating_sub(HEADER)).unwrap_or(0);
+        self.phase = Phase::Scanning(0);
+        Ok(())
+    }
+
+    /// Looks at a piece of the table: nothing may be the kernel's, and what the engine must not use
+    /// is fixed.
     fn scan(&mut self, from: u16) -> Result<Progress, Error> {
         let to = from.saturating_add(SCAN);
-        let mut ours = false;
         for index in from..to {
-            let owner = self.foe.owner(index);
-            ours |= owner.is_some_and(|group| group != KERNEL_GROUP);
-            if owner == Some(KERNEL_GROUP) {
+            if self.foe.owner(index) == Some(KERNEL_GROUP) {
                 let found = self.foe.info(index).0;
                 let wanted = Ib1(found).with_state(State::Invalid).0;
                 let offset = u32::from(index).saturating_mul(super::entry::ENTRY_BYTES);
@@ -178,14 +207,7 @@ impl<M: Memory> Direct<M> {
                 return Err(Error::Mismatch { at, wanted, found });
             }
         }
-        if ours {
-            self.foe.withdraw_ours(from..to)?;
-        }
-        for index in (from..to).filter(|index| crosses(*index)) {
-            if !self.foe.info(index).fixed() {
-                self.foe.fix(index);
-            }
-        }
+        self.foe.fix(from..to)?;
         if u32::from(to) < ENTRIES {
             self.phase = Phase::Scanning(to);
             return Ok(Progress::More);
@@ -200,7 +222,7 @@ impl<M: Memory> Direct<M> {
         let mut seen = None;
         let (mut free, mut others) = (None, None);
         for index in [even, even | 1] {
-            let found = self.foe.entry(index);
+            let found = self.foe.answered(index)?;
             let ib1 = Ib1(found[0]);
             let unusable = crosses(index) || ib1.fixed() || taken == Some(index);
             match ib1.state() {
@@ -254,16 +276,21 @@ impl<M: Memory> Direct<M> {
             }
         };
         // The engine may have begun its own in the other way meanwhile, and would use that.
-        self.foe.withdraw_unbound(index ^ 1, &words);
+        if let Err(error) = self.foe.withdraw_unbound(index ^ 1, &words) {
+            if self.foe.withdraw(index).is_err() {
+                self.phase = Phase::Off;
+            }
+            return Err(error);
+        }
         Ok(Slot { index: Some(index), words, time: Ib1(words[0]).time(), count: None })
     }
 
     /// The entry of a slot as it is now; `None` when it is no longer this flow's.
-    fn now(&mut self, slot: &Slot) -> Option<(u16, Words)> {
-        let index = slot.index?;
-        let words = self.foe.entry(index);
-        (Ib1(words[0]).state() != State::Unbound && same_tuple(&slot.words, &words))
-            .then_some((index, words))
+    fn now(&mut self, slot: &Slot) -> Result<Option<Words>, Error> {
+        let Some(index) = slot.index else { return Ok(None) };
+        let words = self.foe.answered(index)?;
+        let same = Ib1(words[0]).state() != State::Unbound && same_tuple(&slot.words, &words);
+        Ok(same.then_some(words))
     }
 }
 
@@ -282,17 +309,10 @@ impl<M: Memory> FlowTable for Direct<M> {
     }
 
     fn set_up(&mut self, _: &Network) -> Result<Progress, Error> {
-        let from = match self.phase {
-            Phase::Scanning(from) => from,
-            Phase::Off | Phase::Ready => {
-                self.forget();
-                self.macs = self.engine_runs()?;
-                let longest = self.foe.0.read(reg::VLAN_MTU0) & reg::VLAN_MTU0_UNTAGGED;
-                self.limit = u16::try_from(longest.saturating_sub(HEADER)).unwrap_or(0);
-                0
-            }
+        let result = match self.phase {
+            Phase::Scanning(from) => self.scan(from),
+            Phase::Off | Phase::Ready => self.begin().map(|()| Progress::More),
         };
-        let result = self.scan(from);
         if result.is_err() {
             self.phase = Phase::Off;
         }
@@ -348,13 +368,8 @@ impl<M: Memory> FlowTable for Direct<M> {
     fn remove(&mut self, entry: Entry) -> Result<(), Error> {
         self.ready()?;
         let slots = self.book.get(entry).ok_or(Error::NoEntry(entry))?.slots.clone();
-        for slot in &slots {
-            // The kernel may have bound the flow itself by now, and has its own reasons.
-            if let Some((index, _)) = self.now(slot) {
-                if self.foe.owner(index).is_some_and(|group| group != KERNEL_GROUP) {
-                    self.foe.withdraw(index)?;
-                }
-            }
+        for index in slots.iter().filter_map(|slot| slot.index) {
+            self.foe.withdraw_own(index)?;
         }
         if let Some(groups) = self.book.strike(entry).and_then(|held| held.groups) {
             self.groups.give(groups);
@@ -365,14 +380,13 @@ impl<M: Memory> FlowTable for Direct<M> {
     fn sweep(&mut self, seen: &mut dyn FnMut(Sight)) -> Result<Progress, Error> {
         self.ready()?;
         let numbers = self.book.numbers(self.cursor, SWEEP);
-        let last = numbers.last().copied();
         for number in &numbers {
             let entry = Entry(*number);
             let Some(held) = self.book.get(entry) else { continue };
             let mut slots = held.slots.clone();
             let mut hit = false;
             for slot in &mut slots {
-                if let Some((_, words)) = self.now(slot) {
+                if let Some(words) = self.now(slot)? {
                     let time = Ib1(words[0]).time();
                     hit |= time != slot.time;
                     slot.time = time;
@@ -391,24 +405,21 @@ impl<M: Memory> FlowTable for Direct<M> {
                 held.slots = slots;
             }
             seen(Sight { entry, hit, counted: counted.map(|(first, second)| [first, second]) });
+            // An error further on does not have this one told again.
+            self.cursor = number.saturating_add(1);
         }
-        match last.and_then(|last| last.checked_add(1)) {
-            Some(next) if numbers.len() == SWEEP => {
-                self.cursor = next;
-                Ok(Progress::More)
-            }
-            _ => {
-                self.cursor = 0;
-                Ok(Progress::Done)
-            }
+        if numbers.len() == SWEEP {
+            return Ok(Progress::More);
         }
+        self.cursor = 0;
+        Ok(Progress::Done)
     }
 
     fn verify(&mut self, entry: Entry) -> Result<(), Error> {
         self.ready()?;
         let slots = self.book.get(entry).ok_or(Error::NoEntry(entry))?.slots.clone();
         for slot in &slots {
-            let (_, words) = self.now(slot).ok_or(Error::NoEntry(entry))?;
+            let words = self.now(slot)?.ok_or(Error::NoEntry(entry))?;
             if Ib1(words[0]).state() != State::Bound {
                 return Err(Error::NoEntry(entry));
             }
@@ -422,19 +433,16 @@ impl<M: Memory> FlowTable for Direct<M> {
     fn alive(&mut self) -> Result<(), Error> {
         self.ready()?;
         let macs = self.engine_runs().map_err(|_| Error::NotReady)?;
-        if macs != self.macs || !self.foe.info(WITNESS).fixed() {
+        if macs != self.macs || self.foe.freed(WITNESS) {
             return Err(Error::NotReady);
         }
         Ok(())
     }
 
     fn disable(&mut self) -> Result<Progress, Error> {
-        // The engine stays the kernel's. In a table of another shape or at another place there
-        // is nothing of ours.
-        if self.table_is_ours().is_ok() {
-            self.foe.withdraw_ours(0..u16::try_from(ENTRIES).unwrap_or(0))?;
-        }
+        // The engine stays the kernel's.
         self.forget();
+        self.empty()?;
         Ok(Progress::Done)
     }
 

@@ -5,6 +5,7 @@
 ///
 /// Accesses are aligned and 32 bits wide: the engine reads entries word by word at any time, so a
 /// backend may neither split nor merge them. They cannot fail; what is not mapped is not offered.
+/// What does not answer reads as ones and takes no writes.
 pub trait Memory {
     /// Reads the register at a byte offset from the frame engine's base (0x1e10_0000).
     fn read(&mut self, register: u32) -> u32;

@@ -10,7 +10,7 @@ use crate::qca8k_page::{self, Translation};
 use crate::table::Error;
 
 /// A bus, and how this chip is spoken to on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Access<B> {
     bus: B,
     model: Model,

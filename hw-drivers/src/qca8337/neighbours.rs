@@ -63,7 +63,7 @@ pub enum Piece {
 }
 
 /// What of it is in the chip.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Neighbours {
     interfaces: [Written<Interface>; INTERFACES as usize],
     hosts: BTreeMap<Ipv4Addr, Known>,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The line between a driver and its chip, on which the suite makes trouble at a chosen place.
 //!
-//! Unlike [`hw_drivers::bus::fault::FaultBus`] it stays atomic, because a transaction with a fault
-//! is still one transaction, and it knows troubles that only appear between driver and chip: a
-//! write that arrives although it seems to have failed, and the kernel's driver at work between
-//! two transactions.
+//! What a line is depends on the chip: a [`bus`] whose unit is a transaction, or [`memory`].
+//! Unlike [`hw_drivers::bus::fault::FaultBus`] a bus stays atomic, because a transaction with a
+//! fault is still one transaction; and there are troubles that only appear between driver and chip:
+//! a write that arrives although it seems to have failed, and the kernel's driver at work.
 
-use hw_drivers::bus::execute::{execute, Transfer};
-use hw_drivers::bus::{Address, Bus, Error, Failure, Fault, Outcome, Transaction};
+mod bus;
+mod memory;
+
+use hw_drivers::bus::Address;
 use hw_simulators::Shared;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,25 +17,33 @@ use std::rc::Rc;
 /// What goes wrong, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// A transfer times out and does not take place.
+    /// A transfer times out and does not take place. Of memory a store into the table does not
+    /// arrive; that nobody tells.
     Lost,
     /// A transfer times out, but has taken place.
     Unheard,
-    /// A transfer and all after it time out, until [`Line::mend`].
+    /// A value is read as ones.
+    Ones,
+    /// An access and all after it fail, until [`Line::mend`]. Memory reads as ones.
     Dead,
     /// This bit of a value read is wrong. A write passes unharmed.
     Flipped(u8),
-    /// A poll never sees its value, although the chip has finished. Others pass unharmed.
+    /// A poll never sees its value, although the chip has finished. A word of a table takes no more
+    /// stores until [`Line::mend`]. Others pass unharmed.
     Stuck,
     /// A transaction is refused as a whole: the bus is not atomic.
     Refused,
-    /// Before a transaction the kernel's driver works with the chip.
+    /// The kernel's driver works with the chip, and keeps off the table.
     Intrusion,
+    /// The kernel's driver takes an entry of the table, whosever it is.
+    Overrun,
+    /// The chip is reset, and the kernel's driver sets it up as after power-on.
+    Reset,
 }
 
 impl Trouble {
-    /// Each of them; for flips the bits where flags use to be, and a low one for numbers.
-    pub const ALL: [Trouble; 10] = [
+    /// Those of a bus; for flips the bits where flags use to be, and a low one for numbers.
+    pub const OF_A_BUS: &'static [Trouble] = &[
         Trouble::Lost,
         Trouble::Unheard,
         Trouble::Dead,
@@ -44,12 +54,53 @@ impl Trouble {
         Trouble::Stuck,
         Trouble::Refused,
         Trouble::Intrusion,
+        Trouble::Reset,
     ];
 
-    /// Whether it is counted in transactions; the others are in transfers.
-    pub fn of_transactions(self) -> bool {
-        matches!(self, Trouble::Refused | Trouble::Intrusion)
+    /// Those of memory, whose accesses cannot fail.
+    pub const OF_MEMORY: &'static [Trouble] = &[
+        Trouble::Lost,
+        Trouble::Ones,
+        Trouble::Dead,
+        Trouble::Flipped(0),
+        Trouble::Flipped(9),
+        Trouble::Flipped(18),
+        Trouble::Flipped(28),
+        Trouble::Flipped(29),
+        Trouble::Flipped(31),
+        Trouble::Stuck,
+        Trouble::Intrusion,
+        Trouble::Overrun,
+        Trouble::Reset,
+    ];
+
+    /// Whether it comes before a transaction, or before an access to memory; the others are in a
+    /// transfer.
+    pub fn between(self) -> bool {
+        use Trouble::{Intrusion, Overrun, Refused, Reset};
+        matches!(self, Refused | Intrusion | Overrun | Reset)
     }
+
+    /// Whether the driver is told something that is not so.
+    pub fn misread(self) -> bool {
+        matches!(self, Trouble::Flipped(_) | Trouble::Ones)
+    }
+
+    /// Whether the chip loses entries by it.
+    pub fn robs(self) -> bool {
+        matches!(self, Trouble::Reset | Trouble::Overrun)
+    }
+}
+
+/// Where an access goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spot {
+    /// A transfer on the bus.
+    Transfer(Address),
+    /// A register in memory, by its offset.
+    Register(u32),
+    /// A word of a table in memory, by its offset.
+    Word(u32),
 }
 
 /// What has become of a planned trouble.
@@ -57,96 +108,103 @@ impl Trouble {
 pub enum Fired {
     /// Not come to yet.
     No,
-    /// It has happened at this register; to a whole transaction without one.
-    At(Option<Address>),
-    /// Its transfer has passed, and could not be harmed by it.
+    /// It has happened here; between accesses without a place.
+    At(Option<Spot>),
+    /// Its access has passed, and could not be harmed by it.
     Harmless,
 }
 
+/// Who else there is, and what is theirs.
 #[derive(Debug)]
-struct State {
+pub struct Others<C> {
+    /// The kernel's driver at work.
+    pub intrude: fn(&mut C),
+    /// The kernel's driver takes an entry.
+    pub overrun: fn(&mut C),
+    /// A reset, and what the kernel's driver does then.
+    pub restart: fn(&mut C),
+    /// What every call has to leave as it was.
+    pub footprint: fn(&C) -> Vec<u32>,
+    /// Whether trouble may come at an access there.
+    pub counts: fn(Spot) -> bool,
+}
+
+#[derive(Debug)]
+struct State<C> {
+    others: Others<C>,
     plan: Cell<Option<(u32, Trouble)>>,
+    /// What was planned last.
+    trouble: Cell<Option<Trouble>>,
     fired: Cell<Fired>,
     dead: Cell<bool>,
-    stuck: Cell<bool>,
-    flipped: Cell<bool>,
+    stuck: Cell<Option<Spot>>,
     transfers: Cell<u32>,
     transactions: Cell<u32>,
     total: Cell<u32>,
+    /// The footprint at the beginning of the call, or after others have been there.
+    found: RefCell<Vec<u32>>,
 }
 
-/// A bus of the driver's; its clones are the suite's hands on it.
+/// A line of the driver's; its clones are the suite's hands on it.
 #[derive(Debug)]
 pub struct Line<C> {
     /// The chip behind it.
     pub chip: Shared<C>,
-    state: Rc<State>,
-    /// What the kernel's driver does when it gets in between.
-    intrude: fn(&mut C),
-    /// What every call has to leave as it was.
-    footprint: fn(&C) -> Vec<u32>,
-    /// How it was at the beginning of the call, or after the kernel's driver has been there.
-    found: Rc<RefCell<Vec<u32>>>,
+    state: Rc<State<C>>,
 }
 
 impl<C> Clone for Line<C> {
     fn clone(&self) -> Line<C> {
-        Line {
-            chip: self.chip.clone(),
-            state: Rc::clone(&self.state),
-            intrude: self.intrude,
-            footprint: self.footprint,
-            found: Rc::clone(&self.found),
-        }
+        Line { chip: self.chip.clone(), state: Rc::clone(&self.state) }
     }
 }
 
 impl<C> Line<C> {
     /// A line without trouble.
-    pub fn new(chip: Shared<C>, intrude: fn(&mut C), footprint: fn(&C) -> Vec<u32>) -> Line<C> {
+    pub fn new(chip: Shared<C>, others: Others<C>) -> Line<C> {
         let state = State {
+            others,
             plan: Cell::new(None),
+            trouble: Cell::new(None),
             fired: Cell::new(Fired::No),
             dead: Cell::new(false),
-            stuck: Cell::new(false),
-            flipped: Cell::new(false),
+            stuck: Cell::new(None),
             transfers: Cell::new(0),
             transactions: Cell::new(0),
             total: Cell::new(0),
+            found: RefCell::default(),
         };
-        Line { chip, state: Rc::new(state), intrude, footprint, found: Rc::default() }
+        Line { chip, state: Rc::new(state) }
     }
 
     /// Remembers how a call finds the chip.
     pub fn look(&self) {
-        *self.found.borrow_mut() = self.chip.with(|chip| (self.footprint)(chip));
+        *self.state.found.borrow_mut() = self.chip.with(|chip| (self.state.others.footprint)(chip));
     }
 
-    /// That the chip is left as it was found.
-    ///
-    /// `page` is where the page register is. Trouble with it, and a bit misread in what is written
-    /// back, excuse the driver.
-    pub fn assert_left(&self, page: Option<Address>) {
-        let hit = match self.state.fired.get() {
-            Fired::At(at) => at.is_some() && (at == page || self.state.flipped.get()),
-            Fired::No | Fired::Harmless => false,
+    /// That the chip is left as it was found, but for troubles that excuse the driver.
+    pub fn assert_left(&self, excuses: fn(Spot, Trouble) -> bool) {
+        let excused = match (self.state.fired.get(), self.state.trouble.get()) {
+            (Fired::At(Some(spot)), Some(trouble)) => excuses(spot, trouble),
+            _ => false,
         };
-        if !hit && !self.state.dead.get() {
-            let left = self.chip.with(|chip| (self.footprint)(chip));
+        if !excused && !self.state.dead.get() {
+            let left = self.chip.with(|chip| (self.state.others.footprint)(chip));
             assert_eq!(
-                *self.found.borrow(),
+                *self.state.found.borrow(),
                 left,
                 "the page and the kernel's part of registers: found, left"
             );
         }
     }
 
-    /// Plans trouble for the transfer, or transaction, of this number from now, counted from 0.
+    /// Plans trouble for the transfer, or for before the transaction or access to memory, of this
+    /// number from now, counted from 0.
     pub fn plan(&self, at: u32, trouble: Trouble) {
         self.mend();
         self.state.transfers.set(0);
         self.state.transactions.set(0);
-        self.state.flipped.set(matches!(trouble, Trouble::Flipped(_)));
+        self.state.trouble.set(Some(trouble));
         self.state.plan.set(Some((at, trouble)));
     }
 
@@ -155,7 +213,7 @@ impl<C> Line<C> {
         self.state.plan.set(None);
         self.state.fired.set(Fired::No);
         self.state.dead.set(false);
-        self.state.stuck.set(false);
+        self.state.stuck.set(None);
     }
 
     /// What has become of the trouble planned last.
@@ -168,121 +226,44 @@ impl<C> Line<C> {
         self.state.total.get()
     }
 
-    /// Begins a transaction; true if it is to be refused.
-    pub fn begin(&self) -> bool {
-        let number = self.state.transactions.get();
-        self.state.transactions.set(number + 1);
-        self.state.stuck.set(false);
-        match self.state.plan.get() {
-            Some((at, trouble)) if trouble.of_transactions() && at == number => {
-                self.state.plan.set(None);
-                self.state.fired.set(Fired::At(None));
-                if trouble == Trouble::Intrusion {
-                    self.chip.with(self.intrude);
-                    self.look();
-                }
-                trouble == Trouble::Refused
-            }
-            _ => self.state.dead.get(),
-        }
-    }
-
-    /// One transfer that `make` would make.
-    pub fn transfer(
-        &self,
-        transfer: Transfer,
-        make: impl FnOnce(&mut C) -> Result<u16, Fault>,
-    ) -> Result<u16, Fault> {
+    /// Begins a transaction, or an access to memory, at which trouble may come; true if it is to be
+    /// refused.
+    fn begin(&self) -> bool {
         let state = &self.state;
-        state.total.set(state.total.get() + 1);
-        let number = state.transfers.get();
-        state.transfers.set(number + 1);
-        let planned = match state.plan.get() {
-            Some((at, trouble)) if !trouble.of_transactions() && at == number => {
-                state.plan.set(None);
-                Some(trouble)
-            }
-            _ => None,
+        let number = state.transactions.get();
+        state.transactions.set(number + 1);
+        let Some((at, trouble)) = state.plan.get() else { return state.dead.get() };
+        if !trouble.between() || at != number {
+            return state.dead.get();
+        }
+        state.plan.set(None);
+        state.fired.set(Fired::At(None));
+        let act = match trouble {
+            Trouble::Intrusion => state.others.intrude,
+            Trouble::Overrun => state.others.overrun,
+            Trouble::Reset => state.others.restart,
+            _ => return true,
         };
-        let at = address(transfer);
-        let (write, poll) = match transfer {
-            Transfer::Write(..) => (true, false),
-            Transfer::Read(_) => (false, false),
-            Transfer::Poll { .. } => (false, true),
-        };
-        if !poll {
-            state.stuck.set(false);
-        }
-        if planned.is_some() {
-            state.fired.set(Fired::At(Some(at)));
-        }
-        let mut flip = 0;
-        match planned {
-            Some(Trouble::Lost) => return Err(Fault::TimedOut),
-            Some(Trouble::Unheard) => {
-                self.chip.with(make)?;
-                return Err(Fault::TimedOut);
-            }
-            Some(Trouble::Dead) => state.dead.set(true),
-            Some(Trouble::Flipped(bit)) if !write => flip = 1 << bit,
-            Some(Trouble::Stuck) if poll => state.stuck.set(true),
-            Some(_) => state.fired.set(Fired::Harmless),
-            None => {}
-        }
-        if state.dead.get() {
-            return Err(Fault::TimedOut);
-        }
-        let value = self.chip.with(make)? ^ flip;
-        Ok(match transfer {
-            Transfer::Poll { mask, equals, .. } if state.stuck.get() => {
-                value & !mask | !equals & mask
-            }
-            _ => value,
-        })
-    }
-}
-
-fn address(transfer: Transfer) -> Address {
-    match transfer {
-        Transfer::Read(at) | Transfer::Write(at, _) | Transfer::Poll { at, .. } => at,
-    }
-}
-
-impl<C: Bus> Bus for Line<C> {
-    fn atomic(&self) -> bool {
-        true
-    }
-
-    fn refuses(&self, _: &Transaction) -> bool {
+        self.chip.with(act);
+        self.look();
         false
     }
 
-    fn run(&mut self, transaction: &Transaction) -> Result<Outcome, Error> {
-        if self.begin() && !self.state.dead.get() {
-            return Err(Error::NotAtomic { steps: transaction.steps() });
+    /// Counts a transfer; the trouble that is planned for it, which then has happened.
+    fn count(&self, spot: Spot) -> Option<Trouble> {
+        let state = &self.state;
+        state.total.set(state.total.get() + 1);
+        if !(state.others.counts)(spot) {
+            return None;
         }
-        let quiet = !self.state.dead.get()
-            && self.state.plan.get().is_none_or(|(_, trouble)| trouble.of_transactions());
-        if quiet {
-            let made = transaction.transfers();
-            self.state.total.set(self.state.total.get() + made);
-            return self.chip.with(|chip| chip.run(transaction));
+        let number = state.transfers.get();
+        state.transfers.set(number + 1);
+        let (at, trouble) = state.plan.get()?;
+        if trouble.between() || at != number {
+            return None;
         }
-        execute(transaction, |transfer| self.transfer(transfer, |chip| single(chip, transfer)))
-    }
-}
-
-/// One transfer as a transaction; a read of a poll becomes a plain read.
-fn single<C: Bus>(chip: &mut C, transfer: Transfer) -> Result<u16, Fault> {
-    let mut transaction = Transaction::new();
-    let slot = match transfer {
-        Transfer::Read(at) | Transfer::Poll { at, .. } => transaction.read(at),
-        Transfer::Write(at, value) => transaction.write(at, value),
-    }
-    .expect("one transfer fits");
-    match chip.run(&transaction) {
-        Ok(outcome) => Ok(outcome.get(slot).expect("it was made")),
-        Err(Error::Failed(Failure { fault, .. })) => Err(fault),
-        Err(error) => panic!("a simulator does not make a single transfer: {error}"),
+        state.plan.set(None);
+        state.fired.set(Fired::At(Some(spot)));
+        Some(trouble)
     }
 }

@@ -11,6 +11,7 @@
 mod cases;
 mod line;
 mod model;
+mod mt7621;
 mod qca8337;
 mod rig;
 mod traffic;

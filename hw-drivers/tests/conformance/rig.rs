@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the suite has to know about a chip and its driver to judge them.
 
-use crate::line::Line;
-use hw_drivers::bus::Address;
+use crate::line::{Line, Spot, Trouble};
 use hw_drivers::flow::Flow;
 use hw_drivers::table::{FlowTable, Network, Part};
 use hw_simulators::Chip;
@@ -11,21 +10,32 @@ use std::time::Duration;
 
 /// A chip with its driver. It is never made; its functions are what counts.
 pub trait Rig {
-    /// The simulator.
-    type Chip: Chip;
-    /// The driver.
-    type Table: FlowTable;
+    /// The simulator. A clone is a chip of its own in the same state.
+    type Chip: Chip + Clone;
+    /// The driver. A clone believes the same.
+    type Table: FlowTable + Clone;
     /// What nobody knows about the chip, and how the driver is told to treat it.
     type Options: Clone + Debug;
 
-    /// Time between two sweeps in which the chip forgets that it has seen a packet.
+    /// Time between two sweeps in which the chip forgets that it has seen a packet. No entry is
+    /// given up for want of packets within four times as long.
     const SWEEP: Duration;
 
-    /// Set-up and disable take so many transfers that trouble is made at every so many-th only.
+    /// Set-up and disable take so many transfers that trouble is made at every so many-th only of
+    /// the places where it is otherwise, unless that is everywhere.
     const LONG_STRIDE: usize;
 
-    /// The register that the page is in, whose own trouble the page need not survive.
-    const PAGE: Option<Address>;
+    /// What can go wrong on the way to the chip.
+    const TROUBLES: &'static [Trouble];
+
+    /// Whether the driver is told of what has gone wrong on the way.
+    const TELLS: bool;
+
+    /// The chip forwards a connection no more whose end it has seen.
+    const ENDS_AT_FIN: bool;
+
+    /// The chip routes what is sent to the router's MAC address, and nothing else.
+    const LOOKS_FOR_ROUTER: bool;
 
     /// The usual options, then every single deviation from them.
     fn variants() -> Vec<Self::Options>;
@@ -66,8 +76,29 @@ pub trait Rig {
     /// driver keeps in registers that both use.
     fn footprint(chip: &Self::Chip) -> Vec<u32>;
 
+    /// Whether trouble may come at an access there; all others are like one of these.
+    fn counts(_: Spot) -> bool {
+        true
+    }
+
+    /// Whether a trouble excuses that a call has not left those as they were: one with the page
+    /// itself, and a bit misread in what is written back.
+    fn excuses(spot: Spot, trouble: Trouble) -> bool;
+
     /// The kernel's driver at work: it moves the page and changes its part of shared registers.
     fn intrude(chip: &mut Self::Chip);
+
+    /// The kernel's driver puts the original direction of [`Rig::rival`] into the table, over an
+    /// entry of flow 2 if that is there.
+    fn overrun(_: &mut Self::Chip) {}
+
+    /// A flow that the kernel's driver may have in the same table; `None` where it uses none.
+    fn rival() -> Option<Flow> {
+        None
+    }
+
+    /// The kernel's driver takes that entry out again.
+    fn retreat(_: &mut Self::Chip) {}
 
     /// The kernel's driver is bound again, as far as it undoes what the driver has set up.
     fn rebind(chip: &mut Self::Chip);

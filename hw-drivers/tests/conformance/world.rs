@@ -2,7 +2,7 @@
 //! A chip, its driver and the suite's memory of what is in the table. Every call to the driver goes
 //! through here and is watched: the page found must be the page left.
 
-use crate::line::Line;
+use crate::line::{Line, Others};
 use crate::rig::Rig;
 use crate::traffic::{incoming, judge, Direction, Way, BOTH};
 use hw_drivers::flow::Flow;
@@ -27,13 +27,34 @@ pub struct World<R: Rig> {
     pub inside: BTreeMap<u32, Entry>,
 }
 
+/// A world as it was once, to be gone back to.
+pub struct Saved<R: Rig> {
+    table: R::Table,
+    chip: R::Chip,
+    network: u32,
+    inside: BTreeMap<u32, Entry>,
+}
+
+/// A reset, and what the kernel's driver does then.
+pub fn restart<R: Rig>(chip: &mut R::Chip) {
+    chip.reset();
+    R::prepare(chip);
+}
+
 impl<R: Rig> World<R> {
     /// After power-on; the kernel's driver has done its part.
     pub fn new(options: &R::Options) -> World<R> {
         let mut chip = R::chip(options);
         R::prepare(&mut chip);
         let chip = Shared::new(chip);
-        let line = Line::new(chip.clone(), R::intrude, R::footprint);
+        let others = Others {
+            intrude: R::intrude,
+            overrun: R::overrun,
+            restart: restart::<R>,
+            footprint: R::footprint,
+            counts: R::counts,
+        };
+        let line = Line::new(chip.clone(), others);
         let table = R::table(options, line.clone());
         World { table, line, chip, network: 0, inside: BTreeMap::new() }
     }
@@ -54,6 +75,25 @@ impl<R: Rig> World<R> {
         world
     }
 
+    /// All as it is now.
+    pub fn save(&self) -> Saved<R> {
+        Saved {
+            table: self.table.clone(),
+            chip: self.chip.with(|chip| chip.clone()),
+            network: self.network,
+            inside: self.inside.clone(),
+        }
+    }
+
+    /// All is as it was then; troubles are over.
+    pub fn restore(&mut self, saved: &Saved<R>) {
+        self.line.mend();
+        self.table = saved.table.clone();
+        self.chip.with(|chip| *chip = saved.chip.clone());
+        self.network = saved.network;
+        self.inside.clone_from(&saved.inside);
+    }
+
     /// The flow of a number in the present network.
     pub fn flow(&self, number: u32) -> Flow {
         R::flow(self.network, number)
@@ -63,7 +103,7 @@ impl<R: Rig> World<R> {
     pub fn call<T>(&mut self, act: impl FnOnce(&mut R::Table) -> T) -> T {
         self.line.look();
         let result = act(&mut self.table);
-        self.line.assert_left(R::PAGE);
+        self.line.assert_left(R::excuses);
         result
     }
 
@@ -109,10 +149,16 @@ impl<R: Rig> World<R> {
         self.set_up(0).expect("a driver that cannot be set up again");
     }
 
+    /// Inserts a flow, of which packets in both directions have come before.
+    pub fn offer(&mut self, flow: &Flow) -> Result<Entry, Error> {
+        self.ways(flow);
+        self.call(|table| table.insert(flow))
+    }
+
     /// Inserts a flow and remembers it.
     pub fn insert(&mut self, number: u32) -> Result<Entry, Error> {
         let flow = self.flow(number);
-        let entry = self.call(|table| table.insert(&flow))?;
+        let entry = self.offer(&flow)?;
         let others = self.inside.iter().find(|(_, other)| **other == entry);
         assert_eq!(others, None, "entry {entry:?} of flow {number} is another flow's");
         self.inside.insert(number, entry);

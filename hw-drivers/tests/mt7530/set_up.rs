@@ -227,15 +227,7 @@ fn flows_are_refused_with_the_reason() {
         source: source.parse().unwrap(),
         destination: destination.parse().unwrap(),
     };
-    let side = Side {
-        port: 1,
-        vlan: 1,
-        tagged: false,
-        neighbour: Mac([2, 0, 0, 0, 0, 1]),
-        router: Mac([2, 0, 0, 0, 0, 2]),
-        mtu: 1500,
-        pppoe: None,
-    };
+    let side = Side::ethernet(1, 1, Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
     let flow = |reply| Flow {
         protocol: Protocol::Tcp,
         original: tuple("192.168.1.2:1", "203.0.113.9:2"),

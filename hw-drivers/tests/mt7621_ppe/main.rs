@@ -6,6 +6,7 @@ mod counting;
 mod forwarding;
 mod kernel;
 mod listing;
+mod misread;
 mod model;
 mod races;
 mod rig;

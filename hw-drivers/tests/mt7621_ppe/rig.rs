@@ -186,27 +186,11 @@ fn read(flow: &Flow, out: &Out) -> (u8, Frame) {
 }
 
 pub fn lan() -> Side {
-    Side {
-        port: 1,
-        vlan: 10,
-        tagged: false,
-        neighbour: Mac([2, 0, 0, 0, 1, 2]),
-        router: LAN_ROUTER,
-        mtu: 1500,
-        pppoe: None,
-    }
+    Side::ethernet(1, 10, Mac([2, 0, 0, 0, 1, 2]), LAN_ROUTER)
 }
 
 pub fn wan() -> Side {
-    Side {
-        port: 2,
-        vlan: 20,
-        tagged: false,
-        neighbour: Mac([2, 0, 0, 0, 2, 2]),
-        router: WAN_ROUTER,
-        mtu: 1500,
-        pppoe: None,
-    }
+    Side::ethernet(2, 20, Mac([2, 0, 0, 0, 2, 2]), WAN_ROUTER)
 }
 
 pub fn session() -> Option<Pppoe> {

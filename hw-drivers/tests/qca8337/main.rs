@@ -25,8 +25,7 @@ fn network() -> Network {
 }
 
 fn side(port: u8, vlan: u16, last: u8) -> Side {
-    let [neighbour, router] = [Mac([2, 0, 0, 0, 1, last]), Mac([2, 0, 0, 0, 0, vlan as u8])];
-    Side { port, vlan, tagged: false, neighbour, router, mtu: 1500, pppoe: None }
+    Side::ethernet(port, vlan, Mac([2, 0, 0, 0, 1, last]), Mac([2, 0, 0, 0, 0, vlan as u8]))
 }
 
 /// Connection `number` of a host, out.

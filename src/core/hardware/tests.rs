@@ -128,15 +128,7 @@ fn network() -> Network {
 fn flow(id: u32) -> Flow {
     let socket = |last, port| ([192, 0, 2, last], port).into();
     let original = Tuple { source: socket(1, id as u16), destination: socket(2, 80) };
-    let side = Side {
-        port: 1,
-        vlan: 1,
-        tagged: false,
-        neighbour: Mac([2, 0, 0, 0, 0, 1]),
-        router: Mac([2, 0, 0, 0, 0, 2]),
-        mtu: 1500,
-        pppoe: None,
-    };
+    let side = Side::ethernet(1, 1, Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
     let (protocol, reply) = (Protocol::Tcp, original.inverse());
     Flow { protocol, original, reply, opener: side, answerer: side }
 }

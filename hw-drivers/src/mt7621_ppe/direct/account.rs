@@ -20,7 +20,7 @@ pub const UNCOUNTED: u8 = 0x3e;
 const TELLING: u32 = 64;
 
 /// Which groups are free, and how the chip behaves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Groups {
     free: Vec<[u8; 2]>,
     clears: Option<bool>,

@@ -3,9 +3,11 @@
 //!
 //! The kernel's lock cannot be had from here, and the engine changes word 0 at any time. So what
 //! was found is looked at again before word 0 makes an entry bound, and everything afterwards.
+//! Accesses tell no errors, and a block without a clock reads as ones. So nothing is forgotten or
+//! written back for what one reading has shown.
 
 use super::super::entry::{Ib1, Ib2, State, Words, BOUND_TIME, ENTRY_BYTES, WORDS};
-use super::super::hash::ENTRIES;
+use super::super::hash::{crosses, ENTRIES};
 use super::super::memory::Memory;
 use super::super::registers as reg;
 use crate::table::Error;
@@ -14,8 +16,13 @@ use crate::table::Error;
 pub const KERNEL_GROUP: u8 = 0x1f;
 
 /// How often word 0 is written: a packet that the engine handles with its cached copy may put the
-/// old word back just before the cache is cleared.
+/// old word back just before the cache is cleared. And how often a reading is compared with the
+/// one before.
 const TRIES: usize = 3;
+
+/// What everything reads as while the block does not answer. No register that is looked at and no
+/// entry begins like this.
+const NOBODY: u32 = u32::MAX;
 
 /// Words that mean something in an entry, beside word 0.
 fn meaningful(ib1: Ib1) -> impl Iterator<Item = usize> {
@@ -62,8 +69,11 @@ pub struct Failed {
 }
 
 /// The table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Foe<M>(pub M);
+
+/// A free entry, as the kernel's zeroed table has it. Nothing of what was read is written back.
+const FREE: Ib1 = Ib1(0);
 
 impl<M: Memory> Foe<M> {
     fn word(&mut self, index: u16, word: usize) -> u32 {
@@ -88,23 +98,52 @@ impl<M: Memory> Foe<M> {
         words
     }
 
+    /// The same, of a block that answers.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when it does not.
+    pub fn answered(&mut self, index: u16) -> Result<Words, Error> {
+        let words = self.entry(index);
+        if words[0] == NOBODY {
+            return Err(Error::Mismatch { at: place(index, 0), wanted: 0, found: NOBODY });
+        }
+        Ok(words)
+    }
+
+    /// A register whose content is not the engine's to change: two readings that agree.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when they do not, or nobody answers.
+    pub fn register(&mut self, at: u32) -> Result<u32, Error> {
+        let mut before = self.0.read(at);
+        for _ in 0..TRIES {
+            let now = self.0.read(at);
+            if now == before && now != NOBODY {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Err(Error::Mismatch { at, wanted: 0, found: before })
+    }
+
     /// The clock of the timestamps.
     pub fn now(&mut self) -> u32 {
         self.0.read(reg::TIMESTAMP)
     }
 
     /// Writes word 0 and has the engine read the entry anew.
-    fn put_info(&mut self, index: u16, ib1: Ib1) {
+    fn put_info(&mut self, index: u16, ib1: Ib1) -> Result<(), Error> {
         self.0.barrier();
         self.put(index, 0, ib1.0);
         self.0.barrier();
-        self.clear_cache();
+        self.clear_cache()
     }
 
-    fn clear_cache(&mut self) {
-        let control = self.0.read(reg::CACHE_CTL);
+    fn clear_cache(&mut self) -> Result<(), Error> {
+        let control = self.register(reg::CACHE_CTL)?;
         self.0.write(reg::CACHE_CTL, control | reg::CACHE_CTL_CLEAR);
         self.0.write(reg::CACHE_CTL, control & !reg::CACHE_CTL_CLEAR);
+        Ok(())
     }
 
     /// Binds an entry that was found free or unbound. Its timestamp is one second old, so that
@@ -149,7 +188,7 @@ impl<M: Memory> Foe<M> {
             return Err(error);
         }
         for _ in 0..TRIES {
-            self.put_info(index, Ib1(words[0]));
+            self.put_info(index, Ib1(words[0]))?;
             now = self.entry(index);
             match Ib1(now[0]).state() {
                 State::Bound => return difference(words, &now).map_or(Ok(()), Err),
@@ -164,63 +203,123 @@ impl<M: Memory> Foe<M> {
     /// Takes an entry out of force, whoever has made it.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when it comes back each time.
+    /// [`Error::Mismatch`] when it comes back each time, or nobody answers.
     pub fn withdraw(&mut self, index: u16) -> Result<(), Error> {
         for _ in 0..TRIES {
-            let ib1 = self.info(index);
-            if !in_force(ib1) {
+            if self.out_of_force(index) {
                 return Ok(());
             }
-            self.put_info(index, ib1.with_state(State::Invalid));
+            self.put_info(index, FREE)?;
         }
-        let ib1 = self.info(index);
-        if in_force(ib1) {
-            return Err(Error::Mismatch { at: 0, wanted: 0, found: ib1.0 });
+        if self.out_of_force(index) {
+            return Ok(());
+        }
+        let found = self.info(index).0;
+        Err(Error::Mismatch { at: 0, wanted: 0, found })
+    }
+
+    /// Whether an entry is out of force, by two readings. Ones would be in force.
+    fn out_of_force(&mut self, index: u16) -> bool {
+        !in_force(self.info(index)) && !in_force(self.info(index))
+    }
+
+    /// Takes an entry out of force unless it is the kernel's by now: nobody else binds where the
+    /// driver has.
+    ///
+    /// # Errors
+    /// As [`Foe::withdraw`].
+    pub fn withdraw_own(&mut self, index: u16) -> Result<(), Error> {
+        let kernels = |owner| owner == Some(KERNEL_GROUP);
+        if kernels(self.owner(index)) && kernels(self.owner(index)) {
+            return Ok(());
+        }
+        self.withdraw(index)
+    }
+
+    /// Takes an unbound entry out if it is for the same packets.
+    ///
+    /// # Errors
+    /// As [`Foe::withdraw`].
+    pub fn withdraw_unbound(&mut self, index: u16, words: &Words) -> Result<(), Error> {
+        let found = self.entry(index);
+        if Ib1(found[0]).state() == State::Unbound && same_tuple(words, &found) {
+            self.put_info(index, FREE)?;
         }
         Ok(())
     }
 
-    /// Takes an unbound entry out if it is for the same packets.
-    pub fn withdraw_unbound(&mut self, index: u16, words: &Words) {
-        let found = self.entry(index);
-        if Ib1(found[0]).state() == State::Unbound && same_tuple(words, &found) {
-            self.put_info(index, Ib1(found[0]).with_state(State::Invalid));
-        }
-    }
-
-    /// The account group of an entry in force.
+    /// The account group of an entry in force. Ones are nobody's.
     pub fn owner(&mut self, index: u16) -> Option<u8> {
         let ib1 = self.info(index);
         in_force(ib1).then(|| Ib2(self.word(index, Ib2::word(ib1.kind()))).group())
     }
 
-    /// Takes all entries out of force that are not the kernel's, with one clearing of the cache.
+    /// Takes all entries out of force that are not the kernel's, with one clearing of the cache. All
+    /// are looked at twice at least, the last time without a find.
     ///
     /// # Errors
     /// As [`Foe::withdraw`].
-    pub fn withdraw_ours(&mut self, range: std::ops::Range<u16>) -> Result<(), Error> {
-        let mut last = None;
-        for _ in 0..=TRIES {
-            last = None;
-            for index in range.clone() {
-                if self.owner(index).is_some_and(|group| group != KERNEL_GROUP) {
-                    let ib1 = self.info(index);
-                    self.put(index, 0, ib1.with_state(State::Invalid).0);
-                    last = Some(ib1.0);
+    pub fn withdraw_ours(&mut self) -> Result<(), Error> {
+        let mut last = Ib1(0);
+        for pass in 0..=TRIES {
+            let mut found = false;
+            for index in 0..u16::try_from(ENTRIES).unwrap_or(0) {
+                if self.is_ours(index) && self.is_ours(index) {
+                    last = self.info(index);
+                    self.put(index, 0, FREE.0);
+                    found = true;
                 }
             }
-            if last.is_none() {
-                break;
+            if found {
+                self.0.barrier();
+                self.clear_cache()?;
+            } else if pass > 0 {
+                return Ok(());
             }
-            self.0.barrier();
-            self.clear_cache();
         }
-        last.map_or(Ok(()), |found| Err(Error::Mismatch { at: 0, wanted: 0, found }))
+        Err(Error::Mismatch { at: 0, wanted: 0, found: last.0 })
     }
 
-    /// Has the engine leave an entry alone that it cannot use.
-    pub fn fix(&mut self, index: u16) {
-        self.put_info(index, Ib1::FIXED);
+    fn is_ours(&mut self, index: u16) -> bool {
+        self.owner(index).is_some_and(|group| group != KERNEL_GROUP)
+    }
+
+    /// Has the engine leave the entries alone that it cannot use.
+    ///
+    /// # Errors
+    /// As [`Foe::withdraw`].
+    pub fn fix(&mut self, range: std::ops::Range<u16>) -> Result<(), Error> {
+        let mut last = Ib1(0);
+        for _ in 0..=TRIES {
+            let mut found = false;
+            for index in range.clone().filter(|index| crosses(*index)) {
+                if !self.fixed(index) {
+                    last = self.info(index);
+                    self.put(index, 0, Ib1::FIXED.0);
+                    found = true;
+                }
+            }
+            if !found {
+                return Ok(());
+            }
+            self.0.barrier();
+            self.clear_cache()?;
+        }
+        Err(Error::Mismatch { at: 0, wanted: Ib1::FIXED.0, found: last.0 })
+    }
+
+    /// Whether the engine leaves an entry alone, by two readings that are not ones.
+    fn fixed(&mut self, index: u16) -> bool {
+        let mut fixed = || {
+            let ib1 = self.info(index);
+            ib1.fixed() && ib1.0 != NOBODY
+        };
+        fixed() && fixed()
+    }
+
+    /// Whether an entry was fixed and is no longer, by two readings.
+    pub fn freed(&mut self, index: u16) -> bool {
+        !self.info(index).fixed() && !self.info(index).fixed()
     }
 }
 

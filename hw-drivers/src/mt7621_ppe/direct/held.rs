@@ -32,7 +32,7 @@ pub struct Held {
 }
 
 /// All flows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Book {
     flows: BTreeMap<u32, Held>,
     by_index: BTreeMap<u16, u32>,

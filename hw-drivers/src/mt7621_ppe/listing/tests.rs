@@ -12,15 +12,7 @@ fn flow() -> Flow {
         source: source.parse().unwrap(),
         destination: destination.parse().unwrap(),
     };
-    let side = Side {
-        port: 1,
-        vlan: 1,
-        tagged: false,
-        neighbour: Mac([2, 0, 0, 0, 0, 3]),
-        router: Mac([2, 0, 0, 0, 0, 2]),
-        mtu: 1500,
-        pppoe: None,
-    };
+    let side = Side::ethernet(1, 1, Mac([2, 0, 0, 0, 0, 3]), Mac([2, 0, 0, 0, 0, 2]));
     Flow {
         protocol: Protocol::Tcp,
         original: tuple("192.168.1.100:40000", "203.0.113.10:443"),

@@ -2,24 +2,9 @@
 use super::*;
 use crate::flow::Pppoe;
 
-const LAN: Side = Side {
-    port: SWITCH_PORT_0 + 4,
-    vlan: 1,
-    tagged: false,
-    neighbour: Mac([2, 0, 0, 0, 1, 1]),
-    router: Mac([2, 0, 0, 0, 0, 1]),
-    mtu: 1500,
-    pppoe: None,
-};
-const WAN: Side = Side {
-    port: 2,
-    vlan: 2,
-    tagged: false,
-    neighbour: Mac([2, 0, 0, 0, 2, 1]),
-    router: Mac([2, 0, 0, 0, 0, 2]),
-    mtu: 1500,
-    pppoe: None,
-};
+const LAN: Side =
+    Side::ethernet(SWITCH_PORT_0 + 4, 1, Mac([2, 0, 0, 0, 1, 1]), Mac([2, 0, 0, 0, 0, 1]));
+const WAN: Side = Side::ethernet(2, 2, Mac([2, 0, 0, 0, 2, 1]), Mac([2, 0, 0, 0, 0, 2]));
 
 fn flow(original: [&str; 2], reply: [&str; 2]) -> Flow {
     let tuple = |[source, destination]: [&str; 2]| Tuple {

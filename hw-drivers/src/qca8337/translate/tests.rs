@@ -18,8 +18,7 @@ fn tuple(source: &str, destination: &str) -> Tuple {
 }
 
 fn side(port: u8, vlan: u16, neighbour: Mac) -> Side {
-    let router = Mac([2, 0, 0, 0, 0, port]);
-    Side { port, vlan, tagged: false, neighbour, router, mtu: 1500, pppoe: None }
+    Side::ethernet(port, vlan, neighbour, Mac([2, 0, 0, 0, 0, port]))
 }
 
 /// Out through the second public address.

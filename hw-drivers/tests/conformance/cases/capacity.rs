@@ -95,7 +95,7 @@ pub fn neighbours_full<R: Rig>(options: &R::Options) {
     let mut refused = Vec::new();
     for number in 0..entries + 8 {
         let flow = R::lonely(number);
-        match world.call(|table| table.insert(&flow)) {
+        match world.offer(&flow) {
             Ok(entry) => inside.push((flow, entry)),
             Err(Error::Full(_) | Error::Collision) => refused.push(flow),
             Err(error) => panic!("neighbour {number}: {error}"),
@@ -119,7 +119,7 @@ pub fn neighbours_full<R: Rig>(options: &R::Options) {
     }
     world.assert_consistent();
     for flow in refused.iter().rev() {
-        match world.call(|table| table.insert(flow)) {
+        match world.offer(flow) {
             Ok(_) => assert_eq!(world.ways(flow), [Way::Hardware; 2]),
             // They may have met among themselves.
             Err(Error::Collision) if !R::never_collides(options) => {}

@@ -37,18 +37,36 @@ pub struct Places {
     pub stride: usize,
 }
 
-/// Makes each trouble at each place of an operation, in a world of its own.
+impl Places {
+    /// For operations that take long.
+    fn of_long<R: Rig>(self) -> Places {
+        let long = if self.stride == 1 { 1 } else { R::LONG_STRIDE };
+        Places { stride: self.stride * long, ..self }
+    }
+
+    /// Where a trouble is made: what comes between transactions comes before each.
+    fn of<R: Rig>(self, trouble: Trouble) -> std::iter::StepBy<std::ops::RangeFrom<u32>> {
+        if trouble.between() && R::TELLS {
+            (0..).step_by(1)
+        } else {
+            (self.first..).step_by(self.stride)
+        }
+    }
+}
+
+/// Makes each trouble at each place of an operation, each time in the same world. `empty` is what
+/// a chip that is set up holds.
 fn everywhere<R: Rig, T: Debug>(
     places: Places,
-    prepare: impl Fn() -> World<R>,
+    empty: &[u32],
+    mut world: World<R>,
     operate: impl Fn(&mut World<R>) -> Result<T, Error>,
     judge: impl Fn(&mut World<R>, Trouble, Result<T, Error>),
 ) {
-    for trouble in Trouble::ALL {
-        let stride = if trouble.of_transactions() { 1 } else { places.stride };
-        let first = if trouble.of_transactions() { 0 } else { places.first };
-        for at in (first..).step_by(stride) {
-            let mut world = prepare();
+    let saved = world.save();
+    for trouble in R::TROUBLES.iter().copied() {
+        for at in places.of::<R>(trouble) {
+            world.restore(&saved);
             world.line.plan(at, trouble);
             let result = operate(&mut world);
             let fired = world.line.fired();
@@ -57,8 +75,9 @@ fn everywhere<R: Rig, T: Debug>(
             match fired {
                 Fired::No => break,
                 Fired::Harmless => assert!(result.is_ok(), "nothing has happened"),
+                Fired::At(_) if trouble.robs() => robbed(&mut world, trouble, empty),
                 Fired::At(_) => {
-                    truthful(trouble, &result);
+                    truthful::<R, T>(trouble, &result);
                     judge(&mut world, trouble, result);
                 }
             }
@@ -66,9 +85,12 @@ fn everywhere<R: Rig, T: Debug>(
     }
 }
 
-/// The error is of the kind of the trouble. A misread value may show as anything.
-fn truthful<T: Debug>(trouble: Trouble, result: &Result<T, Error>) {
+/// The error is of the kind of the trouble. A misread value may show as anything, and so does what
+/// the driver is not told.
+fn truthful<R: Rig, T: Debug>(trouble: Trouble, result: &Result<T, Error>) {
     let right = match trouble {
+        Trouble::Intrusion => result.is_ok(),
+        _ if !R::TELLS => true,
         // Ok where only tidying up has failed.
         Trouble::Lost | Trouble::Unheard | Trouble::Dead => {
             matches!(result, Ok(_) | Err(Error::Bus(_)))
@@ -77,10 +99,43 @@ fn truthful<T: Debug>(trouble: Trouble, result: &Result<T, Error>) {
         Trouble::Refused => {
             matches!(result, Ok(_) | Err(Error::Bus(bus::Error::NotAtomic { .. })))
         }
-        Trouble::Intrusion => result.is_ok(),
-        Trouble::Flipped(_) => true,
+        Trouble::Flipped(_) | Trouble::Ones | Trouble::Overrun | Trouble::Reset => true,
     };
     assert!(right, "{trouble:?} is told as {result:?}");
+}
+
+/// After the chip has lost entries: what goes by hardware goes right, also what another has put
+/// into the table, and the driver does not believe what is no longer so.
+fn robbed<R: Rig>(world: &mut World<R>, trouble: Trouble, empty: &[u32]) {
+    for number in 0..=NUMBER + 1 {
+        let flow = world.flow(number);
+        world.ways(&flow);
+    }
+    if trouble == Trouble::Reset {
+        return lives_on(world, empty);
+    }
+    if let Some(rival) = R::rival() {
+        world.ways(&rival);
+        world.chip.with(R::retreat);
+        // Nothing of it may be left in one of ours.
+        assert_eq!(world.ways(&rival), [Way::Cpu; 2], "the kernel's flow");
+    }
+    let inside: Vec<u32> = world.inside.keys().copied().collect();
+    for number in inside {
+        if !world.is_ready() {
+            break;
+        }
+        let flow = world.flow(number);
+        let whole = world.ways(&flow) == [Way::Hardware; 2];
+        assert_eq!(world.verify(number).is_ok(), whole, "flow {number} verifies");
+        let removed = world.remove(number);
+        assert!(matches!(removed, Ok(()) | Err(Error::NoEntry(_))), "{removed:?}");
+        world.assert_out(number);
+    }
+    world.recover();
+    assert_eq!(world.held(), empty, "something has leaked");
+    world.insert(NUMBER).expect("insert after recovery");
+    world.assert_consistent();
 }
 
 /// After the trouble, whatever it was: the table can be used to the end of a life, and nothing is
@@ -118,10 +173,10 @@ fn lives_on<R: Rig>(world: &mut World<R>, empty: &[u32]) {
 /// Trouble while a flow is inserted.
 pub fn insert<R: Rig>(options: &R::Options, places: Places) {
     let empty = World::<R>::ready(options).held();
-    let prepare = || World::<R>::with(options, 0..BEFORE);
     everywhere(
         places,
-        prepare,
+        &empty,
+        World::<R>::with(options, 0..BEFORE),
         |world| world.insert(NUMBER),
         |world, _, result| {
             if result.is_ok() {
@@ -140,10 +195,10 @@ pub fn insert<R: Rig>(options: &R::Options, places: Places) {
 pub fn first_insert<R: Rig>(options: &R::Options, places: Places) {
     let empty = World::<R>::ready(options).held();
     for number in [NUMBER, 7] {
-        let prepare = || World::<R>::ready(options);
         everywhere(
             places,
-            prepare,
+            &empty,
+            World::<R>::ready(options),
             |world| world.insert(number),
             |world, _, result| {
                 if result.is_err() && world.is_ready() {
@@ -159,15 +214,12 @@ pub fn first_insert<R: Rig>(options: &R::Options, places: Places) {
 
 /// Trouble while a flow is inserted that has no room: it never seems to be in.
 pub fn insert_without_room<R: Rig>(options: &R::Options, places: Places) {
-    let fill = || {
-        let mut world = World::<R>::ready(options);
-        let refused = (0..).find(|number| world.insert(*number).is_err());
-        (world, refused.expect("a table that never fills"))
-    };
-    let (mut world, number) = fill();
-    for trouble in Trouble::ALL {
-        let stride = if trouble.of_transactions() { 1 } else { places.stride };
-        for at in (0..).step_by(stride) {
+    let mut world = World::<R>::ready(options);
+    let number = (0..).find(|number| world.insert(*number).is_err());
+    let number = number.expect("a table that never fills");
+    let saved = world.save();
+    for trouble in R::TROUBLES.iter().copied().filter(|trouble| !trouble.robs()) {
+        for at in places.of::<R>(trouble) {
             world.line.plan(at, trouble);
             let result = world.insert(number);
             let fired = world.line.fired();
@@ -185,7 +237,7 @@ pub fn insert_without_room<R: Rig>(options: &R::Options, places: Places) {
                 let again = world.insert(number);
                 assert!(matches!(again, Err(Error::Full(_) | Error::Collision)), "{again:?}");
             } else {
-                (world, _) = fill();
+                world.restore(&saved);
             }
         }
     }
@@ -199,7 +251,8 @@ pub fn remove<R: Rig>(options: &R::Options, places: Places) {
     for others in [0, BEFORE] {
         everywhere(
             places,
-            || World::<R>::with(options, (0..others).chain([NUMBER])),
+            &empty,
+            World::<R>::with(options, (0..others).chain([NUMBER])),
             |world| world.remove(NUMBER),
             |world, _, result| {
                 match result {
@@ -226,10 +279,10 @@ pub fn remove<R: Rig>(options: &R::Options, places: Places) {
 /// Trouble while an entry is verified: it stays.
 pub fn verify<R: Rig>(options: &R::Options, places: Places) {
     let empty = World::<R>::ready(options).held();
-    let prepare = || World::<R>::with(options, 0..=NUMBER);
     everywhere(
         places,
-        prepare,
+        &empty,
+        World::<R>::with(options, 0..=NUMBER),
         |world| world.verify(NUMBER),
         |world, _, _| {
             lives_on(world, &empty);
@@ -240,25 +293,26 @@ pub fn verify<R: Rig>(options: &R::Options, places: Places) {
 /// Trouble while the driver looks whether the chip is as it was set up.
 pub fn alive<R: Rig>(options: &R::Options, places: Places) {
     let empty = World::<R>::ready(options).held();
-    let prepare = || World::<R>::with(options, 0..=NUMBER);
+    let world = World::<R>::with(options, 0..=NUMBER);
     let operate = |world: &mut World<R>| world.call(R::Table::alive);
-    everywhere(places, prepare, operate, |world, _, _| lives_on(world, &empty));
+    everywhere(places, &empty, world, operate, |world, _, _| lives_on(world, &empty));
 }
 
 /// Trouble in a sweep: it goes on where it was, and no hit is lost.
 pub fn sweep<R: Rig>(options: &R::Options, places: Places) {
     let empty = World::<R>::ready(options).held();
-    for trouble in Trouble::ALL {
-        let stride = if trouble.of_transactions() { 1 } else { places.stride };
-        for at in (0..).step_by(stride) {
-            let mut world = World::<R>::with(options, 0..=NUMBER);
-            world.chip.pass(R::SWEEP);
-            world.sweep().expect("sweep");
-            world.chip.pass(R::SWEEP);
-            for (number, direction) in [(1, Direction::Original), (2, Direction::Reply)] {
-                let flow = world.flow(number);
-                assert_eq!(world.way(&flow, direction), Way::Hardware);
-            }
+    let mut world = World::<R>::with(options, 0..=NUMBER);
+    world.chip.pass(R::SWEEP);
+    world.sweep().expect("sweep");
+    world.chip.pass(R::SWEEP);
+    for (number, direction) in [(1, Direction::Original), (2, Direction::Reply)] {
+        let flow = world.flow(number);
+        assert_eq!(world.way(&flow, direction), Way::Hardware);
+    }
+    let saved = world.save();
+    for trouble in R::TROUBLES.iter().copied() {
+        for at in places.of::<R>(trouble) {
+            world.restore(&saved);
             let mut sights = BTreeMap::new();
             world.line.plan(at, trouble);
             let first = world.sweep_into(&mut sights);
@@ -268,9 +322,13 @@ pub fn sweep<R: Rig>(options: &R::Options, places: Places) {
             match fired {
                 Fired::No => break,
                 Fired::Harmless => {}
-                Fired::At(_) => truthful(trouble, &first),
+                Fired::At(_) if trouble.robs() => {
+                    robbed(&mut world, trouble, &empty);
+                    continue;
+                }
+                Fired::At(_) => truthful::<R, _>(trouble, &first),
             }
-            let misread = matches!(trouble, Trouble::Flipped(_));
+            let misread = trouble.misread();
             if first.is_err() && world.is_ready() {
                 world.sweep_into(&mut sights).expect("the rest of the sweep");
             }
@@ -296,19 +354,15 @@ pub fn sweep<R: Rig>(options: &R::Options, places: Places) {
 
 /// Trouble while the chip is set up, after power-on and over an old set-up.
 pub fn set_up<R: Rig>(options: &R::Options, places: Places) {
-    let places = Places { stride: places.stride * R::LONG_STRIDE, ..places };
+    let places = places.of_long::<R>();
     let empty = World::<R>::ready(options).held();
     for (again, network) in [(false, 0), (true, 1)] {
-        let prepare = || {
-            if again {
-                World::<R>::with(options, 0..=NUMBER)
-            } else {
-                World::<R>::new(options)
-            }
-        };
+        let world =
+            if again { World::<R>::with(options, 0..=NUMBER) } else { World::<R>::new(options) };
         everywhere(
             places,
-            prepare,
+            &empty,
+            world,
             |world| world.set_up(network),
             |world, _, result| {
                 if result.is_ok() {
@@ -333,13 +387,13 @@ pub fn set_up<R: Rig>(options: &R::Options, places: Places) {
 
 /// Trouble while the engine is switched off.
 pub fn disable<R: Rig>(options: &R::Options, places: Places) {
-    let places = Places { stride: places.stride * R::LONG_STRIDE, ..places };
+    let places = places.of_long::<R>();
     let mut idle = World::<R>::ready(options);
     let empty = idle.held();
     idle.disable().expect("disable");
     let off = idle.held();
-    let prepare = || World::<R>::with(options, 0..=NUMBER);
-    everywhere(places, prepare, World::disable, |world, _, result| {
+    let world = World::<R>::with(options, 0..=NUMBER);
+    everywhere(places, &empty, world, World::disable, |world, _, result| {
         if result.is_err() {
             for number in 0..=NUMBER {
                 let flow = world.flow(number);

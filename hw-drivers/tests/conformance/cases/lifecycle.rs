@@ -3,7 +3,7 @@
 
 use super::forwarding::KINDS;
 use crate::rig::Rig;
-use crate::world::World;
+use crate::world::{restart, World};
 use hw_drivers::table::{Entry, Error, FlowTable, Progress};
 use hw_simulators::Chip;
 
@@ -137,8 +137,7 @@ pub fn reset_noticed<R: Rig>(options: &R::Options) {
             if rebound {
                 R::rebind(chip);
             } else {
-                chip.reset();
-                R::prepare(chip);
+                restart::<R>(chip);
             }
         });
         assert_eq!(world.call(R::Table::alive), Err(Error::NotReady), "rebound: {rebound}");
@@ -157,10 +156,7 @@ pub fn reset_noticed<R: Rig>(options: &R::Options) {
 pub fn reset_unnoticed<R: Rig>(options: &R::Options) {
     for operation in 0..4 {
         let mut world = World::<R>::with(options, 0..3);
-        world.chip.with(|chip| {
-            chip.reset();
-            R::prepare(chip);
-        });
+        world.chip.with(restart::<R>);
         match operation {
             0 => {
                 // It may say that it is in; the chip is off, and alive() is who notices.

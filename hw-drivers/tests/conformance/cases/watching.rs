@@ -16,6 +16,8 @@ pub fn sweep_tells_hits<R: Rig>(options: &R::Options) {
     let mut world = World::<R>::with(options, 0..flows);
     // For each round: which direction of which flow carries a packet. The last one is idle.
     for round in 0..7_u32 {
+        // No chip is to give an entry up for want of packets.
+        (0..flows).for_each(|number| world.assert_in(number));
         world.chip.pass(R::SWEEP);
         world.sweep().expect("sweep");
         world.chip.pass(R::SWEEP);
@@ -82,6 +84,15 @@ pub fn counters<R: Rig>(options: &R::Options) {
             world.insert(number).expect("insert");
         }
         let mut sent = BTreeMap::new();
+        if generation == 0 {
+            // A driver may have to find out first how the chip counts. All of this counts.
+            for number in 0..flows {
+                let flow = world.flow(number);
+                (0..100).for_each(|_| assert_eq!(world.way(&flow, BOTH[0]), Way::Hardware));
+                sent.insert(world.inside[&number], [100, 0]);
+            }
+            world.sweep().expect("sweep");
+        }
         for round in 0..3_u32 {
             for number in 0..flows {
                 let flow = world.flow(number);
@@ -120,9 +131,11 @@ pub fn counters<R: Rig>(options: &R::Options) {
 pub fn verify_finds_corruption<R: Rig>(options: &R::Options) {
     let mut parts = 0;
     let empty = World::<R>::ready(options).held();
-    for number in [0, 1, 2, KINDS - 1] {
+    let mut world = World::<R>::with(options, 0..KINDS);
+    let saved = world.save();
+    for number in [0, 1, 2, 4, KINDS - 1] {
         for part in 0.. {
-            let mut world = World::<R>::with(options, 0..KINDS);
+            world.restore(&saved);
             let flow = world.flow(number);
             if !world.chip.with(|chip| R::corrupt(chip, &flow, part)) {
                 break;
@@ -134,6 +147,9 @@ pub fn verify_finds_corruption<R: Rig>(options: &R::Options) {
                     matches!(found, Err(Error::Mismatch { .. } | Error::NoEntry(_))),
                     "part {part} of flow {number} was changed: {found:?}"
                 );
+            }
+            if number != 0 {
+                continue;
             }
             // What cannot be found any more cannot be taken out; with all the others it can.
             let _ = world.remove(number);

@@ -49,7 +49,7 @@ pub struct Options {
 }
 
 /// The chip.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ModelChip {
     options: Options,
     pub page: u16,

@@ -36,7 +36,7 @@ enum Command {
 }
 
 /// The driver.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ModelTable<B> {
     bus: B,
     defect: Option<Defect>,

@@ -8,13 +8,12 @@ mod driver;
 
 use crate::cases::faults::Places;
 use crate::cases::{capacity, faults, forwarding, lifecycle, watching};
-use crate::line::Line;
+use crate::line::{Line, Spot, Trouble};
 use crate::rig::Rig;
 use crate::traffic::BOTH;
 use chip::{key, ModelChip, VALID, WORDS};
 use defect::Defect;
 use driver::{words, ModelTable};
-use hw_drivers::bus::Address;
 use hw_drivers::flow::{Flow, Mac, Pppoe, Protocol, Side, Tuple};
 use hw_drivers::table::{Network, Part};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -37,7 +36,10 @@ impl Rig for Model {
 
     const SWEEP: Duration = Duration::from_secs(1);
     const LONG_STRIDE: usize = 1;
-    const PAGE: Option<Address> = Some(chip::PAGE);
+    const TROUBLES: &'static [Trouble] = Trouble::OF_A_BUS;
+    const TELLS: bool = true;
+    const ENDS_AT_FIN: bool = false;
+    const LOOKS_FOR_ROUTER: bool = true;
 
     fn variants() -> Vec<Options> {
         let usual = chip::Options { busy: 1, ways: 16, override_same: false };
@@ -73,24 +75,11 @@ impl Rig for Model {
     fn flow(network: u32, number: u32) -> Flow {
         let (udp, tagged, plain) = (number % 2 == 1, number % 4 >= 2, number % 8 >= 6);
         let host = 2 + (number % 5) as u8;
-        let opener = Side {
-            port: 1 + host % 3,
-            vlan: if tagged { 9 } else { 1 },
-            tagged,
-            neighbour: Mac([2, 0, 0, 1, 0, host]),
-            router: Mac([2, 0, 0, 0, 0, 1]),
-            mtu: 1500,
-            pppoe: None,
-        };
-        let answerer = Side {
-            port: 4,
-            vlan: 2,
-            tagged: false,
-            neighbour: Mac([2, 0, 0, 2, 0, 1]),
-            router: Mac([2, 0, 0, 0, 0, 2]),
-            mtu: 1492,
-            pppoe: None,
-        };
+        let (vlan, router) = (if tagged { 9 } else { 1 }, Mac([2, 0, 0, 0, 0, 1]));
+        let inside = Side::ethernet(1 + host % 3, vlan, Mac([2, 0, 0, 1, 0, host]), router);
+        let opener = Side { tagged, ..inside };
+        let outside = Side::ethernet(4, 2, Mac([2, 0, 0, 2, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let answerer = Side { mtu: 1492, ..outside };
         let port = 20_000 + number as u16;
         let private = SocketAddr::from(([192, 168, 1, host], port));
         let far = SocketAddr::from(([203, 0, 113, 5], 443));
@@ -134,6 +123,10 @@ impl Rig for Model {
 
     fn footprint(chip: &ModelChip) -> Vec<u32> {
         vec![chip.page.into(), (chip.control & !1).into()]
+    }
+
+    fn excuses(spot: Spot, trouble: Trouble) -> bool {
+        spot == Spot::Transfer(chip::PAGE) || trouble.misread()
     }
 
     fn intrude(chip: &mut ModelChip) {

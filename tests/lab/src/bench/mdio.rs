@@ -224,28 +224,14 @@ impl Bench {
 }
 
 pub(super) const PUBLIC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-pub(super) const WAN: Side = Side {
-    port: 5,
-    vlan: 2,
-    tagged: false,
-    neighbour: Mac([2, 0, 0, 0, 2, 1]),
-    router: Mac([2, 0, 0, 0, 0, 2]),
-    mtu: 1500,
-    pppoe: None,
-};
+pub(super) const WAN: Side = Side::ethernet(5, 2, Mac([2, 0, 0, 0, 2, 1]), Mac([2, 0, 0, 0, 0, 2]));
 
 /// A connection from one of the clients to the Internet.
 pub(super) fn flow(number: u32) -> Flow {
     let client = (number % CLIENTS) as u8 + 10;
     let port = 20_000 + number as u16;
     let server: SocketAddr = (Ipv4Addr::new(203, 0, 113, 9), 443).into();
-    let lan = Side {
-        port: 1,
-        vlan: 1,
-        neighbour: Mac([2, 0, 0, 0, 1, client]),
-        router: Mac([2, 0, 0, 0, 0, 1]),
-        ..WAN
-    };
+    let lan = Side::ethernet(1, 1, Mac([2, 0, 0, 0, 1, client]), Mac([2, 0, 0, 0, 0, 1]));
     Flow {
         protocol: Protocol::Tcp,
         original: Tuple {

@@ -34,14 +34,8 @@ fn flow(number: u32) -> Result<(Said, Flow)> {
     let udp = number % 2 == 1;
     let inner = SocketAddrV4::new(Ipv4Addr::new(192, 168, 1, last), 40_000 + number16);
     let public = SocketAddrV4::new(PUBLIC, 20_000 + number16);
-    let side = |port, vlan, last| Side {
-        port,
-        vlan,
-        tagged: false,
-        neighbour: Mac([2, 0, 0, 0, port, last]),
-        router: Mac([2, 0, 0, 0, 0xff, port]),
-        mtu: 1500,
-        pppoe: None,
+    let side = |port, vlan, last| {
+        Side::ethernet(port, vlan, Mac([2, 0, 0, 0, port, last]), Mac([2, 0, 0, 0, 0xff, port]))
     };
     let flow = Flow {
         protocol: if udp { Protocol::Udp } else { Protocol::Tcp },
