@@ -141,6 +141,9 @@ pub struct Switch {
     until: Instant,
     /// The engine is known to be off since the quarantine has begun.
     cleared: bool,
+    /// It has been the right chip. Should it seem another one, then its bus answers nonsense: before
+    /// Linux 6.12 that is what mii ioctls do with reads that time out.
+    known: bool,
     tally: Tally,
 }
 
@@ -166,6 +169,7 @@ impl Switch {
             quarantine: QUARANTINE.0,
             until: now,
             cleared: false,
+            known: false,
             tally: Tally::default(),
         }
     }
@@ -443,17 +447,20 @@ impl Switch {
                 Vec::new()
             }
             Ok(Progress::Done) => {
-                self.state = State::Ready;
+                (self.state, self.known) = (State::Ready, true);
                 (self.next_sweep, self.next_alive) = (Some(now + SWEEP), Some(now + ALIVE));
                 self.sweeping = false;
                 vec![Effect::Log(Level::Info, "the switch takes flows".into())]
             }
-            Err(error @ Error::WrongChip(_)) => self.wrong(&error),
+            Err(error @ Error::WrongChip(_)) => self.wrong(&error, now),
             Err(error) => self.quarantined(&error, now),
         }
     }
 
-    fn wrong(&mut self, error: &Error) -> Vec<Effect> {
+    fn wrong(&mut self, error: &Error, now: Instant) -> Vec<Effect> {
+        if self.known {
+            return self.quarantined(error, now);
+        }
         let words = error.to_string();
         self.state = State::Wrong(words.clone());
         vec![Effect::Log(Level::Error, words)]
@@ -467,14 +474,16 @@ impl Switch {
                 Vec::new()
             }
             Ok(Progress::Done) => {
-                self.cleared = true;
+                (self.cleared, self.known) = (true, true);
                 if self.state == State::Stopping {
                     self.state = State::Off;
                 }
                 Vec::new()
             }
             // It was another chip from the beginning, or nothing of ours is left in it.
-            Err(error @ Error::WrongChip(_)) if self.state == State::Stopping => self.wrong(&error),
+            Err(error @ Error::WrongChip(_)) if self.state == State::Stopping => {
+                self.wrong(&error, now)
+            }
             Err(_) if matches!(self.state, State::Quarantined(_)) => {
                 self.waits = Some(now + RETRY);
                 Vec::new()

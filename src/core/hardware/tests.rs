@@ -366,6 +366,23 @@ fn what_an_earlier_program_has_left_is_cleared() {
 }
 
 #[test]
+fn a_chip_that_was_right_is_no_other_one() {
+    let mut world = World::new(4);
+    world.offer(1..3);
+    // Reads that time out look like another chip, and what is in it is still there.
+    (world.chip.wrong, world.chip.faults) = (true, [Error::NotReady].into());
+    world.pass(ALIVE);
+    assert!(matches!(world.switch.state(), State::Quarantined(_)));
+    world.switch.set_network(None);
+    world.pass(3 * QUARANTINE.0);
+    assert!(world.switch.is_clearing() && world.chip.used() == 2);
+    world.chip.wrong = false;
+    world.pass(QUARANTINE.1);
+    assert!(!world.switch.is_clearing() && world.chip.used() == 0);
+    assert_eq!(*world.switch.state(), State::Off);
+}
+
+#[test]
 fn many_entries_go_at_once_and_few_one_by_one() {
     let mut world = World::new(64);
     world.offer(1..3 + ONE_BY_ONE as u32);

@@ -50,9 +50,11 @@ struct labmdio_doubts {
 	unsigned int busy_reads;	/* reads that still show a command as busy */
 	unsigned int stale_reads;	/* reads after that which show the status before */
 	unsigned int ways;		/* slots of the NAPT table where a flow can be */
+	unsigned int slots;		/* slots of that table that any flow can be in */
 	unsigned int flush_ms;		/* commands this soon after a flush of NAPT are lost */
 	unsigned int fail_at;		/* the transfer to the switch, from 1, that times out */
 	bool stuck;			/* commands never end */
+	bool dead;			/* all transfers to the switch time out */
 };
 
 struct labmdio_chip {
@@ -113,11 +115,13 @@ static inline u32 *labmdio_register(struct labmdio_chip *chip, u32 address)
 	return &chip->registers[address / 4];
 }
 
-/* The command register was written; the chip is locked by the caller of all three. */
+/* The command register was written; the chip is locked by the caller of all four. */
 void labmdio_engine_command(struct labmdio_chip *chip, u32 value);
 /* One half of it is read. */
 u16 labmdio_engine_read(struct labmdio_chip *chip, bool high);
 unsigned int labmdio_engine_used(const struct labmdio_chip *chip);
+/* Of the valid flow at this index; LABMDIO_NAPT: of all. False if there is none. */
+bool labmdio_engine_set_age(struct labmdio_chip *chip, unsigned int index, unsigned int age);
 
 /* One access of the kernel's driver, with the lock of the bus held throughout. */
 void labmdio_driver_access(struct labmdio *lab);

@@ -22,6 +22,7 @@ static const struct labmdio_doubts labmdio_default_doubts = {
 	.busy_reads = 2,
 	.stale_reads = 1,
 	.ways = 16,
+	.slots = LABMDIO_NAPT,
 	.flush_ms = 10,
 };
 
@@ -127,7 +128,9 @@ static bool labmdio_fails(struct labmdio_chip *chip, unsigned int phy)
 		return false;
 	}
 	chip->transfers++;
-	return chip->doubts.fail_at && !--chip->doubts.fail_at;
+	if (chip->doubts.fail_at && !--chip->doubts.fail_at)
+		return true;
+	return chip->doubts.dead;
 }
 
 int labmdio_chip_read(struct labmdio_chip *chip, unsigned int phy, unsigned int reg)

@@ -40,10 +40,11 @@
 enum { TABLE_NAPT = 0, TABLE_NAT = 2, TABLE_HOST = 3 };
 enum { FUNCTION_FLUSH = 1, FUNCTION_ADD, FUNCTION_DEL, FUNCTION_NEXT, FUNCTION_SEARCH };
 
-/* A table, and what tells its entries apart: bits of each word. */
+/* A table, and what tells its entries apart: bits of each word. New ones find room in some slots. */
 struct table {
 	u32 (*entries)[LABMDIO_WORDS];
 	unsigned int size;
+	unsigned int slots;
 	u32 key[LABMDIO_WORDS];
 	unsigned int valid_word;
 	u32 valid;
@@ -116,8 +117,8 @@ static int room(const struct table *table, const u32 *words, unsigned int ways)
 	for (i = 0; i < LABMDIO_WORDS; i++)
 		key[i] = words[i] & table->key[i];
 	start = jhash2(key, LABMDIO_WORDS, 0);
-	for (i = 0; i < min(ways, table->size); i++) {
-		unsigned int index = (start + i) % table->size;
+	for (i = 0; i < min(ways, table->slots); i++) {
+		unsigned int index = (start + i) % table->slots;
 
 		if (!valid(table, index))
 			return index;
@@ -203,6 +204,7 @@ static int execute(struct labmdio_chip *chip, u32 command)
 	struct table napt = {
 		.entries = chip->napt,
 		.size = LABMDIO_NAPT,
+		.slots = chip->doubts.slots,
 		.key = { ~0U, ~0U, NAPT_PRIVATE_2, NAPT_PROTOCOL_3 | NAPT_PRIVATE_3 },
 		.valid_word = 4,
 		.valid = NAPT_AGE_4,
@@ -210,6 +212,7 @@ static int execute(struct labmdio_chip *chip, u32 command)
 	struct table hosts = {
 		.entries = chip->hosts,
 		.size = LABMDIO_HOSTS,
+		.slots = LABMDIO_HOSTS,
 		.key = { ~0U, ~0U, ~0U, ~0U, [6] = HOST_VERSION_6 },
 		.valid_word = 6,
 		.valid = HOST_AGE_6,
@@ -287,4 +290,24 @@ unsigned int labmdio_engine_used(const struct labmdio_chip *chip)
 	for (i = 0; i < LABMDIO_NAPT; i++)
 		used += !!(chip->napt[i][4] & NAPT_AGE_4);
 	return used;
+}
+
+bool labmdio_engine_set_age(struct labmdio_chip *chip, unsigned int index, unsigned int age)
+{
+	unsigned int from = index, to = index + 1;
+	bool found = false;
+
+	if (index == LABMDIO_NAPT) {
+		from = 0;
+		to = LABMDIO_NAPT;
+	}
+	for (; from < to; from++) {
+		u32 *word = &chip->napt[from][4];
+
+		if (!(*word & NAPT_AGE_4))
+			continue;
+		*word = (*word & ~NAPT_AGE_4) | FIELD_PREP(NAPT_AGE_4, age);
+		found = true;
+	}
+	return found;
 }

@@ -7,12 +7,18 @@
  * busy_reads     how many reads of a command's high half show it as busy
  * stale_reads    how many reads of its low half after that show the status before
  * ways           how many slots of the NAPT table a flow can be in
+ * slots          how many of them there are for all flows, at least 1
  * flush_ms       how long after a flush of NAPT commands are lost
  *
  * Faults:
  * fail_at        the transfer to the switch, counted from 1, that times out; 0: none
  * stuck          1: commands never end; one that hangs does until a reset
+ * dead           1: all transfers to the switch time out
  * reset          anything written: registers and tables are as after power-on
+ *
+ * Traffic, of which the simulation has none:
+ * napt_age       "AGE" or "AGE INDEX": the age of all valid NAPT entries, or of one, 1 to 15. A packet
+ *                sets it to 14, and time lowers it
  *
  * The kernel's driver of the switch:
  * driver_period_us  a thread makes an access this often; 0: no thread
@@ -80,6 +86,7 @@ CHIP_NUMBER(ways, LABMDIO_NAPT);
 CHIP_NUMBER(flush_ms, 1000);
 CHIP_NUMBER(fail_at, UINT_MAX);
 CHIP_NUMBER(stuck, 1);
+CHIP_NUMBER(dead, 1);
 CHIP_NUMBER_RO(transfers, transfers);
 CHIP_NUMBER_RO(phy_transfers, phy_transfers);
 CHIP_NUMBER_RO(page, page);
@@ -95,6 +102,42 @@ static ssize_t reset_store(struct device *dev, struct device_attribute *attr, co
 	return len;
 }
 static DEVICE_ATTR_WO(reset);
+
+static ssize_t slots_store(struct device *dev, struct device_attribute *attr, const char *text,
+			   size_t len)
+{
+	struct labmdio_chip *chip = labmdio_of(dev)->chip;
+	unsigned int slots;
+	int err = kstrtouint(text, 0, &slots);
+
+	if (err)
+		return err;
+	if (!slots || slots > LABMDIO_NAPT)
+		return -ERANGE;
+	mutex_lock(&chip->lock);
+	chip->doubts.slots = slots;
+	mutex_unlock(&chip->lock);
+	return len;
+}
+CHIP_NUMBER_SHOW(slots, doubts.slots)
+static DEVICE_ATTR_RW(slots);
+
+static ssize_t napt_age_store(struct device *dev, struct device_attribute *attr, const char *text,
+			      size_t len)
+{
+	struct labmdio_chip *chip = labmdio_of(dev)->chip;
+	unsigned int age, index = LABMDIO_NAPT;
+	int numbers = sscanf(text, "%u %u", &age, &index);
+	bool found;
+
+	if (numbers < 1 || !age || age > 15 || (numbers == 2 && index >= LABMDIO_NAPT))
+		return -EINVAL;
+	mutex_lock(&chip->lock);
+	found = labmdio_engine_set_age(chip, index, age);
+	mutex_unlock(&chip->lock);
+	return found ? len : -ENOENT;
+}
+static DEVICE_ATTR_WO(napt_age);
 
 static ssize_t driver_period_us_show(struct device *dev, struct device_attribute *attr,
 				     char *text)
@@ -193,11 +236,14 @@ static struct attribute *labmdio_attributes[] = {
 	&dev_attr_ways.attr,
 	&dev_attr_flush_ms.attr,
 	&dev_attr_fail_at.attr,
+	&dev_attr_slots.attr,
 	&dev_attr_stuck.attr,
+	&dev_attr_dead.attr,
 	&dev_attr_transfers.attr,
 	&dev_attr_phy_transfers.attr,
 	&dev_attr_page.attr,
 	&dev_attr_reset.attr,
+	&dev_attr_napt_age.attr,
 	&dev_attr_driver_period_us.attr,
 	&dev_attr_driver_between.attr,
 	&dev_attr_driver_step.attr,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a test does to the chip behind the back of a driver: entries that age, change or get lost,
-//! and an engine that does not finish.
+//! and an engine that does not finish. And what it loads into one that stands for another chip, whose
+//! tables it has read.
 
+use super::store::Words;
 use super::{host, napt, Qca8337};
 
 impl Qca8337 {
@@ -16,6 +18,17 @@ impl Qca8337 {
     pub fn flip_napt(&mut self, index: usize, word: usize, bits: u32) -> bool {
         let word = self.tables.napt.get_mut(index).and_then(|words| words.get_mut(word));
         word.map(|word| *word ^= bits).is_some()
+    }
+
+    /// Puts an entry, as it is in the data words, into a place of the NAPT table. False if there is no
+    /// such place. Frames find it there, wherever the hash would have put it.
+    pub fn place_napt(&mut self, index: usize, words: Words) -> bool {
+        self.tables.napt.put(index, Some(words))
+    }
+
+    /// The same for the host table, whose places rules name.
+    pub fn place_host(&mut self, index: usize, words: Words) -> bool {
+        self.tables.hosts.put(index, Some(words))
     }
 
     /// The NAPT entry at a place is gone. False if there was none.

@@ -5,6 +5,7 @@
 //! are the same on every machine.
 
 use super::figure::{Bound, Figure};
+use super::programming;
 use crate::error::{Context, Error, Result};
 use hw_drivers::bus::trace::TraceBus;
 use hw_drivers::flow::{Flow, Mac, Protocol, Side, Tuple};
@@ -19,7 +20,7 @@ use std::time::Duration;
 const FLOWS: u32 = 256;
 const CLIENTS: u32 = 8;
 /// One transfer at 2.5 MHz: 64 bits.
-const TRANSFER_S: f64 = 25.6e-6;
+pub(super) const TRANSFER_S: f64 = 25.6e-6;
 /// How far above the least that the chip's procedure needs is still good.
 const MARGIN: f64 = 1.1;
 /// Most transfers of a call that could be split: 5 ms.
@@ -90,6 +91,7 @@ struct Pieces {
 pub fn measure() -> Result<Vec<Figure>> {
     let mut figures = of_chip(Model::Qca8337, ChipModel::Qca8337)?;
     figures.extend(of_chip(Model::Ar8327, ChipModel::Ar8327)?);
+    figures.extend(programming::measure()?);
     Ok(figures)
 }
 
@@ -221,11 +223,11 @@ impl Bench {
     }
 }
 
-const PUBLIC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-const WAN: Side = Side::ethernet(5, 2, Mac([2, 0, 0, 0, 2, 1]), Mac([2, 0, 0, 0, 0, 2]));
+pub(super) const PUBLIC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub(super) const WAN: Side = Side::ethernet(5, 2, Mac([2, 0, 0, 0, 2, 1]), Mac([2, 0, 0, 0, 0, 2]));
 
 /// A connection from one of the clients to the Internet.
-fn flow(number: u32) -> Flow {
+pub(super) fn flow(number: u32) -> Flow {
     let client = (number % CLIENTS) as u8 + 10;
     let port = 20_000 + number as u16;
     let server: SocketAddr = (Ipv4Addr::new(203, 0, 113, 9), 443).into();

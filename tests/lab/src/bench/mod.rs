@@ -13,3 +13,4 @@ pub mod listing;
 pub mod mdio;
 pub mod memory;
 pub mod networks;
+mod programming;

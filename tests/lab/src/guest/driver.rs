@@ -3,12 +3,12 @@
 
 use super::flow::{Flow, FIRST_PORT};
 use super::service::Service;
-use super::{files, generation, look, mdio, topology};
+use super::{files, generation, look, mdio, switch, topology};
 use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
-use crate::scenario::{Line, Operand, Pace, Relation, Scenario, Step, Value};
+use crate::scenario::{Line, Operand, Pace, Relation, Scenario, Step, Streaming, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,6 +38,8 @@ pub struct Driver {
     /// Flows by name.
     pub flows: BTreeMap<String, Flow>,
     addresses: BTreeMap<String, Vec<String>>,
+    /// The router's ends of the hosts' cables.
+    devices: BTreeMap<String, String>,
     remembered: BTreeMap<String, Json>,
     next_port: u16,
     switch_off: bool,
@@ -68,6 +70,7 @@ impl Driver {
             ubusd: Service::new("ubusd", &["--socket", UBUS_SOCKET], &bus_log),
             flows: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            devices: BTreeMap::new(),
             remembered: BTreeMap::new(),
             next_port: FIRST_PORT,
             switch_off,
@@ -107,6 +110,7 @@ impl Driver {
         match &line.step {
             Step::Host { name, device, hardware, vlan, addresses, via } => {
                 self.addresses.insert(name.clone(), addresses.clone());
+                self.devices.insert(name.clone(), device.clone());
                 topology::cable(name, device, *hardware)?;
                 topology::host(name, *vlan, addresses, via)
             }
@@ -131,12 +135,16 @@ impl Driver {
                 self.flows.insert(name.clone(), flow);
                 Ok(())
             }
-            Step::Stream { flow, start: true } => self.flow(flow)?.start_stream(),
-            Step::Stream { flow, start: false } => {
-                let rounds = self.flow(flow)?.stop_stream()?;
-                Report::Held(format!("{}: {rounds} round trips, none lost", line.text)).send();
-                Ok(())
-            }
+            Step::Stream { flow, streaming } => match streaming {
+                Streaming::Start => self.flow(flow)?.start_stream(false),
+                Streaming::StartLarge => self.flow(flow)?.start_stream(true),
+                Streaming::Stop => {
+                    let rounds = self.flow(flow)?.stop_stream()?;
+                    Report::Held(format!("{}: {rounds} round trips, none lost", line.text)).send();
+                    Ok(())
+                }
+            },
+            Step::Meet { device, flow } => switch::meet(device, flow, &self.flows, &self.devices),
             Step::Close { flow, reset } => self.flow(flow)?.close(*reset),
             Step::Steady { flow, pace } => {
                 let flow = self.flow(flow)?;
@@ -261,6 +269,9 @@ impl Driver {
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),
             Value::Mdio(device, door, task, pointer) => mdio::look(device, *door, *task, pointer),
+            Value::Entries(device) => switch::entries(device, &self.flows, &self.devices),
+            Value::Engine(device) => switch::engine(device),
+            Value::Hardware(name, pointer) => look::hardware(name, pointer),
             Value::Client(address, pointer) => look::client(address, pointer),
             Value::Daemon => Ok(self.daemon.state().into()),
             Value::Log => Ok(read_log().into()),

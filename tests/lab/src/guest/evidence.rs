@@ -16,6 +16,7 @@ pub fn send() {
         ("log", log.as_str()),
         ("status", "ubus -p call flowtable status"),
         ("devices", "ubus call flowtable devices"),
+        ("hardware", "ubus -p call flowtable hardware"),
         ("conntrack", "conntrack -L; conntrack -L -f ipv6"),
         ("ruleset", "nft list ruleset"),
         ("links", "ip -d -br link; ip -br address; ip route; ip -6 route"),

@@ -2,7 +2,7 @@
 //! One connection through the router: its server and client processes and what the router's
 //! conntrack and firewall say about it.
 
-use super::peer::MESSAGE_LEN;
+use super::peer::{LARGE_LEN, MESSAGE_LEN};
 use super::probe::{Ends, Watch};
 use super::{engine, look};
 use crate::command::run;
@@ -25,16 +25,22 @@ pub struct Flow {
     /// Protocol and family.
     pub kind: FlowKind,
     /// The port that the client connects to.
-    port: u16,
-    from: String,
-    to: String,
+    pub port: u16,
+    /// The host that opened it.
+    pub from: String,
+    /// The host that answers.
+    pub to: String,
     server: Child,
     client: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     streaming: bool,
+    /// Bytes of the messages of the round trips that are under way.
+    message: usize,
     /// Round trips made, those of ended streams included.
     rounds: u64,
+    /// Bytes that they sent, without headers.
+    payload: u64,
 }
 
 /// A flow at one moment.
@@ -80,10 +86,20 @@ impl Flow {
         let mut client = spawn_peer(from, &["client", protocol, &target])?;
         let orders = client.stdin.take().context("the client has no input")?;
         let answers = BufReader::new(client.stdout.take().context("the client has no output")?);
-        let (streaming, rounds) = (false, 0);
-        let (from, to) = (from.to_string(), to.to_string());
-        let mut flow =
-            Flow { kind, port, from, to, server, client, orders, answers, streaming, rounds };
+        let mut flow = Flow {
+            kind,
+            port,
+            from: from.to_string(),
+            to: to.to_string(),
+            server,
+            client,
+            orders,
+            answers,
+            streaming: false,
+            message: MESSAGE_LEN,
+            rounds: 0,
+            payload: 0,
+        };
         flow.answer()?;
         // UDP is assured by packets more than two seconds apart: the sooner the first, the better.
         flow.exchange(1)?;
@@ -100,6 +116,7 @@ impl Flow {
         match line.trim().strip_prefix("ok ").map(str::parse) {
             Some(Ok(rounds)) => {
                 self.rounds += u64::from(rounds);
+                self.payload += u64::from(rounds) * self.message as u64;
                 Ok(rounds)
             }
             _ => Err(Error::new(format!("the client: {}", line.trim()))),
@@ -115,17 +132,23 @@ impl Flow {
         self.answer().map(drop)
     }
 
-    /// Starts round trips that go on beside the following steps.
-    pub fn start_stream(&mut self) -> Result<()> {
+    /// Starts round trips that go on beside the following steps, with messages that fill a packet if
+    /// they are to be large.
+    pub fn start_stream(&mut self, large: bool) -> Result<()> {
         self.streaming = true;
-        self.order("stream")
+        if large {
+            self.message = LARGE_LEN;
+        }
+        self.order(if large { "large" } else { "stream" })
     }
 
     /// Ends them; an error if one was lost or none was made.
     pub fn stop_stream(&mut self) -> Result<u32> {
         self.order("stop")?;
         self.streaming = false;
-        match self.answer()? {
+        let answer = self.answer();
+        self.message = MESSAGE_LEN;
+        match answer? {
             0 => Err(Error::new("the stream made no round trip at all")),
             rounds => Ok(rounds),
         }
@@ -250,7 +273,7 @@ impl Flow {
             return Err(Error::new("only what a UDP flow sent that does not stream is known"));
         }
         let ip_header = if self.kind.v6 { IPV6_HEADER } else { IPV4_HEADER };
-        Ok((self.rounds * (MESSAGE_LEN as u64 + UDP_HEADER + ip_header)).into())
+        Ok((self.payload + self.rounds * (UDP_HEADER + ip_header)).into())
     }
 
     /// A key of the flow as the daemon lists it; null when it does not.

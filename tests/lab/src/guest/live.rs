@@ -26,7 +26,7 @@ pub fn show(switch_off: bool) -> Result<()> {
     let mut driver = Driver::new(switch_off)?;
     driver.perform(&files::load("live")?)?;
     for flow in driver.flows.values_mut() {
-        flow.start_stream()?;
+        flow.start_stream(false)?;
     }
     let mut before = Before::new();
     loop {

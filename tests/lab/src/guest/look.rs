@@ -29,6 +29,15 @@ pub fn device(name: &str, pointer: &str) -> Result<Json> {
     Ok(found.map_or(Json::Null, |device| at(device, pointer)))
 }
 
+/// A key of one switch of the `hardware` reply; null when it is not listed.
+pub fn hardware(name: &str, pointer: &str) -> Result<Json> {
+    let reply = ubus("hardware")?;
+    let list =
+        reply.get("switches").and_then(Json::as_array).context("no switches in the reply")?;
+    let found = list.iter().find(|switch| switch.get("name") == Some(&json!(name)));
+    Ok(found.map_or(Json::Null, |switch| at(switch, pointer)))
+}
+
 /// A key of the only flow of this protocol and port that is listed; null when none is.
 pub fn flow(protocol: &str, port: u16, pointer: &str) -> Result<Json> {
     let port = port.to_string();

@@ -32,7 +32,7 @@ pub fn open(device: &str, door: Door, racing: Racing) -> Result<SwitchBus> {
 }
 
 /// Name of the bus that a device's PHY is on: its folder is called BUS:ADDRESS.
-fn name(device: &str) -> Result<String> {
+pub fn name(device: &str) -> Result<String> {
     let link = format!("/sys/class/net/{device}/phydev");
     let target = fs::read_link(&link).context(&link)?;
     let phy = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The QCA8337 driver on a real MDIO bus: set-up, flows in and out, the end. What the chip then
-//! holds is looked at past the bus and read by a decoder of its own (Qualcomm's qca-ssdk,
-//! `isisc_nat.c`), so that the driver is not compared with itself.
+//! holds is looked at past the bus and read by the simulator's decoder, which was written from the facts
+//! about the chip, so that the driver is not compared with itself.
 
-use super::mdio::{image, switch};
+use super::mdio::switch;
 use super::mdio_bus::SwitchBus;
+use super::switch::{connections, engine};
 use crate::error::{Context, Result};
 use crate::scenario::Beside;
 use hw_drivers::flow::{Flow, Mac, Protocol, Side, Tuple};
 use hw_drivers::qca8337::{Model, Options, Qca8337};
 use hw_drivers::qca8k_page::PageAfter;
 use hw_drivers::table::{self, Entry, FlowTable, Network, Progress};
+use hw_simulators::qca8337::Action;
 use serde_json::{json, Value as Json};
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::thread;
 
@@ -22,13 +23,6 @@ const REMOTE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 4
 const PRIVATE: (Ipv4Addr, u8) = (Ipv4Addr::new(192, 168, 1, 0), 24);
 /// Hosts in the LAN; the flows take turns.
 const HOSTS: u32 = 20;
-
-const MOD_ENABLE: usize = 0x30;
-const L3_EN: u32 = 1 << 2;
-const ROUTER_CTRL: usize = 0xe00;
-const ROUTER_EN: u32 = 1;
-const NAT_CTRL: usize = 0xe38;
-const NAPT_EN: u32 = 1;
 
 /// What an entry of the chip says: protocol, private end, remote end, public port.
 type Said = (u8, SocketAddrV4, SocketAddrV4, u16);
@@ -55,45 +49,12 @@ fn flow(number: u32) -> Result<(Said, Flow)> {
 
 /// What the valid entries of the table say; those that would not forward say nothing.
 fn said(device: &str) -> Result<BTreeSet<Said>> {
-    let mut all = BTreeSet::new();
-    for [w0, w1, w2, w3, w4, ..] in image(device, "napt")? {
-        let [_, _, trans_high, trans_low] = w2.to_be_bytes();
-        let [private_high, private_low, remote_high, remote_low] = w1.to_be_bytes();
-        let protocol = u8::try_from(w3 >> 22 & 3).context("a protocol")?;
-        let forwards = w3 >> 20 & 3 == 3;
-        if w4 & 0xf != 0 && forwards {
-            let private = Ipv4Addr::from((w3 & 0xf_ffff) << 12 | w2 >> 20);
-            let private_port = u16::from_be_bytes([private_high, private_low]);
-            let remote_port = u16::from_be_bytes([remote_high, remote_low]);
-            all.insert((
-                protocol,
-                SocketAddrV4::new(private, private_port),
-                SocketAddrV4::new(Ipv4Addr::from(w0), remote_port),
-                u16::from_be_bytes([trans_high, trans_low]),
-            ));
-        }
-    }
-    Ok(all)
-}
-
-/// Whether the switches of the engine are all on, or all off.
-fn engine(device: &str) -> Result<Json> {
-    let path = format!("/sys/class/net/{device}/labmdio/registers");
-    let bytes = fs::read(&path).context(&path)?;
-    let register = |at: usize| {
-        let word = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>());
-        word.map(|word| u32::from_ne_bytes(*word)).context("a register")
-    };
-    let switches = [
-        register(MOD_ENABLE)? & L3_EN != 0,
-        register(ROUTER_CTRL)? & ROUTER_EN != 0,
-        register(NAT_CTRL)? & NAPT_EN != 0,
-    ];
-    Ok(match switches {
-        [true, true, true] => json!("on"),
-        [false, false, false] => json!("off"),
-        _ => json!(switches),
-    })
+    let forwarding = connections(device)?.into_iter().filter(|it| it.action == Action::Forward);
+    let said = forwarding.map(|it| {
+        let (private, remote) = (SocketAddrV4::new(it.private.0, it.private.1), it.remote);
+        (it.protocol, private, SocketAddrV4::new(remote.0, remote.1), it.translated)
+    });
+    Ok(said.collect())
 }
 
 struct Run<'a> {

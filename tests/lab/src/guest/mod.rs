@@ -5,7 +5,8 @@
 //! network namespace that plays the router, so that nothing of one scenario reaches the next.
 //! That process is `driver`; it performs the steps with the help of `topology` (wires),
 //! `service` (the daemon and the bus broker), `peer` (hosts that talk), `look` (values) and `probe`
-//! (packets as `witness`es on the hosts see them). `mdio` reaches a simulated switch.
+//! (packets as `witness`es on the hosts see them). `mdio` reaches a simulated switch, `switch` looks at
+//! what it would do with packets.
 //! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
 pub mod capture;
@@ -29,6 +30,8 @@ pub mod plan;
 pub mod probe;
 pub mod service;
 pub mod steady;
+pub mod switch;
+mod switch_ports;
 pub mod topology;
 pub mod witness;
 

@@ -3,7 +3,7 @@
 //!
 //! Traffic is counted in round trips, because each is at least one packet each way whatever
 //! segmentation offload does; so the number of packets that must have crossed the router is known
-//! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`,
+//! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`, `large`,
 //! `steady`, `mark`, `look`, `stop`, `close`, `reset`) on standard input and answers each with
 //! `ok ROUNDS`, `seen JSON` or `error WHY`.
 
@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Bytes of a request and of its reply.
 pub const MESSAGE_LEN: usize = 512;
+/// Bytes of those that fill a packet.
+pub const LARGE_LEN: usize = 1400;
 /// What a packet starts with that is no round trip's, so that its echo is not taken for a reply.
 pub const PROBE_MARK: [u8; 4] = [0xff; 4];
 /// A reply that takes longer is lost. Generous: the machine may be busy with another guest.
@@ -26,6 +28,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(8);
 const FAREWELL: usize = 20;
 /// Pause between the round trips of a stream, so that it does not starve the guest.
 const STREAM_PAUSE: Duration = Duration::from_millis(5);
+/// The same of a stream of large messages: some 130 kB/s both ways together.
+const LARGE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves forever; prints `ready` when clients may connect.
 pub fn echo(protocol: &str, port: u16) -> Result<()> {
@@ -113,12 +117,12 @@ impl Wire {
         Ok(replies)
     }
 
-    fn round_trip(&mut self, number: u32) -> Result<()> {
-        let mut message = [0x2a; MESSAGE_LEN];
+    fn round_trip(&mut self, number: u32, length: usize) -> Result<()> {
+        let mut message = vec![0x2a; length];
         for (to, from) in message.iter_mut().zip(number.to_be_bytes()) {
             *to = from;
         }
-        let mut reply = [0; MESSAGE_LEN];
+        let mut reply = vec![0; length];
         match self {
             Wire::Tcp(stream) => {
                 stream.write_all(&message).context("sending")?;
@@ -145,6 +149,8 @@ pub enum Order {
     Exchange(u32),
     /// Round trips until the next order.
     Stream,
+    /// The same with large messages.
+    Large,
     /// Datagrams at a steady rate until [`Order::Stop`].
     Steady,
     /// What is seen counts from now.
@@ -167,6 +173,7 @@ fn orders() -> Receiver<Order> {
                 Some(("exchange", rounds)) => Order::Exchange(rounds.parse().unwrap_or(0)),
                 _ => match line.as_str() {
                     "stream" => Order::Stream,
+                    "large" => Order::Large,
                     "steady" => Order::Steady,
                     "mark" => Order::Mark,
                     "look" => Order::Look,
@@ -198,7 +205,8 @@ pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
     while let Ok(order) = orders.recv() {
         let (rounds, result) = match order {
             Order::Exchange(rounds) => exchange(&mut wire, rounds, &mut number),
-            Order::Stream => stream(&mut wire, &orders, &mut number),
+            Order::Stream => stream(&mut wire, &orders, &mut number, (MESSAGE_LEN, STREAM_PAUSE)),
+            Order::Large => stream(&mut wire, &orders, &mut number, (LARGE_LEN, LARGE_PAUSE)),
             Order::Close => (0, wire.close()),
             // Nothing can be ordered any more.
             Order::Reset => return wire.reset(),
@@ -219,7 +227,7 @@ pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
 fn exchange(wire: &mut Wire, rounds: u32, number: &mut u32) -> (u32, Result<()>) {
     for done in 0..rounds {
         *number = number.wrapping_add(1);
-        if let Err(e) = wire.round_trip(*number) {
+        if let Err(e) = wire.round_trip(*number, MESSAGE_LEN) {
             return (done, Err(e));
         }
     }
@@ -227,7 +235,12 @@ fn exchange(wire: &mut Wire, rounds: u32, number: &mut u32) -> (u32, Result<()>)
 }
 
 /// Makes round trips until the next order, which is `stop`.
-fn stream(wire: &mut Wire, orders: &Receiver<Order>, number: &mut u32) -> (u32, Result<()>) {
+fn stream(
+    wire: &mut Wire,
+    orders: &Receiver<Order>,
+    number: &mut u32,
+    (length, pause): (usize, Duration),
+) -> (u32, Result<()>) {
     let mut rounds = 0;
     let mut result = Ok(());
     loop {
@@ -237,10 +250,10 @@ fn stream(wire: &mut Wire, orders: &Receiver<Order>, number: &mut u32) -> (u32, 
         }
         if result.is_ok() {
             *number = number.wrapping_add(1);
-            result = wire.round_trip(*number);
+            result = wire.round_trip(*number, length);
             rounds += u32::from(result.is_ok());
         }
-        thread::sleep(STREAM_PAUSE);
+        thread::sleep(pause);
     }
 }
 
@@ -277,6 +290,6 @@ mod tests {
             server.send_to(&buffer[..len], from).unwrap();
         });
         let mut wire = Wire::open("udp", to).unwrap();
-        assert!(wire.round_trip(1).unwrap_err().to_string().contains("differs"));
+        assert!(wire.round_trip(1, MESSAGE_LEN).unwrap_err().to_string().contains("differs"));
     }
 }

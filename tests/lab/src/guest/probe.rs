@@ -39,6 +39,11 @@ impl Ends {
         let (Some(line), None) = (lines.next(), lines.next()) else {
             return Err(Error::new(format!("not one flow: {listing}")));
         };
+        Ends::of_line(line).context(format!("not a flow with ports: {line}"))
+    }
+
+    /// Reads a line of a conntrack listing; `None` if it is about no flow with ports.
+    pub fn of_line(line: &str) -> Option<Ends> {
         let all = |key: &str| -> Vec<&str> {
             line.split_whitespace().filter_map(|word| word.strip_prefix(key)).collect()
         };
@@ -48,15 +53,12 @@ impl Ends {
         };
         let (from, to) = (all("src="), all("dst="));
         let (sports, dports) = (all("sport="), all("dport="));
-        let ends = || {
-            Some(Ends {
-                client: end(&from, &sports, 0)?,
-                called: end(&to, &dports, 0)?,
-                caller: end(&to, &dports, 1)?,
-                server: end(&from, &sports, 1)?,
-            })
-        };
-        ends().context(format!("not a flow with ports: {line}"))
+        Some(Ends {
+            client: end(&from, &sports, 0)?,
+            called: end(&to, &dports, 0)?,
+            caller: end(&to, &dports, 1)?,
+            server: end(&from, &sports, 1)?,
+        })
     }
 }
 

@@ -129,8 +129,15 @@ pub enum Step {
     Stream {
         /// The flow.
         flow: String,
-        /// Start, or stop and require that every byte came back.
-        start: bool,
+        /// What to do.
+        streaming: Streaming,
+    },
+    /// Packets of a flow meet its entry in a simulated switch.
+    Meet {
+        /// The switch's device.
+        device: String,
+        /// The flow.
+        flow: String,
     },
     /// Ends a TCP connection from the side that opened it.
     Close {
@@ -195,6 +202,17 @@ pub enum Step {
         /// The heading.
         text: String,
     },
+}
+
+/// What can be done to a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streaming {
+    /// Start it.
+    Start,
+    /// Start it with messages that fill packets.
+    StartLarge,
+    /// Stop it and require that every byte came back.
+    Stop,
 }
 
 /// What can be done to a steady flow.
@@ -286,6 +304,12 @@ pub enum Value {
     Explained(String, String),
     /// A key of the report of something that is done to a switch's registers.
     Mdio(String, Door, MdioTask, String),
+    /// For each entry of a simulated switch the flow that it is for, sorted, with what is wrong.
+    Entries(String),
+    /// Whether the engine of a simulated switch is `on` or `off`.
+    Engine(String),
+    /// A key of one switch of the bus object's `hardware`; null when it is not listed.
+    Hardware(String, String),
     /// A key of the client with this address as `hosts` lists it; null when there is none.
     Client(String, String),
     /// `running`, `exit N`, `signal N` or `absent`.

@@ -3,8 +3,8 @@
 
 use super::words::{split, Word};
 use super::{
-    Action, Door, FlowKind, Line, MdioTask, Operand, Pace, Relation, Scenario, Shape, Step, Target,
-    Value,
+    Action, Door, FlowKind, Line, MdioTask, Operand, Pace, Relation, Scenario, Shape, Step,
+    Streaming, Target, Value,
 };
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -118,7 +118,16 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             to: owned(to),
             target: target(rest)?,
         },
-        ["stream", flow, "start"] => Step::Stream { flow: owned(flow), start: true },
+        ["stream", flow, what @ ..] => {
+            let streaming = match what {
+                ["start"] => Streaming::Start,
+                ["start", "large"] => Streaming::StartLarge,
+                ["stop"] => Streaming::Stop,
+                _ => return Err(Error::new("not start, start large or stop")),
+            };
+            Step::Stream { flow: owned(flow), streaming }
+        }
+        ["meet", device, flow] => Step::Meet { device: owned(device), flow: owned(flow) },
         ["steady", flow, pace] => {
             let pace = match *pace {
                 "start" => Pace::Start,
@@ -128,7 +137,6 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             };
             Step::Steady { flow: owned(flow), pace }
         }
-        ["stream", flow, "stop"] => Step::Stream { flow: owned(flow), start: false },
         ["close", flow] => Step::Close { flow: owned(flow), reset: false },
         ["reset", flow] => Step::Close { flow: owned(flow), reset: true },
         ["run"] => Step::Run { command: owned(block) },
@@ -293,6 +301,9 @@ fn value(words: &[&str]) -> Result<Value> {
             let (door, task) = Door::parse(task);
             Value::Mdio(owned(device), door, MdioTask::parse(task)?, pointer(path)?)
         }
+        ["entries", device] => Value::Entries(owned(device)),
+        ["engine", device] => Value::Engine(owned(device)),
+        ["hardware", name, path] => Value::Hardware(owned(name), pointer(path)?),
         ["client", address, path] => Value::Client(owned(address), pointer(path)?),
         ["daemon"] => Value::Daemon,
         ["log"] => Value::Log,
@@ -449,6 +460,34 @@ mod tests {
             ]
         );
         assert!(fails("steady dns faster\n").contains("not start, mark or stop"));
+    }
+
+    #[test]
+    fn a_switch() {
+        let got = steps(
+            "stream dns start large\nmeet sw0 dns\n\
+             eventually 5s entries sw0 == [\"dns\"]\nexpect engine sw0 == \"on\"\n\
+             expect hardware sw .used == 1\nstream dns stop\n",
+        );
+        let check = |seconds: Option<u64>, value, operand| Step::Check {
+            patience: seconds.map(Duration::from_secs),
+            value,
+            relation: Relation::Equal,
+            operand: Operand::Literal(operand),
+        };
+        let stream = |streaming| Step::Stream { flow: "dns".into(), streaming };
+        assert_eq!(
+            got,
+            [
+                stream(Streaming::StartLarge),
+                Step::Meet { device: "sw0".into(), flow: "dns".into() },
+                check(Some(5), Value::Entries("sw0".into()), json!(["dns"])),
+                check(None, Value::Engine("sw0".into()), json!("on")),
+                check(None, Value::Hardware("sw".into(), "/used".into()), json!(1)),
+                stream(Streaming::Stop),
+            ]
+        );
+        assert!(fails("stream dns start small\n").contains("not start, start large or stop"));
     }
 
     #[test]

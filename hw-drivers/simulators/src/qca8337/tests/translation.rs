@@ -24,6 +24,25 @@ fn one_entry_serves_both_directions() {
     }
 }
 
+/// A chip that is loaded with what another one holds forwards as that does, whatever hash put the
+/// entries where they are.
+#[test]
+fn tables_can_be_loaded() {
+    let from = Rig::translating(Options::default());
+    let mut words = from.connection(40000, 443);
+    words[2] = words[2] & 0xffff_0000 | 6000;
+    let mut to = Rig::bring_up(Options::default());
+    assert!(to.chip.place_host(100, host_words(HOST.into(), HOST_MAC, 1, 2, 0)));
+    assert!(to.chip.place_host(101, host_words(GATEWAY.into(), GATEWAY_MAC, 5, 5, 0)));
+    to.default_route(7, 101);
+    assert!(to.bypasses(1, &outbound()));
+    assert!(to.chip.place_napt(1023, words) && !to.chip.place_napt(1024, words));
+    let mut translated = outbound_translated();
+    translated.packet.source.set_port(6000);
+    assert_eq!(to.one(1, &outbound()), (5, translated));
+    assert_eq!(to.chip.napt_entries()[0].index, 1023);
+}
+
 #[test]
 fn udp_without_checksum_stays_without() {
     let mut rig = Rig::translating(Options::default());
