@@ -12,7 +12,6 @@ pub mod lease_files;
 pub mod logging;
 pub mod options;
 mod orders;
-mod ppe_listing;
 mod radios;
 mod rerouting;
 pub mod surroundings;

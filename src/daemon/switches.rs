@@ -4,6 +4,7 @@
 
 mod access;
 mod keep_alive;
+mod ppe_listing;
 mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +14,6 @@ use std::time::{Duration, Instant};
 use hw_drivers::table::Network;
 use log::{log, warn};
 
-use super::ppe_listing::PpeListing;
 use crate::core::evict::Tables;
 use crate::core::flows::candidates::Picked;
 use crate::core::flows::Flow;
@@ -26,6 +26,7 @@ use crate::core::topology::Topology;
 use crate::netlink::route::{Lookup, Route};
 use access::{open, Access, Sysfs, Table, Watching};
 use keep_alive::KeepAlive;
+use ppe_listing::PpeListing;
 
 /// Work on switches begins no further operation after so much of a turn: with the longest one, some
 /// five milliseconds, callers on the bus wait for less than ten.
