@@ -263,6 +263,7 @@ impl Daemon {
     /// been loaded. False when the configuration has a fault.
     fn reload(&mut self) -> bool {
         self.open_missing();
+        self.switches.try_again(Instant::now());
         let settings = self.world.settings();
         let read = matches!(settings, Event::Settings(Ok(_)));
         self.feed(settings);

@@ -139,6 +139,13 @@ impl Switches {
         true
     }
 
+    /// Somebody asks to look again: what cannot be used, has failed, or was another chip, is opened
+    /// anew.
+    pub fn try_again(&mut self, now: Instant) {
+        self.list.iter_mut().for_each(|driven| driven.try_again(now));
+        self.untold = Some(now);
+    }
+
     /// The networks around the switches, and whether these are wanted at all.
     pub fn set_networks(&mut self, topology: &Topology, wanted: bool, now: Instant) {
         for driven in &mut self.list {
@@ -398,6 +405,15 @@ impl Driven {
             Access::Watching(watching) => Way::Watching(watching),
             Access::Watched => Way::Watched,
         };
+    }
+
+    fn try_again(&mut self, now: Instant) {
+        let idle = matches!(self.switch.state(), State::Wrong(_) | State::Quarantined(_));
+        match &mut self.way {
+            Way::Closed(_, due) => *due = now,
+            Way::Open(_) if idle => self.way = Way::Closed(String::new(), now),
+            Way::Open(_) | Way::Watching(_) | Way::Watched => (),
+        }
     }
 
     fn set_network(&mut self, network: Option<Network>) {

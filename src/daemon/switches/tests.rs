@@ -216,6 +216,23 @@ fn a_section_that_changes_is_opened_anew() {
     assert_eq!(world.switches.deadline(now), None);
 }
 
+#[test]
+fn who_asks_again_has_what_failed_opened_anew() {
+    let mut world = World::with_flow();
+    let now = Instant::now();
+    world.switches.try_again(now);
+    assert_eq!((world.state(), world.in_chip()), (&State::Ready, 1), "nothing is wrong");
+    let other = Qca8337::new(world.chip.clone(), Model::Ar8327, Options::default());
+    world.switches.list[0].take(Access::Open(Box::new(other)), now);
+    world.work_until(|world| matches!(world.state(), State::Wrong(_)));
+    world.switches.try_again(now);
+    assert!(matches!(&world.switches.list[0].way, Way::Closed(_, due) if *due == now));
+    world.switches.work(now);
+    let reason = Condition::Unusable("mdio: the kernel module".into());
+    let [view] = &world.switches.views()[..] else { panic!("one") };
+    assert_eq!(view.condition.code(), reason.code(), "there is no such bus here: {view:?}");
+}
+
 /// The sides of the flow are the ports of the configuration.
 #[test]
 fn entries_lead_to_the_configured_ports() {
