@@ -15,7 +15,7 @@ use super::links::Links;
 use super::notices::{DeviceNotice, ModeNotice, Present};
 use super::plan::{self, is_ordinary, is_ours, TABLE_PARTITION};
 use super::reason::Reason;
-use super::settings::{Mode, Settings, SwitchSettings};
+use super::settings::{DeviceRule, Mode, Partition, Settings, SwitchSettings};
 use super::status::{
     DeviceState, DeviceStatus, FlowCounts, Leak, Leaked, LeftOut, Status, TableStatus,
 };
@@ -126,6 +126,31 @@ impl Control {
     pub fn wants_switches(&self) -> bool {
         let hardware = |settings: &Settings| settings.requested == Mode::Hardware;
         self.settings.as_ref().is_some_and(hardware) && self.offloads()
+    }
+
+    /// What the configuration says of single devices and tables, hardware among it.
+    pub fn overrides(&self) -> Option<(Vec<DeviceRule>, Vec<Partition>)> {
+        let settings = self.settings.as_ref()?;
+        Some((settings.device_rules.clone(), settings.partitions.clone()))
+    }
+
+    /// Why the configuration keeps flows over these devices, of this table, from switches, in words.
+    pub fn kept_from_switches<'d>(
+        &self,
+        table: Option<&str>,
+        mut devices: impl Iterator<Item = &'d String>,
+    ) -> Option<String> {
+        let software = Coverage::Covered { hardware: false };
+        let of = |name: &&String| {
+            self.devices.iter().any(|device| device.name == **name && device.coverage == software)
+        };
+        if let Some(name) = devices.find(of) {
+            return Some(format!("{name} is to offload in software only"));
+        }
+        let own = table?.strip_prefix(TABLE_PARTITION)?;
+        let partitions = &self.settings.as_ref()?.partitions;
+        let in_hardware = partitions.iter().any(|known| known.name == own && known.hardware);
+        (!in_hardware).then(|| format!("table '{own}' is to offload in software only"))
     }
 
     /// Why nothing is offloaded, in words; `None` while a flowtable is in force.

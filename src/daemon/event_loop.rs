@@ -26,6 +26,7 @@ use super::radios;
 use super::switches::Switches;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
+use crate::core::evict::Tables;
 use crate::core::notices::Notices;
 use crate::core::takeover::State;
 use crate::netlink::message::{Message, Messages};
@@ -266,7 +267,12 @@ impl Daemon {
         self.switches.try_again(Instant::now());
         let settings = self.world.settings();
         let read = matches!(settings, Event::Settings(Ok(_)));
+        let before = self.control.overrides();
         self.feed(settings);
+        if before != self.control.overrides() {
+            // Without hardware of the kernel's nothing is made anew for that.
+            self.hand_back(&Tables::All);
+        }
         self.on_timers();
         read
     }

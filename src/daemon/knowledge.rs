@@ -39,6 +39,14 @@ impl Knowledge<'_> {
         [device(flow.place.opener()), device(flow.place.answerer())]
     }
 
+    /// All devices that packets of a flow pass, by name.
+    pub fn chains(&self, flow: &Flow) -> impl Iterator<Item = &String> {
+        let ends = [flow.place.opener(), flow.place.answerer()];
+        let attachments =
+            ends.into_iter().filter_map(|end| self.ledger.attachments.get(end.attachment()?));
+        attachments.flat_map(|attachment| &attachment.devices)
+    }
+
     /// No rule has sent an offloaded flow anywhere, for all that is known.
     pub fn goes_with_the_rest(&self, flow: &Flow) -> bool {
         let [input, output] = self.devices(flow);

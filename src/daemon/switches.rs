@@ -92,6 +92,8 @@ struct Driven {
     /// Why flows were not offered, in words, by conntrack's id.
     left_out: BTreeMap<u32, String>,
     left_out_before: BTreeMap<u32, String>,
+    /// Why it could not be opened, as the log was told last.
+    told: String,
 }
 
 enum Way {
@@ -197,15 +199,16 @@ impl Switches {
         let routes = &mut self.routes;
         let mut ask = |lookup: &Lookup| routes.find(lookup, ask);
         while let Some((flow, rate)) = self.picked.flows.pop_front() {
-            let Whereabouts { devices, table } = about(&flow);
+            let Whereabouts { devices, table, barred } = about(&flow);
             let age = Duration::from_millis(flow.age_ms.into());
             let candidate = Candidate { id: flow.id, rate, age };
             let names = [devices[0].as_deref(), devices[1].as_deref()];
             for driven in self.list.iter_mut().filter(|d| *d.switch.state() == State::Ready) {
                 let switch = &driven.settings;
                 let around = Surroundings { switch, topology, sessions: &self.picked.sessions };
-                let resolved = around.resolve(&flow, names, &mut ask);
-                let checked = resolved.map_err(|error| error.to_string()).and_then(|found| {
+                let checked = barred.clone().map_or(Ok(()), Err).and_then(|()| {
+                    let found = around.resolve(&flow, names, &mut ask);
+                    let found = found.map_err(|error| error.to_string())?;
                     driven.check(&found.0)?;
                     Ok(found)
                 });
@@ -367,6 +370,7 @@ impl Driven {
             offers: Vec::new(),
             left_out: BTreeMap::new(),
             left_out_before: BTreeMap::new(),
+            told: String::new(),
         };
         driven.open(sysfs, now);
         driven
@@ -387,13 +391,18 @@ impl Driven {
         match access {
             Ok(access) => self.take(access, now),
             Err(words) => {
-                warn!("switch {}: {words}", self.settings.name);
+                // It is tried again and again, and told once.
+                if words != self.told {
+                    warn!("switch {}: {words}", self.settings.name);
+                    self.told.clone_from(&words);
+                }
                 self.way = Way::Closed(words, again);
             }
         }
     }
 
     fn take(&mut self, access: Access, now: Instant) {
+        self.told.clear();
         self.way = match access {
             Access::Open(table) => {
                 self.capacity = table.capabilities().entries;

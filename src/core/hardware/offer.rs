@@ -22,6 +22,8 @@ pub struct Whereabouts {
     pub devices: [Option<String>; 2],
     /// The table whose flowtable has it; `None` when nobody knows.
     pub table: Option<String>,
+    /// Why the configuration keeps it from switches, in words.
+    pub barred: Option<String>,
 }
 
 /// A connection that could be in a switch.

@@ -57,9 +57,12 @@ impl Daemon {
         let (table, around) = flows.with_surroundings();
         let (control, ledger) = (&self.control, table.ledger());
         let knowledge = Knowledge { control, ledger, policies: &[], switches: None, now };
-        let about = |flow: &Flow| Whereabouts {
-            devices: knowledge.devices(flow).map(|name| name.map(str::to_owned)),
-            table: Facts::table(&knowledge, flow),
+        let about = |flow: &Flow| {
+            let table = Facts::table(&knowledge, flow);
+            let all = knowledge.chains(flow);
+            let barred = control.kept_from_switches(table.as_deref(), all);
+            let devices = knowledge.devices(flow).map(|name| name.map(str::to_owned));
+            Whereabouts { devices, table, barred }
         };
         self.switches.consider(table.topology(), &about, &mut |lookup| around.route(lookup), now);
     }

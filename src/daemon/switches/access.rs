@@ -23,6 +23,8 @@ use crate::core::settings::{SwitchDriver, SwitchSettings, SwitchWay};
 
 /// The kernel asks its ports about their links once a second, which moves the page.
 const LOOK_EVERY: Duration = Duration::from_millis(230);
+/// A page that is not seen where it should be is looked at ever more seldom, but for this.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// Where the kernel tells of its devices.
 #[derive(Debug, Clone)]
@@ -57,6 +59,7 @@ pub struct Watching {
     sysfs: Sysfs,
     watch: Watch,
     next: Instant,
+    pause: Duration,
 }
 
 /// Opens a switch.
@@ -79,7 +82,7 @@ pub fn open(settings: &SwitchSettings, sysfs: &Sysfs, now: Instant) -> Result<Ac
     let watch = Watch::new(model.device_id() as u8);
     let sysfs = sysfs.clone();
     let force = settings.force;
-    Watching { bus, model, name, force, sysfs, watch, next: now }.go_on(now)
+    Watching { bus, model, name, force, sysfs, watch, next: now, pause: LOOK_EVERY }.go_on(now)
 }
 
 /// The bus, and its name.
@@ -132,7 +135,8 @@ impl Watching {
             Err(Refusal::NotAtomic | Refusal::PageUnknown) if self.force => PageAfter::ReadBack,
             Err(Refusal::PageUnknown) if may_probe(&facts).is_err() => {
                 self.look().map_err(|error| error.to_string())?;
-                self.next = now + LOOK_EVERY;
+                self.next = now + self.pause;
+                self.pause = (self.pause * 9 / 8).min(LOOK_AT_LEAST);
                 return Ok(Access::Watching(Box::new(self)));
             }
             Err(Refusal::PageUnknown) => {

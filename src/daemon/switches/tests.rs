@@ -18,6 +18,7 @@ struct World {
     /// The instant that the chip's clock shows.
     clock: Instant,
     topology: Topology,
+    barred: Option<String>,
 }
 
 impl World {
@@ -35,12 +36,13 @@ impl World {
             offers: Vec::new(),
             left_out: BTreeMap::new(),
             left_out_before: BTreeMap::new(),
+            told: String::new(),
         };
         driven.take(Access::Open(table), now);
         switches.list.push(driven);
         let topology = topology();
         switches.set_networks(&topology, true, now);
-        let mut world = World { switches, chip, clock: now, topology };
+        let mut world = World { switches, chip, clock: now, topology, barred: None };
         world.work_until(|world| world.state() == &State::Ready);
         world
     }
@@ -83,7 +85,12 @@ impl World {
         self.switches.pick(picked, begun, Instant::now());
         let devices = ["br-lan", "wan"].map(|name| Some(name.to_owned()));
         let table = Some("flowtabled".to_owned());
-        let about = |_: &Flow| Whereabouts { devices: devices.clone(), table: table.clone() };
+        let barred = self.barred.clone();
+        let about = |_: &Flow| Whereabouts {
+            devices: devices.clone(),
+            table: table.clone(),
+            barred: barred.clone(),
+        };
         while self.switches.picked.open {
             self.switches.consider(&self.topology, &about, &mut via_gateway, Instant::now());
         }
@@ -184,6 +191,16 @@ fn why_a_flow_is_not_taken_is_told() {
     let now = Instant::now();
     world.switches.pick(Picked::default(), now, now);
     assert!(world.switches.about(web().id).is_some(), "until the next list is through");
+}
+
+#[test]
+fn what_the_configuration_keeps_in_software_stays_there() {
+    let mut world = World::new(&PORTS);
+    world.barred = Some("lan1 is to offload in software only".into());
+    world.offer(web());
+    assert_eq!(world.switches.take_held(Instant::now() + TELL_WITHIN), Some(Vec::new()));
+    let (_, words) = world.switches.about(web().id).unwrap();
+    assert_eq!(words, "lan1 is to offload in software only");
 }
 
 #[test]

@@ -193,3 +193,31 @@ fn without_partitions_in_the_way_the_hardware_class_steps_down_itself() {
     assert_eq!([A, B].map(|table| world.of(table)), [as_configured(true), as_configured(true)]);
     assert_eq!(world.mode(), (Mode::Hardware, Reason::AsConfigured));
 }
+
+#[test]
+fn what_is_to_offload_in_software_is_kept_from_switches() {
+    let mut world = World::new();
+    let both = ["lan0", "wan0"];
+    let software = Partition { hardware: false, ..partition("a", &both) };
+    let wanted = Settings {
+        device_rules: vec![DeviceRule { glob: "lan0".into(), offload: DeviceOffload::Software }],
+        partitions: vec![software, partition("b", &both)],
+        ..settings(Mode::Hardware)
+    };
+    world.event(Event::Started);
+    world.event(Event::Settings(Ok((wanted, Vec::new()))));
+    world.rest();
+    let kept = |table: Option<&str>, devices: &[&str]| {
+        let devices: Vec<String> = devices.iter().map(|name| (*name).to_owned()).collect();
+        world.control.kept_from_switches(table, devices.iter())
+    };
+    let ordinary = Some("flowtabled");
+    assert_eq!(kept(ordinary, &["wan0"]), None);
+    let told = Some("lan0 is to offload in software only".to_owned());
+    assert_eq!(kept(ordinary, &["lan0", "wan0"]), told);
+    let told = Some("table 'a' is to offload in software only".to_owned());
+    assert_eq!(kept(Some("flowtabled_p_a"), &["wan0"]), told);
+    assert_eq!(kept(Some("flowtabled_p_b"), &["wan0"]), None);
+    assert!(kept(Some("flowtabled_p_gone"), &["wan0"]).is_some());
+    assert_eq!(kept(None, &["wan0"]), None);
+}

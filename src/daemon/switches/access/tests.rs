@@ -67,6 +67,7 @@ fn watching(chip: &Shared<Chip>, sysfs: &Sysfs, force: bool) -> Watching {
         sysfs: sysfs.clone(),
         watch: Watch::new(Model::Qca8337.device_id() as u8),
         next: Instant::now(),
+        pause: LOOK_EVERY,
     }
 }
 
