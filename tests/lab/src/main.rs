@@ -2,6 +2,7 @@
 //! Commands for developers of flowtabled: demo, test, bench, lab.
 
 use lab::error::{Error, Result};
+use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
 use lab::host::{artifacts, bench, check, demo, kernel, shell};
 use std::process::ExitCode;
@@ -11,7 +12,10 @@ usage: cargo xtask COMMAND
 
   demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C;
                                       --once proves offload on and off, then ends
-  test [FILTER]                       everything that CI runs
+  test                                everything that CI runs
+  test full                           that, every scenario on every kernel, and the
+                                      targets that take long
+  test FILTER                         of all that, what has a name with FILTER in it
   bench [NAME]                        measures, and writes target/bench/NAME.json
   bench --list                        names of the benchmarks
   lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
@@ -64,8 +68,9 @@ fn act(mut args: Vec<String>) -> Result<()> {
     match words.as_slice() {
         ["demo"] if once => demo::once(&kernel),
         ["demo"] => demo::live(&kernel, off),
-        ["test"] => check::run_all(None),
-        ["test", filter] => check::run_all(Some(filter)),
+        ["test"] => check::run_all(Breadth::Ci),
+        ["test", "full"] => check::run_all(Breadth::Full),
+        ["test", filter] => check::run_all(Breadth::Named(filter)),
         ["bench"] if list => {
             bench::NAMES.iter().for_each(|name| println!("{name}"));
             Ok(())
