@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Commands for developers of flowtabled: demo, test, bench, lab.
 
-use lab::error::{Error, Result};
+use lab::error::{Context, Error, Result};
 use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{artifacts, bench, check, demo, kernel, shell};
+use lab::host::{artifacts, bench, check, cross, demo, kernel, shell};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -18,11 +18,13 @@ usage: cargo xtask COMMAND
   test FILTER                         of all that, what has a name with FILTER in it
   bench [NAME]                        measures, and writes target/bench/NAME.json
   bench --list                        names of the benchmarks
+  cross TARGET ARGUMENT...            cargo with these arguments, for a router
   lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
   lab --list                          names of the scenarios
   lab shell [--off] [--kernel K]      a login on the lab's router
 
 Kernels: 6.1 (the default), 6.12, newest.
+Targets: mipsel_24kc, mips_24kc, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, x86_64.
 ";
 
 /// Takes an option out of the arguments.
@@ -60,7 +62,24 @@ fn lab(name: &str, kernel: &str) -> Result<()> {
     Ok(())
 }
 
+/// cargo for another machine, as it would be started by hand.
+fn cross(target: &str, args: &[String]) -> Result<()> {
+    let toolchain = cross::toolchain(cross::one(target)?)?;
+    toolchain.ensure_emulator()?;
+    let status = toolchain.cargo().args(args).status().context("cargo")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::new(format!("cargo ended with {status}")))
+}
+
 fn act(mut args: Vec<String>) -> Result<()> {
+    // Its options are cargo's.
+    if let [command, target, args @ ..] = args.as_slice() {
+        if command == "cross" {
+            return cross(target, args);
+        }
+    }
     let kernel = option(&mut args, "--kernel")?.unwrap_or_else(|| "6.1".into());
     let (once, off) = (flag(&mut args, "--once"), flag(&mut args, "--off"));
     let list = flag(&mut args, "--list");
