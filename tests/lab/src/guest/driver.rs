@@ -64,10 +64,11 @@ impl Driver {
             "--ubus-socket",
             UBUS_SOCKET,
         ];
+        let bus_options = ["--socket", UBUS_SOCKET, "--acl-dir", "/usr/share/acl.d"];
         let bus_log = format!("{SCRATCH_DIR}/ubusd.log");
         Ok(Driver {
             daemon: Service::new("flowtabled", &options, &daemon_log()),
-            ubusd: Service::new("ubusd", &["--socket", UBUS_SOCKET], &bus_log),
+            ubusd: Service::new("ubusd", &bus_options, &bus_log),
             flows: BTreeMap::new(),
             addresses: BTreeMap::new(),
             devices: BTreeMap::new(),

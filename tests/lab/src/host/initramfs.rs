@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// To be changed whenever the base is packed differently.
-const LAYOUT: u32 = 7;
+const LAYOUT: u32 = 8;
 
 /// Programs of this machine that the guest gets, with the packages that have them.
-pub const TOOLS: [apt::Tool; 18] = [
+pub const TOOLS: [apt::Tool; 19] = [
     ("busybox", "busybox-static"),
     // Debian's busybox shell takes its own applets before programs, and its `ip` knows too little.
     ("dash", "dash"),
@@ -39,6 +39,7 @@ pub const TOOLS: [apt::Tool; 18] = [
     ("socat", "socat"),
     ("hostapd", "hostapd"),
     ("iw", "iw"),
+    ("setpriv", "util-linux"),
 ];
 
 /// Packs what all boots of a kernel share, where it is missing or old.
@@ -75,7 +76,10 @@ pub fn pack(
         archive.copy(&format!("lab/{name}"), &modules.join(name))?;
     }
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
-    add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
+    let files = paths::repository().join("files");
+    add_tree(&mut archive, "lab/files", &files)?;
+    // The bus broker's access lists are where it looks for them.
+    add_tree(&mut archive, "usr/share/acl.d", &files.join("usr/share/acl.d"))?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();
     archive.file("lab/plan", 0o644, plan.as_bytes())?;
     archive.finish()?;
@@ -106,8 +110,11 @@ fn base(kernel: &Kernel) -> Result<PathBuf> {
         archive.device("dev/console", 5, 1)?;
         archive.device("dev/null", 1, 3)?;
         // The bus broker asks for the names of its clients' user and group.
-        archive.file("etc/group", 0o644, b"root:x:0:\n")?;
-        archive.file("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n")?;
+        let groups = b"root:x:0:\nflowtabled:x:32768:\n";
+        archive.file("etc/group", 0o644, groups)?;
+        let users = b"root:x:0:0:root:/root:/bin/sh\n\
+            flowtabled:x:32768:32768:flowtabled:/var/run/flowtabled:/bin/false\n";
+        archive.file("etc/passwd", 0o644, users)?;
         archive.link("bin/sh", "../usr/sbin/dash")?;
         for (name, path) in &tools {
             let place = if *name == "busybox" { "bin" } else { "usr/sbin" };
