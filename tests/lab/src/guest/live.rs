@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The demonstration: traffic that goes on, and a picture of it every second. And the shell: the
-//! same router, with a login in place of the picture.
+//! The demonstration: traffic that goes on, and a picture of it every second, with the pages served
+//! beside it. And the shell: a login on the plain router.
 
 use super::driver::{uname, Driver};
 use super::files;
 use super::flow::{Flow, Sample};
-use super::look;
+use super::{look, page};
 use crate::console::Report;
 use crate::error::{Context, Result};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Time between two pictures.
@@ -23,11 +22,8 @@ type Before = BTreeMap<String, (Instant, Sample)>;
 /// Shows live state until the machine is switched off.
 pub fn show(switch_off: bool) -> Result<()> {
     Report::Booted(uname()?).send();
-    let mut driver = Driver::new(switch_off)?;
-    driver.perform(&files::load("live")?)?;
-    for flow in driver.flows.values_mut() {
-        flow.start_stream(false)?;
-    }
+    let mut web = page::web(false)?;
+    let mut driver = page::router(switch_off)?;
     let mut before = Before::new();
     loop {
         show_flows(&driver.flows, &mut before)?;
@@ -38,7 +34,7 @@ pub fn show(switch_off: bool) -> Result<()> {
             }
         }
         Report::Frame.send();
-        thread::sleep(PERIOD);
+        web.serve(&mut driver, PERIOD)?;
     }
 }
 

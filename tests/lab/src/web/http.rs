@@ -23,8 +23,16 @@ use tiny_http::{Header, Method, Request, Response, Server};
 const MAX_BODY: u64 = 1 << 20;
 /// Where LuCI's dispatcher is on a router.
 const DISPATCHER: &str = "/cgi-bin/luci";
-/// The page that starts LuCI's client, for whatever the dispatcher would show.
-const SHELL: &str = "lab/shell.html";
+/// The page that starts LuCI's client with a view.
+const PAGE: &str = "lab/page.html";
+/// Those that are there are loaded, in this order; older releases of LuCI have the second one.
+const SCRIPTS: [&str; 3] = ["cbi.js", "promis.min.js", "luci.js"];
+/// Where LuCI's client and its classes are.
+const RESOURCES: &str = "luci-static/resources";
+/// Who opens a page without having logged in. The router is reached from one machine only.
+const DEFAULT_ACCOUNT: &str = "root";
+/// The cookie of the session.
+const COOKIE: &str = "sysauth_http";
 
 type Reply = Response<Cursor<Vec<u8>>>;
 
@@ -93,9 +101,70 @@ impl Web {
             (_, Some(below)) if below.starts_with("admin/translations") => {
                 typed(b"window.TR={};".to_vec(), "js")
             }
-            (_, Some(_)) => self.file(Path::new(SHELL)),
+            (_, Some(below)) => {
+                let page = self.page(below, &fields(query), &cookie(request));
+                page.unwrap_or_else(|e| status(404, &e.to_string()))
+            }
             _ => self.file(Path::new(path.trim_start_matches('/'))),
         }
+    }
+
+    /// What LuCI's dispatcher makes of a view: a page that starts the client. Where LuCI would ask for a
+    /// name and a password, `account` in the query logs in, and nothing means root.
+    fn page(
+        &mut self,
+        path: &str,
+        fields: &BTreeMap<String, String>,
+        cookie: &str,
+    ) -> Result<Reply> {
+        let known = cookie != NOBODY && self.bridge.sessions.exists(cookie);
+        let session = match fields.get("account") {
+            None if known => cookie.to_string(),
+            account => {
+                let account = account.map_or(DEFAULT_ACCOUNT, String::as_str);
+                self.bridge.sessions.enter(account).context(format!("no account {account}"))?
+            }
+        };
+        let menus = self.bridge.menus().to_path_buf();
+        let tree = menu::tree(&menus, &mut self.bridge.sessions, &session)?;
+        let place: String = path.split('/').map(|name| format!("/children/{name}")).collect();
+        let node = tree.pointer(&place).context("no such page, or not for this account")?;
+        let view = node.pointer("/action/path").and_then(Json::as_str);
+        let view = view.context("this entry of the menu has no page")?;
+        let names: Vec<&str> = path.split('/').collect();
+        let env = json!({
+            "media": "/luci-static/bootstrap",
+            "resource": format!("/{RESOURCES}"),
+            "base_url": format!("/{RESOURCES}"),
+            "scriptname": DISPATCHER,
+            "pathinfo": format!("/{path}"),
+            "documentroot": "/www",
+            "requestpath": names,
+            "dispatchpath": names,
+            "pollinterval": 5,
+            "ubuspath": "/ubus/",
+            "sessionid": session,
+            "token": "lab",
+            "nodespec": node,
+            "apply_rollback": 90,
+            "apply_holdoff": 1,
+            "apply_timeout": 5,
+            "apply_display": 1.5,
+        });
+        let scripts = SCRIPTS.iter().map(|name| format!("{RESOURCES}/{name}"));
+        let scripts = scripts.filter(|path| self.bridge.www().join(path).is_file());
+        let scripts: Vec<String> =
+            scripts.map(|path| format!("<script src=\"/{path}\"></script>")).collect();
+        let template = fs::read_to_string(self.bridge.www().join(PAGE)).context(PAGE)?;
+        let title = node.get("title").and_then(Json::as_str).unwrap_or("LuCI");
+        let page = template
+            .replace("@TITLE@", title)
+            .replace("@SCRIPTS@", &scripts.join("\n\t\t"))
+            // A slash never ends the script early when it is escaped.
+            .replace("@ENV@", &env.to_string().replace('/', "\\/"))
+            .replace("@VIEW@", view);
+        let reply = typed(page.into_bytes(), "html");
+        Ok(with(reply, "Set-Cookie", &format!("{COOKIE}={session}; path=/; SameSite=Strict")))
     }
 
     fn file(&self, path: &Path) -> Reply {
@@ -169,7 +238,7 @@ impl Web {
 fn cookie(request: &Request) -> String {
     let cookies = request.headers().iter().filter(|header| header.field.equiv("Cookie"));
     let mut pairs = cookies.flat_map(|header| header.value.as_str().split(';'));
-    let session = pairs.find_map(|pair| pair.trim().strip_prefix("sysauth_http="));
+    let session = pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
     session.unwrap_or(NOBODY).to_string()
 }
 

@@ -82,3 +82,21 @@ fn the_dispatcher_asks_who_it_is() {
     assert_eq!(code(&replies[3]), "403");
     assert_eq!(code(&replies[4]), "404");
 }
+
+#[test]
+fn a_page_starts_the_client_for_who_may_see_it() {
+    let page = "/cgi-bin/luci/admin/status/flowtable";
+    let requests = [
+        get(page),
+        get(&format!("{page}?account=reader")),
+        get(&format!("{page}?account=stranger")),
+        get("/cgi-bin/luci/admin/status/nothing"),
+    ];
+    let replies = exchange("http-page", false, &requests);
+    assert!(replies[0].contains("instantiateView('flowtable/status')"), "{}", replies[0]);
+    assert!(replies[0].contains("\"readonly\":false"), "{}", replies[0]);
+    assert!(replies[0].contains("Set-Cookie: sysauth_http="), "{}", replies[0]);
+    assert!(replies[1].contains("\"readonly\":true"), "{}", replies[1]);
+    assert_eq!(code(&replies[2]), "404");
+    assert_eq!(code(&replies[3]), "404");
+}

@@ -49,9 +49,15 @@ impl Rig {
         fs::copy(ours, acl.join("ours.json")).unwrap();
         fs::copy(root.join("tests/luci/harness/acl.d/lab-base.json"), acl.join("base.json"))
             .unwrap();
+        // Links, so that the folders are served together as in the guest.
+        let www = dir.join("www");
+        fs::create_dir_all(&www).unwrap();
+        let link = std::os::unix::fs::symlink::<PathBuf, PathBuf>;
+        link(root.join("luci-app/htdocs/luci-static"), www.join("luci-static")).unwrap();
+        link(root.join("tests/luci/harness/lab"), www.join("lab")).unwrap();
         fs::write(dir.join("config/firewall"), "config defaults\n").unwrap();
         let places = Places {
-            www: root.join("luci-app/htdocs"),
+            www: dir.join("www"),
             acl,
             menu: root.join("luci-app/root/usr/share/luci/menu.d"),
             config: dir.join("config"),
