@@ -66,17 +66,24 @@ function format(...values) {
 
 String.prototype.format ??= format;
 
+const RESOURCES = new URL('../../luci-app/htdocs/luci-static/resources/', import.meta.url);
+
+/** What a source requires: `[ class, name ]`, the name being the class's own unless told otherwise. */
+function requirements(source) {
+	return [ ...source.matchAll(/'require ([\w.]+)(?: as (\w+))?';/g) ]
+		.map(([ , path, name ]) => [ path, name || path.replace(/\W/g, '_') ]);
+}
+
 /**
  * Loads a view as LuCI does: the source is the body of a function whose arguments are the classes
- * that it requires.
+ * that it requires. Those that are no classes of LuCI are loaded in the same way from our own files.
  *
  * `answers` has, for each ubus method, a reply, an Error, or a function that makes one of the
  * arguments; it may be changed between polls.
  * `firewall` is the section `defaults` of the firewall's configuration.
+ * `more` has further classes, by name; of equal names it is preferred.
  */
-export function load(file, answers, firewall = {}) {
-	const source = readFileSync(file, 'utf8');
-	const required = [ ...source.matchAll(/'require (\S+)';/g) ].map((m) => m[1]);
+export function load(file, answers, firewall = {}, more = {}) {
 	const seen = { calls: [], polls: [], strings: new Set(), map: null };
 	const document = { hidden: false };
 
@@ -125,6 +132,7 @@ export function load(file, answers, firewall = {}) {
 
 	const classes = {
 		view: { extend: (view) => view },
+		baseclass: { extend: (members) => members },
 		rpc: {
 			declare: (call) => async (...values) => {
 				const passed = (call.params || []).filter((name, i) => values[i] != null);
@@ -165,15 +173,25 @@ export function load(file, answers, firewall = {}) {
 		form: { Map, TypedSection: 'TypedSection', ListValue: 'ListValue' }
 	};
 
-	const names = required.filter((name) => {
-		if (!(name in classes))
-			throw new Error(`the stand-in has no class ${name}`);
+	const own = {};
 
-		return true;
-	});
+	function run(source) {
+		const required = requirements(source);
+		const body = new Function('window', 'document', 'L', 'E', '_',
+			...required.map(([ , name ]) => name), source);
 
-	const body = new Function('window', 'document', 'L', 'E', '_', ...names, source);
-	const view = body({}, document, L, E, translate, ...names.map((name) => classes[name]));
+		return body({}, document, L, E, translate, ...required.map(([ path ]) => classOf(path)));
+	}
 
-	return { view, seen, document };
+	// Each class exists once, as in LuCI.
+	function classOf(path) {
+		if (path in more || path in classes)
+			return more[path] ?? classes[path];
+
+		own[path] ??= run(readFileSync(new URL(path.replaceAll('.', '/') + '.js', RESOURCES), 'utf8'));
+
+		return own[path];
+	}
+
+	return { view: run(readFileSync(file, 'utf8')), seen, document };
 }

@@ -5,13 +5,18 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
+import { read as readApp, sources, stored, template } from './pot.mjs';
+
 const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
 const APP = 'luci-app/root/usr/share';
 const RESOURCES = 'luci-app/htdocs/luci-static/resources';
 const MENU = JSON.parse(read(`${APP}/luci/menu.d/luci-app-flowtable.json`));
 const ACL = JSON.parse(read(`${APP}/rpcd/acl.d/luci-app-flowtable.json`));
-const VIEW = read(`${RESOURCES}/view/flowtable/status.js`);
+const WORDS = read(`${RESOURCES}/flowtable/words.js`);
+// The scripts of all pages.
+const SCRIPTS = sources().filter((path) => path.endsWith('.js')).map((path) => [ path, readApp(path) ]);
+const CODE = SCRIPTS.map(([ , text ]) => text).join('');
 
 /** String literals of JavaScript or Rust, without escapes: none are used in these files. */
 const matches = (text, pattern) => [ ...text.matchAll(pattern) ].map((m) => m.slice(1));
@@ -36,19 +41,21 @@ test('the menu leads to a view that exists and to an access list that exists', (
 	assert.deepEqual(entry.depends.acl, Object.keys(ACL));
 });
 
-// Methods that change something for others than the caller. Reading is all that the page may do;
-// the switch is the firewall's.
+// Methods that change something for others than the caller.
 const CHANGING = [ 'evict', 'flush', 'release', 'reload' ];
 
-test('the access list grants every method that only reads, and what the view uses', () => {
-	const grant = ACL['luci-app-flowtable'];
-	const calls = matches(VIEW, /rpc\.declare\(\{ object: '(\w+)', method: '(\w+)'/g);
-	const packages = sorted(matches(VIEW, /(?:uci\.[gs]et|form\.Map)\('(\w+)'/g).flat());
+test('the access list grants what the pages call, and nothing that changes for reading', () => {
+	const { read: reading, write: writing } = ACL['luci-app-flowtable'];
+	const granted = (object) => [ ...reading.ubus[object] ?? [], ...writing.ubus[object] ?? [] ];
+	const calls = matches(CODE, /rpc\.declare\(\{\s*object: '(\w+)',\s*method: '(\w+)'/g);
+	const packages = sorted(matches(CODE, /(?:uci\.[gs]et|form\.Map)\('(\w+)'/g).flat());
 
-	assert.deepEqual(sorted(calls.map((c) => c[0])), Object.keys(grant.read.ubus));
-	assert.deepEqual(calls.map((c) => c[1]).filter((m) => !grant.read.ubus.flowtable.includes(m)), []);
-	assert.deepEqual(packages, grant.read.uci);
-	assert.deepEqual(grant.write, { uci: packages });
+	assert.equal(calls.length, [ ...CODE.matchAll(/rpc\.declare\(/g) ].length);
+	assert.deepEqual(calls.filter(([ object, method ]) => !granted(object).includes(method)), []);
+	assert.deepEqual(reading.ubus.flowtable.filter((method) => CHANGING.includes(method)), []);
+	assert.deepEqual(writing.ubus, { flowtable: CHANGING, rc: [ 'init' ] });
+	assert.deepEqual(packages.filter((name) => !reading.uci.includes(name)), []);
+	assert.deepEqual(writing.uci, reading.uci);
 });
 
 test('the methods are those of the daemon', () => {
@@ -71,7 +78,7 @@ test('the reasons are those of the daemon, word for word', () => {
 			new RegExp(`${type}::(\\w+) => (?:\\{\\s*)?"(.*?)"`, 'g')));
 		const [ codes, texts ] = [ arms('code'), arms('text') ];
 		const daemon = Object.fromEntries(Object.keys(codes).map((r) => [ codes[r], texts[r] ]));
-		const page = VIEW.match(new RegExp(`const ${map} = \\{(.*?)\\n\\};`, 's'))[1];
+		const page = WORDS.match(new RegExp(`const ${map} = \\{(.*?)\\n\\};`, 's'))[1];
 		const count = source.match(new RegExp(`ALL: \\[${type}; (\\d+)\\]`))[1];
 
 		assert.equal(Object.keys(codes).length, Number(count));
@@ -105,17 +112,19 @@ test('the replies used by the tests have every key that the daemon sends', () =>
 	}
 });
 
-test('the translation template has every string and no other', () => {
-	const used = [
-		...matches(VIEW, /\b_\(\s*'(.*?)'\s*\)/gs).flat().map((text) => text.replaceAll("\\'", "'")),
-		...Object.values(MENU).map((entry) => entry.title),
-		...Object.values(ACL).map((grant) => grant.description)
-	];
-	const template = matches(read('luci-app/po/templates/flowtable.pot'), /^msgid "(.+)"$/gm).flat();
-
-	assert.deepEqual(template, sorted(used));
+test('the translation template is that of the strings', () => {
+	assert.equal(stored(), template(), 'run node tests/luci/pot.mjs');
 });
 
 test('nothing is fetched from outside and no markup is built from strings', () => {
-	assert.doesNotMatch(VIEW, /https?:|\/\/\w+\.\w|innerHTML|rawhtml|insertAdjacentHTML/);
+	for (const [ path, text ] of SCRIPTS)
+		assert.doesNotMatch(text.replaceAll('http://www.w3.org/2000/svg', ''),
+			/https?:|\/\/\w+\.\w|innerHTML|rawhtml|insertAdjacentHTML/, path);
+});
+
+test('every script says what it is and is short enough to be read', () => {
+	for (const [ path, text ] of SCRIPTS) {
+		assert.match(text, /^\/\/ SPDX-License-Identifier: GPL-2\.0-or-later\n\/\/ [A-Z]/, path);
+		assert.ok(text.split('\n').length < 600, `${path} has 600 lines or more`);
+	}
 });
