@@ -39,23 +39,27 @@ pub fn show(switch_off: bool) -> Result<()> {
 }
 
 fn show_flows(flows: &BTreeMap<String, Flow>, before: &mut Before) -> Result<()> {
-    let title = "flow   kind   conntrack     packets/s   through the firewall/s";
-    Report::Live(title.into()).send();
+    Report::Live("flow   kind   conntrack     packets/s".into()).send();
+    // The firewall counts flows of a kind together.
+    let mut forwarded = BTreeMap::new();
     for (name, flow) in flows {
         let (now, sample) = (Instant::now(), flow.sample()?);
-        let rates = before.get(name).map(|(then, old)| {
-            let seconds = now.duration_since(*then).as_secs_f64();
-            let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
-            (rate(sample.packets, old.packets), rate(sample.forwarded, old.forwarded))
-        });
-        let rates = rates.map_or_else(
-            || format!("{:>9}   {:>9}", "-", "-"),
-            |(packets, forwarded)| format!("{packets:>9.0}   {forwarded:>9.0}"),
-        );
-        let line = format!("{name:<6} {:<6} {:<13} {rates}", flow.kind.name(), sample.path);
-        Report::Live(line).send();
+        let kind = flow.kind.name();
+        let packets = match before.get(name) {
+            None => format!("{:>9}", "-"),
+            Some((then, old)) => {
+                let seconds = now.duration_since(*then).as_secs_f64();
+                let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
+                forwarded.insert(kind, rate(sample.forwarded, old.forwarded));
+                format!("{:>9.0}", rate(sample.packets, old.packets))
+            }
+        };
+        Report::Live(format!("{name:<6} {kind:<6} {:<13} {packets}", sample.path)).send();
         before.insert(name.clone(), (now, sample));
     }
+    let counts: Vec<String> =
+        forwarded.iter().map(|(kind, rate)| format!("{kind} {rate:.0}")).collect();
+    Report::Live(format!("through the firewall/s: {}", counts.join("  "))).send();
     Ok(())
 }
 

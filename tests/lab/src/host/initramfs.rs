@@ -105,6 +105,7 @@ fn add_pages<W: Write>(archive: &mut Archive<W>) -> Result<()> {
         add_tree(archive, "www", dir)?;
     }
     add_tree(archive, "www/lab", &harness.join("lab"))?;
+    add_tree(archive, "www", &harness.join("views"))?;
     add_tree(archive, "www", &app.join("htdocs"))?;
     add_tree(archive, "usr", &app.join("root/usr"))?;
     add_tree(archive, "usr/share/rpcd/acl.d", &harness.join("acl.d"))?;
