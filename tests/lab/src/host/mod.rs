@@ -6,6 +6,7 @@ pub mod artifacts;
 pub mod bench;
 pub mod check;
 pub mod cpio;
+pub mod cross;
 pub mod demo;
 pub mod initramfs;
 pub mod kernel;
