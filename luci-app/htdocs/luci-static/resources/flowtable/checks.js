@@ -133,6 +133,7 @@ const KINDS = {
 	count: [ isU64, _('a whole number from 0 to 18446744073709551615') ],
 	table: [ (text) => /^[a-z0-9_]{1,16}$/.test(text),
 		_('a name of at most 16 small letters, digits and \'_\' that no table before has') ],
+	table_device: [ isGlob, _('device names or patterns of *, ? and [a-z], 32 at most') ],
 	'switch': [ (text) => /^[a-z0-9_-]{1,16}$/.test(text),
 		_('a name of at most 16 small letters, digits, \'_\' and \'-\' that no switch before has') ],
 	bus: [ isBus, _('the name of an MDIO bus, as in /sys/class/mdio_bus') ],

@@ -17,7 +17,7 @@ function stored(option, section_id) {
 
 /** The boolean that a value stands for as '1' or '0'; a value that is none as it is. */
 function boolean(text) {
-	return Object.prototype.hasOwnProperty.call(BOOLEANS, text) ? BOOLEANS[text] : text;
+	return typeof text == 'string' && Object.prototype.hasOwnProperty.call(BOOLEANS, text) ? BOOLEANS[text] : text;
 }
 
 /** A checkbox; `preset` is what an option that is not there means, '1' or '0'. */

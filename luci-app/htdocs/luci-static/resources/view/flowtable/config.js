@@ -154,7 +154,7 @@ function addTables(map) {
 	rules.renameTable(name);
 
 	const device = fields.devices(section.option(widgets.DeviceSelect, 'device', _('Devices'),
-		_('Flows between two of them go into this table; without any, those that rules send there.')), 'glob',
+		_('Flows between two of them go into this table; without any, those that rules send there.')), 'table_device',
 		checks.upTo(TABLE_DEVICES_MAX, _('device names or patterns of *, ? and [a-z], 32 at most')));
 
 	device.multiple = true;
