@@ -294,10 +294,13 @@ test('a new section cannot be saved before it says what is needed', async () => 
 	const edited = await page([]);
 	const [ device, table, chip, rule ] = [ await edited.add('device'), await edited.add('table'), await edited.add('switch'), await edited.add('rule') ];
 
-	assert.deepEqual(edited.faults('device', device), [ 'must not be empty' ]);
+	assert.deepEqual(edited.faults('device', device), [ 'Expecting: a device name or a pattern of *, ? and [a-z]' ]);
 	assert.deepEqual(edited.faults('table', table), [ 'must not be empty' ]);
-	assert.deepEqual(edited.faults('switch', chip), [ 'must not be empty', 'Expecting: two ports at least, one towards each side' ]);
+	assert.deepEqual(edited.faults('switch', chip),
+		[ 'Expecting: the name of an MDIO bus, as in /sys/class/mdio_bus', 'Expecting: two ports at least, one towards each side' ]);
 	assert.deepEqual(edited.faults('rule', rule), []);
+	assert.match(edited.fill('switch', chip, { way: 'device' }).join(), /^Expecting: the name of a network device,/);
+	edited.fill('switch', chip, { way: 'bus' });
 
 	edited.fill('device', device, { name: [ 'eth0', 'wlan*' ], offload: 'software' });
 	edited.fill('table', table, { name: 'bulk', device: [ 'eth0' ], counter: '0', hardware: '1' });

@@ -42,9 +42,11 @@ function flag(option, preset) {
 	return option;
 }
 
-/** A field for one value of a kind. */
+/** A field for one value of a kind, which has to be there if `option.required`. */
 function single(option, kind) {
-	option.validate = (section_id, value) => value == null || value === '' || checks.value(kind, value);
+	option.validate = function(_section_id, value) {
+		return (!value && !this.required) || checks.value(kind, value || '');
+	};
 
 	return option;
 }
@@ -146,7 +148,10 @@ function zone(section, tab, name, title) {
 	return option;
 }
 
-/** Network devices or patterns of their names; `kind` is what one has to be. */
+/**
+ * Network devices or patterns of their names; `kind` is what one has to be. Where one has to be there,
+ * `option.required` says so: by LuCI's own means the picker would begin with the first that there is.
+ */
 function devices(option, kind, whole) {
 	option.noaliases = true;
 
@@ -157,7 +162,7 @@ function devices(option, kind, whole) {
 
 	option.validate = function(section_id, value) {
 		const values = this.multiple ? L.toArray(value) : (value ? [ value ] : []);
-		const good = checks.values(kind, values);
+		const good = checks.values(kind, this.required && !values.length ? [ '' ] : values);
 
 		return good === true && whole ? whole.call(this, section_id, values) : good;
 	};

@@ -41,7 +41,7 @@ function addWay(section, buses) {
 		_('By the kernel module mdio-netlink; a name as in /sys/class/mdio_bus.')), 'bus');
 
 	bus.modalonly = true;
-	bus.rmempty = false;
+	bus.required = true;
 	bus.depends('_way', 'bus');
 	buses.forEach((name) => bus.value(name));
 
@@ -49,7 +49,7 @@ function addWay(section, buses) {
 		_('By its MII ioctls, where there is no mdio-netlink.')), 'device');
 
 	device.modalonly = true;
-	device.rmempty = false;
+	device.required = true;
 	device.depends('_way', 'device');
 
 	const force = fields.flag(section.option(form.Flag, 'force', _('No driver of the kernel uses it'),

@@ -126,7 +126,7 @@ function addDevices(map) {
 	});
 
 	name.multiple = true;
-	name.rmempty = false;
+	name.required = true;
 
 	const offload = section.option(form.ListValue, 'offload', _('Offload'));
 
