@@ -77,7 +77,7 @@ pub fn router(switch_off: bool) -> Result<Driver> {
     let mut driver = Driver::new(switch_off)?;
     driver.perform(&files::load("live")?)?;
     for flow in driver.flows.values_mut() {
-        flow.start_stream(true)?;
+        flow.start_gentle()?;
     }
     fs::write(ENABLED, "").context(ENABLED)?;
     Ok(driver)

@@ -22,18 +22,18 @@ pub const NAMES: [&str; 9] =
 /// Where `dnsmasq` tells its leases, and where a scenario of the lab does.
 const LEASES: [&str; 2] = ["/tmp/dhcp.leases", "/tmp/lab/leases"];
 
-/// Answers a call that concerns no session.
+/// Answers a call of a session that may call this method.
 ///
 /// # Errors
 /// The bus's codes.
 pub fn call(
-    bridge: &Bridge,
+    bridge: &mut Bridge,
     router: &mut dyn Router,
-    object: &str,
-    method: &str,
+    (session, object, method): (&str, &str, &str),
     args: &Json,
 ) -> Answer<Option<Json>> {
-    let network = || package(&bridge.places.config, "network");
+    let config = bridge.places.config.clone();
+    let network = || package(&config, "network");
     let told = |result: Result<Json>| result.map(Some).map_err(|_| StatusCode::UnknownError);
     match (object, method) {
         ("rc", "list") => Ok(Some(services(router, args))),
@@ -47,7 +47,14 @@ pub fn call(
             Ok(Some(json!({ "static": { "no_device": false }, "none": { "no_device": false } })))
         }
         ("network.interface", "dump") => told(network().and_then(|n| interfaces(&n))),
-        ("file", "list") => files(bridge.www(), args).map(Some),
+        ("file", "list") => {
+            let path = args.get("path").and_then(Json::as_str);
+            let path = path.ok_or(StatusCode::InvalidArgument)?;
+            if !bridge.sessions.allow(session, "file", path, "list") {
+                return Err(StatusCode::PermissionDenied);
+            }
+            files(bridge.www(), path).map(Some)
+        }
         ("system", "board") => told(board()),
         _ => Err(StatusCode::MethodNotFound),
     }
@@ -212,14 +219,13 @@ fn hints() -> Result<Json> {
     Ok(hints.into())
 }
 
-/// Names in a folder below `/www`; no other folder is shown.
-fn files(www: &Path, args: &Json) -> Answer<Json> {
-    let path = args.get("path").and_then(Json::as_str).ok_or(StatusCode::InvalidArgument)?;
-    let below = path.strip_prefix("/www/").ok_or(StatusCode::PermissionDenied)?;
-    if below.split('/').any(|part| part == "..") {
+/// Names in a folder; what a browser may load is where it is on a router.
+fn files(www: &Path, path: &str) -> Answer<Json> {
+    if path.split('/').any(|part| part == "..") {
         return Err(StatusCode::PermissionDenied);
     }
-    let entries = www.join(below).read_dir().map_err(|_| StatusCode::NotFound)?;
+    let dir = path.strip_prefix("/www/").map_or_else(|| path.into(), |below| www.join(below));
+    let entries = dir.read_dir().map_err(|_| StatusCode::NotFound)?;
     let mut names: Vec<(String, bool)> = entries
         .flatten()
         .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path().is_dir())))
@@ -243,13 +249,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_browser_may_load_is_listed() {
+    fn folders_are_listed() {
         let www = crate::host::paths::repository().join("luci-app/htdocs");
-        let list = |path: &str| files(&www, &json!({ "path": path }));
+        let list = |path: &str| files(&www, path);
         let views = list("/www/luci-static/resources/view/flowtable").unwrap();
         let status = json!({ "name": "status.js", "type": "file" });
         assert!(views.get("entries").unwrap().as_array().unwrap().contains(&status), "{views}");
-        assert_eq!(list("/etc"), Err(StatusCode::PermissionDenied));
         assert_eq!(list("/www/../etc"), Err(StatusCode::PermissionDenied));
         assert_eq!(list("/www/gone"), Err(StatusCode::NotFound));
     }

@@ -123,7 +123,7 @@ fn own_call(
     match object {
         "session" => bridge.sessions.call(session, method, args),
         "uci" => uci(bridge, router, session, method, args),
-        _ => objects::call(bridge, router, object, method, args),
+        _ => objects::call(bridge, router, (session, object, method), args),
     }
 }
 

@@ -110,6 +110,10 @@ fn who_may_what() {
     let start = json!({ "name": "flowtabled", "action": "start" });
     assert_eq!(rig.call(&reader, "rc", "init", start), json!(-32002));
     assert!(rig.told.0.is_empty());
+    let list = |path: &str| json!({ "path": path });
+    let views = "/www/luci-static/resources/view/flowtable";
+    assert_eq!(rig.call(&root, "file", "list", list(views)).get(0), Some(&json!(0)));
+    assert_eq!(rig.call(&root, "file", "list", list("/etc")), json!([6]));
 }
 
 #[test]
