@@ -71,6 +71,10 @@ class Uci {
 		return added[2];
 	}
 
+	move(file, id, other, after) {
+		this.writes.push([ 'move', file, id, other, after ]);
+	}
+
 	sections(file, type) {
 		return this.named(file).filter(([ , section ]) => section[0] === type)
 			.map(([ name, section ]) => ({ '.name': name, '.type': type, ...section[1] }));
@@ -122,8 +126,9 @@ class Value {
 		return this.typed[id] ?? this.shown(id);
 	}
 
+	/** `half` is what has been typed and not been added. */
 	getUIElement(id) {
-		return { getValue: () => this.formvalue(id), node: { querySelector: () => null } };
+		return { getValue: () => this.formvalue(id), node: { querySelector: () => ({ value: this.half ?? '' }) } };
 	}
 
 	validate() {
@@ -273,7 +278,14 @@ class Section {
 	}
 }
 
-class GridSection extends Section {}
+class GridSection extends Section {
+	/** The cell of a row's buttons, as far as buttons can be put before the others. */
+	renderRowActions() {
+		const buttons = [];
+
+		return { lastElementChild: { prepend: (...nodes) => buttons.unshift(...nodes) }, buttons };
+	}
+}
 
 class NamedSection extends Section {
 	constructor(map, name, type) {
