@@ -270,6 +270,11 @@ test('a name that goes without saying counts as one', async () => {
 	assert.match(edited.fill('switch', edited.id('switch', 1), { name: '' }).join(), /that no switch before has/);
 	// One that is not enabled has no name that others could not have.
 	assert.deepEqual(edited.fill('switch', edited.id('switch', 1), { enabled: '0' }), []);
+
+	const after = await page([ [ 'switch', { driver: 'mt7621', enabled: 'off' } ], [ 'switch', { driver: 'mt7621' } ] ]);
+
+	assert.deepEqual(after.faults('switch', after.id('switch', 1)), []);
+	left(after);
 });
 
 test('there are bounds on sections', async () => {

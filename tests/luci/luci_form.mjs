@@ -224,7 +224,8 @@ class Picker extends Value {
 		const values = words(super.shown(id));
 		const kept = this.nocreate ? values.filter((value) => offered.includes(value)) : values;
 
-		return this.multiple ? kept : kept[0] ?? (this.rmempty ? '' : offered[0] ?? '');
+		// Its order is that of its own rows.
+		return this.multiple ? [ ...kept ].sort() : kept[0] ?? (this.rmempty ? '' : offered[0] ?? '');
 	}
 
 	judge(id) {
