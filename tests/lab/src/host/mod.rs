@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod kernel_module;
 pub mod machine;
 pub mod modules;
+pub mod package;
 pub mod paths;
 pub mod progress;
 pub mod shell;
