@@ -5,6 +5,7 @@
 mod cargo_test;
 mod kernels;
 mod lab;
+mod man_pages;
 mod page;
 mod shell_files;
 mod tally;
@@ -55,14 +56,17 @@ impl Step {
 }
 
 /// What the tests in network namespaces call.
-const NAMESPACE_TOOLS: [apt::Tool; 2] = [("ip", "iproute2"), ("unshare", "util-linux")];
+const NAMESPACE_TOOLS: [apt::Tool; 3] =
+    [("ip", "iproute2"), ("unshare", "util-linux"), ("busybox", "busybox-static")];
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 8] = [
     Step::new("fmt", fmt),
     Step::new("clippy", clippy),
     Step::new("shellcheck", shellcheck),
+    Step::new("man", man_pages::check),
     Step::new("unit", unit),
     Step::new("page", page::check),
+    Step::new("browser", page::check_in_browser),
     Step::new("uci-differential", uci_differential),
 ];
 
