@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The manual and the program share the lists of reasons, the man page and the program the options.
 
+// The exceptions for tests do not reach their helper functions.
+#![allow(clippy::expect_used)]
+
 use flowtabled::core::flow_reason::FlowReason;
 use flowtabled::core::reason::Reason;
 

@@ -23,6 +23,9 @@ const JAIL: &str =
 const FOLDERS: [&str; 4] = ["/etc/config", "/tmp", "/var/run", "/sys/kernel/debug"];
 const PROGRAM: &str = "set_param command /usr/sbin/flowtabled";
 
+/// Takes a part of the jail away.
+type Break = fn(&Root);
+
 /// A root file system with the package's files; removed when dropped.
 struct Root(PathBuf);
 
@@ -146,7 +149,7 @@ fn the_service_runs_in_the_jail_that_was_tried() {
 #[test]
 fn a_jail_that_lacks_a_part_does_not_keep_the_service_from_running() {
     in_namespace("a_jail_that_lacks_a_part_does_not_keep_the_service_from_running", || {
-        let breaks: [(&str, fn(&Root)); 4] = [
+        let breaks: [(&str, Break); 4] = [
             ("no ujail", |root| fs::remove_file(root.0.join("sbin/ujail")).unwrap()),
             ("it fails", |root| root.script("sbin/ujail", "#!/bin/sh\necho no user >&2\nexit 1\n")),
             ("the program does not run in it", |root| {
@@ -225,5 +228,55 @@ fn the_first_boot_adds_the_section_that_is_missing_and_nothing_else() {
             assert_eq!(text, format!("{}config flowtable 'global'\n", old.unwrap_or_default()));
             assert_eq!(run(), "get flowtable.global\n");
         }
+    });
+}
+
+/// Copies a program and the libraries that it is linked with into the root.
+fn install_program(root: &Root, program: &str, place: &str) {
+    let listed = Command::new("ldd").arg(program).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let words = listed.split_whitespace().filter(|word| word.starts_with('/'));
+    for (from, to) in words.map(|path| (path, &path[1..])).chain([(program, place)]) {
+        let to = root.0.join(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&to);
+        fs::copy(from, to).unwrap();
+    }
+}
+
+#[test]
+fn a_feeds_ci_finds_the_package_whole() {
+    in_namespace("a_feeds_ci_finds_the_package_whole", || {
+        let root = Root::new("feed");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+        copy_tree(&source.join("files/usr"), &root.0.join("usr"));
+        install_program(&root, env!("CARGO_BIN_EXE_flowtabled"), "usr/sbin/flowtabled");
+        symlink("../sbin/flowtabled", root.0.join("usr/bin/flowtable")).unwrap();
+        for applet in ["cat", "cp", "ls", "mktemp", "readlink", "rm", "sed", "tee"] {
+            symlink("busybox", root.0.join("bin").join(applet)).unwrap();
+        }
+        root.script("test.sh", include_str!("openwrt/test.sh"));
+        root.script("test-version.sh", include_str!("openwrt/test-version.sh"));
+        let version = env!("CARGO_PKG_VERSION");
+        let whole = |root: &Root| {
+            let output = root.shell(&["/test.sh", "flowtabled", version]);
+            let text = String::from_utf8(output.stdout).unwrap();
+            (output.status.success(), text)
+        };
+        let (done, text) = whole(&root);
+        assert!(done, "{text}");
+        let versions = |version: &str| {
+            let set =
+                format!("export PKG_NAME=flowtabled PKG_VERSION={version}; . /test-version.sh");
+            root.shell(&["-c", &set]).status.success()
+        };
+        assert!(versions(version) && !versions("9.9.9"));
+
+        let list = root.0.join("usr/share/acl.d/flowtabled.json");
+        fs::set_permissions(&list, fs::Permissions::from_mode(0o664)).unwrap();
+        assert!(!whole(&root).0);
+        fs::set_permissions(&list, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::remove_file(root.0.join("usr/bin/flowtable")).unwrap();
+        assert!(!whole(&root).0);
     });
 }
