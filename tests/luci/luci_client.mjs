@@ -24,7 +24,8 @@ class Node {
 	}
 }
 
-function E(tag, attributes, children) {
+/** LuCI's own, for stand-ins in other files too. */
+export function E(tag, attributes, children) {
 	if (/[<\s]/.test(tag))
 		throw new Error(`markup in place of an element name: ${tag}`);
 
@@ -89,6 +90,9 @@ export function load(file, answers, firewall = {}, more = {}) {
 
 	const L = {
 		isObject: (value) => value != null && typeof value == 'object',
+		resolveDefault: (value, preset) => Promise.resolve(value).catch(() => preset),
+		toArray: (value) => value == null ? [] : Array.isArray(value) ? value
+			: String(value).trim().split(/\s+/).filter((word) => word),
 		url: (...parts) => [ '/cgi-bin/luci', ...parts ].join('/')
 	};
 

@@ -4,13 +4,14 @@
 use lab::error::{Context, Error, Result};
 use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{artifacts, bench, check, cross, demo, kernel, shell};
+use lab::host::{artifacts, bench, browser, check, cross, demo, kernel, package, shell};
 use std::process::ExitCode;
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C;
+  demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C,
+                                      its pages at an address of this machine;
                                       --once proves offload on and off, then ends
   test                                everything that CI runs
   test full                           that, every scenario on every kernel, and the
@@ -18,13 +19,16 @@ usage: cargo xtask COMMAND
   test FILTER                         of all that, what has a name with FILTER in it
   bench [NAME]                        measures, and writes target/bench/NAME.json
   bench --list                        names of the benchmarks
+  package --target TARGET             packages for a router, into target/packages/TARGET
   cross TARGET ARGUMENT...            cargo with these arguments, for a router
   lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
   lab --list                          names of the scenarios
+  screenshots                         the pictures of docs/screenshots
   lab shell [--off] [--kernel K]      a login on the lab's router
 
 Kernels: 6.1 (the default), 6.12, newest.
-Targets: mipsel_24kc, mips_24kc, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, x86_64.
+Targets: mipsel_24kc, mips_24kc, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, x86_64,
+and for packages all.
 ";
 
 /// Takes an option out of the arguments.
@@ -82,6 +86,7 @@ fn act(mut args: Vec<String>) -> Result<()> {
     }
     let kernel = option(&mut args, "--kernel")?.unwrap_or_else(|| "6.1".into());
     let (once, off) = (flag(&mut args, "--once"), flag(&mut args, "--off"));
+    let target = option(&mut args, "--target")?;
     let list = flag(&mut args, "--list");
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -90,6 +95,11 @@ fn act(mut args: Vec<String>) -> Result<()> {
         ["test"] => check::run_all(Breadth::Ci),
         ["test", "full"] => check::run_all(Breadth::Full),
         ["test", filter] => check::run_all(Breadth::Named(filter)),
+        ["screenshots"] => browser::screenshots(),
+        ["package"] => {
+            let target = target.context("which --target? (all, or one of `cargo xtask help`)")?;
+            package::command(&cross::named(&target)?)
+        }
         ["bench"] if list => {
             bench::NAMES.iter().for_each(|name| println!("{name}"));
             Ok(())

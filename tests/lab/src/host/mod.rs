@@ -4,6 +4,7 @@
 pub mod apt;
 pub mod artifacts;
 pub mod bench;
+pub mod browser;
 pub mod check;
 pub mod cpio;
 pub mod cross;
@@ -13,6 +14,7 @@ pub mod kernel;
 pub mod kernel_module;
 pub mod machine;
 pub mod modules;
+pub mod package;
 pub mod paths;
 pub mod progress;
 pub mod shell;

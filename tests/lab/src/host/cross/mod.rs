@@ -43,11 +43,9 @@ pub struct Toolchain {
 /// Fetches what the standard library of a target is built from, unless it has been built already.
 /// An error says what cannot be had.
 pub fn prepare(target: &'static Target) -> Result<Prepared> {
-    let about = run(rustc().arg("-vV"))?;
-    let release = about.lines().find_map(|line| line.strip_prefix("release: "));
-    let version = release.context("rustc tells no release")?;
-    let sysroot = PathBuf::from(run(rustc().args(["--print", "sysroot"]))?.trim());
-    let folder = cache::folder(version, ingredients::ZIG)?;
+    let version = about_rustc("release")?;
+    let sysroot = sysroot()?;
+    let folder = cache::folder(&version, ingredients::ZIG)?;
     // A changed recipe is another library; that of the branch next door stays where it is.
     let mut hash = DefaultHasher::new();
     sysroot::recipe(target).hash(&mut hash);
@@ -56,7 +54,7 @@ pub fn prepare(target: &'static Target) -> Result<Prepared> {
     let cache = Cache::open(folder)?;
     let from = match built {
         true => None,
-        false => Some(ingredients::fetch(&cache, version, &sysroot)?),
+        false => Some(ingredients::fetch(&cache, &version, &sysroot)?),
     };
     Ok(Prepared { target, cache, name, from })
 }
@@ -64,6 +62,22 @@ pub fn prepare(target: &'static Target) -> Result<Prepared> {
 /// The toolchain of a target, built if it is missing.
 pub fn toolchain(target: &'static Target) -> Result<Toolchain> {
     prepare(target)?.toolchain()
+}
+
+/// The toolchain's own folder.
+pub fn sysroot() -> Result<PathBuf> {
+    Ok(PathBuf::from(run(rustc().args(["--print", "sysroot"]))?.trim()))
+}
+
+/// Rust's name of this machine.
+pub fn host() -> Result<String> {
+    about_rustc("host")
+}
+
+fn about_rustc(what: &str) -> Result<String> {
+    let about = run(rustc().arg("-vV"))?;
+    let mut values = about.lines().filter_map(|line| line.strip_prefix(what)?.strip_prefix(": "));
+    Ok(values.next().context(format!("rustc tells no {what}"))?.to_string())
 }
 
 fn rustc() -> Command {
