@@ -101,12 +101,12 @@ function sent(files) {
 
 test('the replies used by the tests have every key that the daemon sends', () => {
 	for (const [ method, ...parts ] of [
-		[ 'status' ], [ 'devices', 'carried' ], [ 'flows' ], [ 'hosts', 'carried' ]
+		[ 'status' ], [ 'devices', 'carried' ], [ 'flows' ], [ 'hosts', 'carried' ], [ 'history' ], [ 'hardware' ]
 	]) {
 		const reply = JSON.parse(read(`tests/luci/replies/${method}-mixed.json`));
 
 		// Left out of the replies, so as to have one ability that is unknown, and a last page.
-		const unknown = { status: [ 'accounting' ], devices: [ 'next' ] }[method] || [];
+		const unknown = { status: [ 'accounting' ], devices: [ 'next' ], history: [ 'hardware' ] }[method] || [];
 
 		assert.deepEqual(sorted([ ...keys(reply), ...unknown ]), sent([ method, ...parts ]), method);
 	}
@@ -120,6 +120,12 @@ test('nothing is fetched from outside and no markup is built from strings', () =
 	for (const [ path, text ] of SCRIPTS)
 		assert.doesNotMatch(text.replaceAll('http://www.w3.org/2000/svg', ''),
 			/https?:|\/\/\w+\.\w|innerHTML|rawhtml|insertAdjacentHTML/, path);
+});
+
+test('LuCI\'s minifier can read the scripts', () => {
+	// It takes a slash behind a word or an arrow for a division, and then blanks for superfluous.
+	for (const [ path, text ] of SCRIPTS)
+		assert.doesNotMatch(text, /(?:\breturn|=>)\s*\/[^/*]/, path);
 });
 
 test('every script says what it is and is short enough to be read', () => {

@@ -20,6 +20,7 @@ function handle(host) {
 class Clients {
 	constructor(page) {
 		this.table = table.create({
+			label: _('Clients'),
 			remote: true,
 			change: page.refresh,
 			sort: _('Rate'),

@@ -10,6 +10,7 @@
 class Devices {
 	constructor(page) {
 		this.table = table.create({
+			label: _('Devices'),
 			sort: _('Device'),
 			key: (device) => String(device.name),
 			columns: [

@@ -91,6 +91,7 @@ class Flows {
 	constructor(page) {
 		this.page = page;
 		this.table = table.create({
+			label: _('Flows'),
 			remote: true,
 			change: page.refresh,
 			sort: _('Rate'),

@@ -10,7 +10,7 @@
 const SVG = 'http://www.w3.org/2000/svg';
 const WINDOW_S = 600;
 // The daemon's times of samples begin again after this many seconds, 2^32 milliseconds.
-const WRAP_S = 4294967;
+const WRAP_S = 4294967.296;
 // Times are whole seconds, so samples that follow one another may seem to be this far apart.
 const SLACK_S = 2;
 // Flows are listed every half minute at the least while any are offloaded: what is older is not "now".

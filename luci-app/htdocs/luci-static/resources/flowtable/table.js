@@ -57,6 +57,7 @@ class Table {
 	// `spec` has
 	//   columns: list of { title, cell(record), wide, sort }. A wide one is left out on narrow
 	//     screens. `sort` is the daemon's name of the order, or a function to the value to sort by;
+	//   label: what the rows are, for screen readers;
 	//   key(record): the same for the same object at each poll;
 	//   sort: title of the column to begin with;
 	//   remote: whether the daemon sorts and pages; then `change()` asks it again;
@@ -118,7 +119,7 @@ class Table {
 		}, this.columns.map((column, i) =>
 			E('option', { 'value': i, 'hidden': column.sort ? null : '', 'disabled': column.sort ? null : '' }, [ column.title ])));
 		this.frame = E('div', { 'class': 'ft-frame', 'tabindex': -1 }, [
-			E('table', { 'class': 'table' }, [
+			E('table', { 'class': 'table', 'aria-label': this.label }, [
 				E('thead', {}, [ E('tr', { 'class': 'tr table-titles' }, titles) ]),
 				this.body
 			])

@@ -11,6 +11,7 @@ class Tables {
 		this.page = page;
 		this.others = E('div', {}, []);
 		this.table = table.create({
+			label: _('Tables'),
 			sort: _('Table'),
 			key: (record) => String(record.name),
 			columns: [

@@ -99,7 +99,7 @@ class Page {
 		this.refresh = () => this.update();
 		this.serial = 0;
 		this.panes = {};
-		this.mode = E('div', { 'role': 'status' }, []);
+		this.mode = E('div', { 'role': 'status', 'tabindex': -1 }, []);
 		this.troubles = E('div', {}, []);
 		this.group = E('div', {}, TABS.map(([ name, title, module ]) => {
 			this.panes[name] = module.create(this);
@@ -131,10 +131,11 @@ class Page {
 	open(name, filter) {
 		this.panes[name].filterBy(filter);
 
-		const menu = this.group.previousElementSibling.querySelector('[data-tab="%s"] > a'.format(name));
+		const entry = [ ...this.group.previousElementSibling.childNodes ]
+			.find((tab) => tab.getAttribute('data-tab') == name).firstChild;
 
-		menu.click();
-		menu.focus();
+		entry.click();
+		entry.focus();
 	}
 
 	// The newest question is the one whose answer is shown: an older one that comes late is about
@@ -161,6 +162,10 @@ class Page {
 
 	showStatus(status) {
 		this.absent = status instanceof Error;
+
+		if (!this.absent)
+			this.started = '';
+
 		this.tabs.hidden = this.absent;
 		this.put(this.mode, this.absent ? this.renderAbsence(status) : renderMode(status));
 		this.put(this.troubles, this.absent ? [] : renderTroubles(status));
@@ -169,10 +174,16 @@ class Page {
 	// What is the same as before is left alone: it may have the focus, and would be read out again.
 	put(node, children) {
 		const newer = E('div', {}, children);
+		const inside = node.contains(document.activeElement);
 
-		if (newer.childNodes.length != node.childNodes.length
-			|| [ ...newer.childNodes ].some((child, i) => !child.isEqualNode(node.childNodes[i])))
-			dom.content(node, children);
+		if (newer.childNodes.length == node.childNodes.length
+			&& [ ...newer.childNodes ].every((child, i) => child.isEqualNode(node.childNodes[i])))
+			return;
+
+		dom.content(node, children);
+
+		if (inside)
+			node.focus();
 	}
 
 	renderAbsence(error) {
@@ -198,7 +209,7 @@ class Page {
 				this.update();
 				bus.start().then((error) => {
 					this.starting = false;
-					this.started = error ? words.failure(error) : '';
+					this.started = error ? words.failure(error) : _('It was started; its answer is awaited.');
 					this.update();
 				});
 			}
