@@ -58,7 +58,7 @@ const STYLE = `
 th[aria-sort=descending] > .ft-sort::after { content: ' ▾'; }
 th[aria-sort=ascending] > .ft-sort::after { content: ' ▴'; }
 .ft-action { text-align: right; white-space: nowrap; }
-.ft-detail dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1em; margin: 0; }
+.ft-detail dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2em 1em; margin: 0; }
 .ft-detail dt, .ft-detail dd { margin: 0; overflow-wrap: anywhere; }
 .ft-page [hidden] { display: none !important; }
 @media (min-width: 601px) {
