@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Commands for developers of flowtabled: demo, test, bench, lab.
 
-use lab::error::{Error, Result};
+use lab::error::{Context, Error, Result};
+use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{artifacts, bench, check, demo, kernel, shell};
+use lab::host::{artifacts, bench, check, cross, demo, kernel, package, shell};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -11,14 +12,21 @@ usage: cargo xtask COMMAND
 
   demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C;
                                       --once proves offload on and off, then ends
-  test [FILTER]                       everything that CI runs
+  test                                everything that CI runs
+  test full                           that, every scenario on every kernel, and the
+                                      targets that take long
+  test FILTER                         of all that, what has a name with FILTER in it
   bench [NAME]                        measures, and writes target/bench/NAME.json
   bench --list                        names of the benchmarks
+  package --target TARGET             packages for a router, into target/packages/TARGET
+  cross TARGET ARGUMENT...            cargo with these arguments, for a router
   lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
   lab --list                          names of the scenarios
   lab shell [--off] [--kernel K]      a login on the lab's router
 
 Kernels: 6.1 (the default), 6.12, newest.
+Targets: mipsel_24kc, mips_24kc, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, x86_64,
+and for packages all.
 ";
 
 /// Takes an option out of the arguments.
@@ -56,16 +64,39 @@ fn lab(name: &str, kernel: &str) -> Result<()> {
     Ok(())
 }
 
+/// cargo for another machine, as it would be started by hand.
+fn cross(target: &str, args: &[String]) -> Result<()> {
+    let toolchain = cross::toolchain(cross::one(target)?)?;
+    toolchain.ensure_emulator()?;
+    let status = toolchain.cargo().args(args).status().context("cargo")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::new(format!("cargo ended with {status}")))
+}
+
 fn act(mut args: Vec<String>) -> Result<()> {
+    // Its options are cargo's.
+    if let [command, target, args @ ..] = args.as_slice() {
+        if command == "cross" {
+            return cross(target, args);
+        }
+    }
     let kernel = option(&mut args, "--kernel")?.unwrap_or_else(|| "6.1".into());
     let (once, off) = (flag(&mut args, "--once"), flag(&mut args, "--off"));
+    let target = option(&mut args, "--target")?;
     let list = flag(&mut args, "--list");
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["demo"] if once => demo::once(&kernel),
         ["demo"] => demo::live(&kernel, off),
-        ["test"] => check::run_all(None),
-        ["test", filter] => check::run_all(Some(filter)),
+        ["test"] => check::run_all(Breadth::Ci),
+        ["test", "full"] => check::run_all(Breadth::Full),
+        ["test", filter] => check::run_all(Breadth::Named(filter)),
+        ["package"] => {
+            let target = target.context("which --target? (all, or one of `cargo xtask help`)")?;
+            package::command(&cross::named(&target)?)
+        }
         ["bench"] if list => {
             bench::NAMES.iter().for_each(|name| println!("{name}"));
             Ok(())

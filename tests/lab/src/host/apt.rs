@@ -121,7 +121,12 @@ impl View {
             .context(format!("{package} depends on no {prefix}... in this suite"))
     }
 
-    /// Downloads a package into an empty folder and returns the file.
+    /// The versions of a package that the suite has, the newest first.
+    pub fn versions(&self, package: &str) -> Result<Vec<String>> {
+        Ok(versions(&run(self.apt("apt-cache").args(["madison", package]))?))
+    }
+
+    /// Downloads a package (`NAME` or `NAME=VERSION`) into an empty folder and returns the file.
     pub fn download(&self, package: &str, into: &Path) -> Result<PathBuf> {
         let _ = fs::remove_dir_all(into);
         fs::create_dir_all(into).context(format!("making {}", into.display()))?;
@@ -168,6 +173,11 @@ fn sources_from(targets: &str, suite: &str, signed: bool) -> Option<String> {
     Some(text)
 }
 
+/// The second column of `apt-cache madison`.
+fn versions(text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_string())).collect()
+}
+
 fn first_dependency(text: &str, prefix: &str) -> Option<String> {
     text.lines()
         .filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "))
@@ -195,6 +205,13 @@ mod tests {
         let text = sources_from(TARGETS, "bookworm", true).unwrap();
         assert!(text.contains("URIs: http://sec/debian-security/\nSuites: bookworm-security\n"));
         assert_eq!(text.matches("Signed-By").count(), 2);
+    }
+
+    #[test]
+    fn versions_of_a_package() {
+        let text = " rust-src | 1.96.1+dfsg1-1 | mirror x/main amd64\n rust-src | 1.95.0-1 | y\n";
+        assert_eq!(versions(text), ["1.96.1+dfsg1-1", "1.95.0-1"]);
+        assert!(versions("").is_empty());
     }
 
     #[test]

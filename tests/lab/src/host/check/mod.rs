@@ -1,51 +1,77 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo xtask test`: everything that CI runs, in order, with the time of each step, and one sum
-//! at the end.
+//! at the end. What takes too long for every change is in `cargo xtask test full`.
 
 mod cargo_test;
+mod kernels;
 mod lab;
 mod page;
 mod shell_files;
 mod tally;
 
 use super::artifacts::cargo;
-use super::{apt, progress, suite};
+use super::{apt, progress};
 use crate::command::run;
 use crate::error::{Error, Result};
 use std::time::Instant;
 pub use tally::Tally;
 
-/// Kernels that the scenarios run on.
-const KERNELS: [&str; 3] = ["6.1", "6.12", "newest"];
-
 /// What the differential UCI tests build the real libuci with.
 const UCI_PACKAGES: [&str; 3] = ["cmake", "g++", "libclang-dev"];
 
-/// One step: its name and what it does.
+/// How much is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breadth<'a> {
+    /// What CI runs.
+    Ci,
+    /// All there is.
+    Full,
+    /// Of all there is, what has a name that contains this.
+    Named(&'a str),
+}
+
+impl Breadth<'_> {
+    /// Whether a step of this name is run, that is too long for CI or not.
+    fn wants(self, name: &str, heavy: bool) -> bool {
+        match self {
+            Self::Ci => !heavy,
+            Self::Full => true,
+            Self::Named(part) => name.contains(part),
+        }
+    }
+}
+
+/// One step: its name, whether it takes too long for CI, and what it does.
 struct Step {
     name: &'static str,
+    heavy: bool,
     act: fn(&mut Tally) -> Result<()>,
+}
+
+impl Step {
+    const fn new(name: &'static str, act: fn(&mut Tally) -> Result<()>) -> Self {
+        Self { name, heavy: false, act }
+    }
 }
 
 /// What the tests in network namespaces call.
 const NAMESPACE_TOOLS: [apt::Tool; 2] = [("ip", "iproute2"), ("unshare", "util-linux")];
 
 const STEPS: [Step; 6] = [
-    Step { name: "fmt", act: fmt },
-    Step { name: "clippy", act: clippy },
-    Step { name: "shellcheck", act: shellcheck },
-    Step { name: "unit", act: unit },
-    Step { name: "page", act: page::check },
-    Step { name: "uci-differential", act: uci_differential },
+    Step::new("fmt", fmt),
+    Step::new("clippy", clippy),
+    Step::new("shellcheck", shellcheck),
+    Step::new("unit", unit),
+    Step::new("page", page::check),
+    Step::new("uci-differential", uci_differential),
 ];
 
-/// Runs the steps and scenarios whose name contains `filter` (`lab 6.1 plain` is such a name).
-pub fn run_all(filter: Option<&str>) -> Result<()> {
+/// Runs the steps and scenarios of this breadth (`lab 6.1 plain` is a scenario's name).
+pub fn run_all(breadth: Breadth<'_>) -> Result<()> {
     let begun = Instant::now();
-    let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter));
     let mut tally = Tally::default();
     let mut matched = false;
-    for step in STEPS.iter().filter(|step| wanted(step.name)) {
+    for step in STEPS.iter().filter(|step| breadth.wants(step.name, step.heavy)) {
         matched = true;
         println!("\n=== {}", step.name);
         let begun = Instant::now();
@@ -55,15 +81,7 @@ pub fn run_all(filter: Option<&str>) -> Result<()> {
         }
         println!("=== {}: {:.1} s", step.name, begun.elapsed().as_secs_f32());
     }
-    let names = suite::names()?;
-    let mut plans = Vec::new();
-    for kernel in KERNELS {
-        let full = |name: &&String| wanted(&format!("lab {kernel} {name}"));
-        let plan: Vec<String> = names.iter().filter(full).cloned().collect();
-        if !plan.is_empty() {
-            plans.push((kernel, plan));
-        }
-    }
+    let plans = kernels::plans(breadth)?;
     if !plans.is_empty() {
         matched = true;
         println!("\n=== lab");
@@ -72,7 +90,7 @@ pub fn run_all(filter: Option<&str>) -> Result<()> {
         println!("=== lab: {:.1} s", begun.elapsed().as_secs_f32());
     }
     if !matched {
-        return Err(Error::new(format!("nothing is called {}", filter.unwrap_or_default())));
+        return Err(Error::new(format!("there is nothing for {breadth:?}")));
     }
     println!("\nall of it: {:.0} s", begun.elapsed().as_secs_f32());
     tally.close()

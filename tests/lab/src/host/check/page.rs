@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The tests of the LuCI page, with node's own runner.
+//! The tests of the LuCI pages, with node's own runner. The daemon judges the same values as the
+//! page of the configuration, so it is built before.
 
 use super::Tally;
 use crate::error::{Context, Error, Result};
-use crate::host::{apt, paths};
+use crate::host::artifacts::{cargo, visible};
+use crate::host::{apt, paths, progress};
 use std::process::{Command, Stdio};
 
 /// Runs every `tests/luci/*.test.mjs`; each test counts.
@@ -17,7 +19,11 @@ pub fn check(tally: &mut Tally) -> Result<()> {
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
         .collect();
     files.sort();
+    progress::step("building the daemon", || {
+        visible(cargo().args(["build", "-p", "flowtabled", "--bin", "flowtabled"]))
+    })?;
     let mut node = Command::new("node");
+    node.env("FLOWTABLED", paths::target().join("debug/flowtabled"));
     node.args(["--test", "--test-reporter=tap"]).args(files).stdin(Stdio::null());
     let output = node.output().context("node")?;
     let text = String::from_utf8_lossy(&output.stdout);

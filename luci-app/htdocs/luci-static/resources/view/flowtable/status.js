@@ -11,9 +11,9 @@
 'require flowtable.clients as clients';
 'require flowtable.devices as devices';
 'require flowtable.flows as flows';
+'require flowtable.hardware as hardware';
 'require flowtable.health as health';
 'require flowtable.overview as overview';
-'require flowtable.switches as switches';
 'require flowtable.tables as tables';
 'require flowtable.words as words';
 
@@ -25,7 +25,7 @@ const TABS = [
 	[ 'clients', _('Clients'), clients ],
 	[ 'devices', _('Devices'), devices ],
 	[ 'tables', _('Tables'), tables ],
-	[ 'hardware', _('Hardware'), switches ],
+	[ 'hardware', _('Hardware'), hardware ],
 	[ 'health', _('Kernel and daemon'), health ]
 ];
 

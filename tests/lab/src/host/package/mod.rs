@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `cargo xtask package`: the packages for a router's architecture, without OpenWrt's SDK, into
+//! `target/packages/TARGET`, and a table of what they take.
+//!
+//! What is said of the packages comes from the recipes for the SDK (`recipe`), the files from
+//! git (`tree`), the program from the cross toolchain.
+
+mod apk;
+mod ipk;
+mod recipe;
+mod sizes;
+mod strip;
+mod tree;
+
+use super::cross::{self, Target, Toolchain};
+use super::{artifacts, paths, progress};
+use crate::command::run;
+use crate::error::{Context, Result};
+pub use recipe::Recipe;
+use sizes::Sizes;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+pub use tree::{Node, Tree};
+
+/// Folders of the repository that mirror the router's, and where they go.
+const DAEMON_FOLDERS: [(&str, &str); 3] =
+    [("files/etc", "etc"), ("files/lib", "lib"), ("files/usr", "usr")];
+const LUCI_FOLDERS: [(&str, &str); 2] = [("luci-app/htdocs", "www"), ("luci-app/root", "")];
+
+/// The packages of one target.
+#[derive(Debug)]
+pub struct Packages {
+    /// The daemon's, for opkg.
+    pub daemon: PathBuf,
+    /// The LuCI application's, for opkg.
+    pub luci: PathBuf,
+    sizes: Sizes,
+}
+
+/// The folder that a target's packages are written to.
+pub fn folder(target: &Target) -> PathBuf {
+    paths::target().join("packages").join(target.name)
+}
+
+/// Makes the packages of the targets and prints their sizes.
+pub fn command(targets: &[&'static Target]) -> Result<()> {
+    let mut all = Vec::new();
+    for target in targets {
+        all.push(make(&cross::toolchain(target)?)?.sizes);
+    }
+    print!("{}", sizes::table(&all));
+    sizes::write(&all, &paths::target().join("packages/sizes.json"))?;
+    if apk::tool().is_none() {
+        println!("no .apk: there is no apk of version 3 or newer on the path (docs/openwrt.md)");
+    }
+    Ok(())
+}
+
+/// Makes the packages of one target.
+pub fn make(toolchain: &Toolchain) -> Result<Packages> {
+    let target = toolchain.target;
+    let out = folder(target);
+    let _ = fs::remove_dir_all(&out);
+    fs::create_dir_all(&out).context(format!("making {}", out.display()))?;
+    let time_s = source_time_s()?;
+    let program = program(toolchain)?;
+    let mut sizes = Sizes::new(target.name, &program)?;
+    let mut pack = |recipe: Recipe, tree: Tree| -> Result<PathBuf> {
+        let file = out.join(ipk::file_name(&recipe));
+        let bytes = ipk::pack(&recipe, &tree, time_s)?;
+        sizes.package(&recipe.name, "ipk", bytes.len() as u64);
+        fs::write(&file, bytes).context(format!("writing {}", file.display()))?;
+        if let Some(tool) = apk::tool() {
+            let work = paths::target().join("packages/work");
+            let apk = apk::pack(&tool, &recipe, tree, time_s, &work, &out)?;
+            let size = fs::metadata(&apk).context(apk.display())?.len();
+            sizes.package(&recipe.name, "apk", size);
+        }
+        Ok(file)
+    };
+    let daemon = pack(Recipe::daemon(target.name)?, daemon_tree(program)?)?;
+    let luci = pack(Recipe::luci()?, luci_tree()?)?;
+    Ok(Packages { daemon, luci, sizes })
+}
+
+/// The daemon, built for release and stripped.
+fn program(toolchain: &Toolchain) -> Result<Vec<u8>> {
+    let name = "flowtabled";
+    progress::step(&format!("building {name} for {}", toolchain.target.name), || {
+        let mut cargo = toolchain.cargo();
+        artifacts::visible(cargo.args([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            name,
+            "--bin",
+            name,
+        ]))
+    })?;
+    strip::stripped(&toolchain.output("release").join(name))
+}
+
+/// The daemon's files with the program and its second name.
+pub fn daemon_tree(program: Vec<u8>) -> Result<Tree> {
+    let mut tree = folders(&DAEMON_FOLDERS)?;
+    tree.file("usr/sbin/flowtabled", program, true)?;
+    tree.link("usr/bin/flowtable", "../sbin/flowtabled")?;
+    Ok(tree)
+}
+
+/// The LuCI application's files.
+pub fn luci_tree() -> Result<Tree> {
+    folders(&LUCI_FOLDERS)
+}
+
+fn folders(all: &[(&str, &str)]) -> Result<Tree> {
+    let mut tree = Tree::default();
+    for (folder, at) in all {
+        tree.add_folder(&paths::repository(), folder, at)?;
+    }
+    Ok(tree)
+}
+
+/// Seconds since 1970 of the last commit, or what the convention of reproducible builds says.
+fn source_time_s() -> Result<u64> {
+    if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
+        return text.trim().parse().context("SOURCE_DATE_EPOCH");
+    }
+    let mut git = Command::new("git");
+    git.current_dir(paths::repository()).args(["log", "-1", "--format=%ct"]);
+    run(&mut git)?.trim().parse().context("the time of the last commit")
+}
+
+/// Reads a package's file.
+pub fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).context(format!("reading {}", file.display()))
+}
