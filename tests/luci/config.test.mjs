@@ -270,6 +270,11 @@ test('a name that goes without saying counts as one', async () => {
 	assert.match(edited.fill('switch', edited.id('switch', 1), { name: '' }).join(), /that no switch before has/);
 	// One that is not enabled has no name that others could not have.
 	assert.deepEqual(edited.fill('switch', edited.id('switch', 1), { enabled: '0' }), []);
+
+	const after = await page([ [ 'switch', { driver: 'mt7621', enabled: 'off' } ], [ 'switch', { driver: 'mt7621' } ] ]);
+
+	assert.deepEqual(after.faults('switch', after.id('switch', 1)), []);
+	left(after);
 });
 
 test('there are bounds on sections', async () => {
@@ -409,6 +414,40 @@ test('a file without the section of globals gets one', async () => {
 	assert.deepEqual(left(edited)[1], [ 'flowtable', { counter: '0' }, 'global' ]);
 });
 
+test('what was typed and not added is not left out without a word', async () => {
+	const edited = await page([ RULE ]);
+	const option = edited.option('rule', 'dest_port');
+
+	option.half = '80';
+	assert.deepEqual(edited.faults('rule', edited.id('rule')), []);
+	option.half = '80x';
+	assert.deepEqual(edited.faults('rule', edited.id('rule')), [ 'Expecting: a port from 0 to 65535, or two as in 8000-8099' ]);
+});
+
+test('rows with an order have buttons that move them', async () => {
+	const edited = await page([ RULE, RULE, [ 'device', { name: 'x' } ], [ 'table', { name: 'x' } ] ]);
+	const steps = [];
+	const rows = [ 'first', 'second', null ].map((sid) => ({ getAttribute: () => sid,
+		parentNode: { insertBefore: (row, before) => steps.push([ row.getAttribute(), before.getAttribute() ]) } }));
+
+	rows.forEach((row, i) => Object.assign(row, { previousElementSibling: rows[i - 1] ?? null, nextElementSibling: rows[i + 1] ?? null }));
+
+	const press = (place, button) => edited.section('rule').renderRowActions(rows[place].getAttribute()).buttons[button].attributes
+		.click({ currentTarget: { closest: () => rows[place], focus: () => steps.push('focus') } });
+
+	assert.deepEqual(edited.section('rule').renderRowActions('first').buttons.map((button) => button.attributes['aria-label']),
+		[ 'Move up', 'Move down' ]);
+	press(1, 0);
+	press(0, 1);
+	// There is nothing above the first row, and below the last one only the row of the button to add.
+	press(0, 0);
+	press(1, 1);
+	assert.deepEqual(edited.uci.writes,
+		[ [ 'move', 'flowtable', 'second', 'first', false ], [ 'move', 'flowtable', 'first', 'second', true ] ]);
+	assert.deepEqual(steps, [ [ 'second', 'first' ], 'focus', [ 'second', 'first' ], 'focus' ]);
+	assert.deepEqual([ 'rule', 'device', 'table' ].map((type) => edited.section(type).sortable ?? false), [ true, true, false ]);
+});
+
 test('what rules are about and do is told in a line', async () => {
 	const edited = await page([
 		[ 'rule', { name: 'a', src: 'lan', src_ip: [ '10.0.0.1' ], dest: '*', dest_port: '80 443', proto: [ 'udp', 'tcp' ], mark: '1', dscp: 'EF' } ],
@@ -438,6 +477,14 @@ test('what the daemon makes of the configuration is told, and that it is not the
 	assert.match(edited.node.text, /Last error nf_tables: table flowtabled_sw: device busy/);
 	assert.match(edited.node.text, /Configuration warnings flowtable:12: unknown option 'enabeld'/);
 	assert.deepEqual(links(), [ '/cgi-bin/luci/admin/status/flowtable' ]);
+
+	// What has not changed is not said again.
+	const [ region ] = edited.node.find((n) => n.attributes.role == 'status');
+	const before = region.children;
+
+	answers.status = { ...status('mixed'), uptime_s: 1, flows: {} };
+	await edited.seen.polls[0].callback();
+	assert.equal(region.children, before);
 
 	answers.status = GONE;
 	await edited.seen.polls[0].callback();

@@ -71,6 +71,10 @@ class Uci {
 		return added[2];
 	}
 
+	move(file, id, other, after) {
+		this.writes.push([ 'move', file, id, other, after ]);
+	}
+
 	sections(file, type) {
 		return this.named(file).filter(([ , section ]) => section[0] === type)
 			.map(([ name, section ]) => ({ '.name': name, '.type': type, ...section[1] }));
@@ -122,8 +126,9 @@ class Value {
 		return this.typed[id] ?? this.shown(id);
 	}
 
+	/** `half` is what has been typed and not been added. */
 	getUIElement(id) {
-		return { getValue: () => this.formvalue(id), node: { querySelector: () => null } };
+		return { getValue: () => this.formvalue(id), node: { querySelector: () => ({ value: this.half ?? '' }) } };
 	}
 
 	validate() {
@@ -219,7 +224,8 @@ class Picker extends Value {
 		const values = words(super.shown(id));
 		const kept = this.nocreate ? values.filter((value) => offered.includes(value)) : values;
 
-		return this.multiple ? kept : kept[0] ?? (this.rmempty ? '' : offered[0] ?? '');
+		// Its order is that of its own rows.
+		return this.multiple ? [ ...kept ].sort() : kept[0] ?? (this.rmempty ? '' : offered[0] ?? '');
 	}
 
 	judge(id) {
@@ -273,7 +279,14 @@ class Section {
 	}
 }
 
-class GridSection extends Section {}
+class GridSection extends Section {
+	/** The cell of a row's buttons, as far as buttons can be put before the others. */
+	renderRowActions() {
+		const buttons = [];
+
+		return { lastElementChild: { prepend: (...nodes) => buttons.unshift(...nodes) }, buttons };
+	}
+}
 
 class NamedSection extends Section {
 	constructor(map, name, type) {

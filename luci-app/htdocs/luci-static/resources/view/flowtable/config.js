@@ -49,6 +49,12 @@ function renderState(status) {
 	].concat(warnings.map((warning) => E('p', { 'style': 'overflow-wrap:anywhere' }, [ warning ])))) ] : []);
 }
 
+// What renderState shows; while that is the same a screen reader need not say it again.
+function gist(status) {
+	return status instanceof Error ? '' : JSON.stringify([ status.requested, status.effective, status.reason,
+		status.detail, status.last_error, status.warnings ]);
+}
+
 // One choice for two options of the firewall, so that hardware without software cannot be asked for.
 // The name is that of the choice, not of an option: nothing is stored under it.
 function addSwitch(section, readable) {
@@ -191,6 +197,7 @@ return view.extend({
 
 	render([ status, , readable, buses ]) {
 		const node = E('div', { 'role': 'status' }, renderState(status));
+		let shown = gist(status);
 		const map = new form.Map('flowtable');
 
 		map.chain('firewall');
@@ -206,8 +213,11 @@ return view.extend({
 		addTables(map);
 		switches.add(map, buses.map((entry) => entry.name));
 
-		poll.add(() => document.hidden ? Promise.resolve()
-			: bus.status().then((newer) => dom.content(node, renderState(newer))), POLL_S);
+		poll.add(() => document.hidden ? Promise.resolve() : bus.status().then((newer) => {
+			if (gist(newer) != shown)
+				dom.content(node, renderState(newer));
+			shown = gist(newer);
+		}), POLL_S);
 
 		return map.render().then((form_node) => E('div', {}, [
 			E('h2', {}, [ _('Flow Offload') ]),
