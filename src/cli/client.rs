@@ -85,13 +85,22 @@ impl Client {
     /// Connects to the first of `sockets` that accepts, and looks the object up. All that this
     /// client does ends at `deadline`.
     pub fn connect(sockets: &[PathBuf], deadline: Instant) -> Result<Client, ClientError> {
+        Client::connect_to(OBJECT, sockets, deadline)
+    }
+
+    /// As [`Self::connect`], for another object; absence of it is [`ClientError::NoDaemon`] as well.
+    pub fn connect_to(
+        path: &str,
+        sockets: &[PathBuf],
+        deadline: Instant,
+    ) -> Result<Client, ClientError> {
         let stream = open(sockets)?;
         // Replaced by the looked-up id below; the bus's own objects come first.
         let object = ObjId::new(1).ok_or(ClientError::NoDaemon)?;
         let inbox = Inbox::new();
         let mut client = Client { stream, inbox, object, seq: 0, deadline, begun: Vec::new() };
         while client.receive()?.0.ty != MsgType::Hello {}
-        client.object = client.lookup()?;
+        client.object = client.lookup(path)?;
         Ok(client)
     }
 
@@ -143,9 +152,9 @@ impl Client {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    fn lookup(&mut self) -> Result<ObjId, ClientError> {
+    fn lookup(&mut self, path: &str) -> Result<ObjId, ClientError> {
         let mut id = None;
-        let found = self.request(OutboundMsg::Lookup { obj_path: OBJECT }, |payload| {
+        let found = self.request(OutboundMsg::Lookup { obj_path: path }, |payload| {
             id = envelope::find(payload, UbusAttr::ObjId).and_then(|attr| attr.as_u32());
         });
         match found {

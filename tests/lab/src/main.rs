@@ -4,13 +4,14 @@
 use lab::error::{Context, Error, Result};
 use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{artifacts, bench, check, cross, demo, kernel, package, shell};
+use lab::host::{artifacts, bench, browser, check, cross, demo, kernel, package, shell};
 use std::process::ExitCode;
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C;
+  demo [--once] [--off] [--kernel K]  a router with real traffic, live until Ctrl-C,
+                                      its pages at an address of this machine;
                                       --once proves offload on and off, then ends
   test                                everything that CI runs
   test full                           that, every scenario on every kernel, and the
@@ -22,6 +23,7 @@ usage: cargo xtask COMMAND
   cross TARGET ARGUMENT...            cargo with these arguments, for a router
   lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
   lab --list                          names of the scenarios
+  screenshots                         the pictures of docs/screenshots
   lab shell [--off] [--kernel K]      a login on the lab's router
 
 Kernels: 6.1 (the default), 6.12, newest.
@@ -93,6 +95,7 @@ fn act(mut args: Vec<String>) -> Result<()> {
         ["test"] => check::run_all(Breadth::Ci),
         ["test", "full"] => check::run_all(Breadth::Full),
         ["test", filter] => check::run_all(Breadth::Named(filter)),
+        ["screenshots"] => browser::screenshots(),
         ["package"] => {
             let target = target.context("which --target? (all, or one of `cargo xtask help`)")?;
             package::command(&cross::named(&target)?)

@@ -2,19 +2,24 @@
 //! The program that runs inside the lab's virtual machine; started by `guest/init`.
 
 use lab::error::{Context, Error, Result};
-use lab::guest::{capture, capture_route, capture_xfrm, live, peer, plan, witness};
+use lab::guest::{capture, capture_route, capture_xfrm, live, page, peer, plan, witness};
 use std::process::ExitCode;
 
 fn act(args: &[&str]) -> Result<()> {
     match args {
         ["run"] => plan::run_all(),
-        ["live" | "live-off" | "shell" | "shell-off"] => {
+        ["shell" | "shell-off"] => {
             let inner = format!("{}-inside", args.concat());
             plan::in_router(&[&inner], None)
+        }
+        ["live" | "live-off" | "browser"] => {
+            let inner = format!("{}-inside", args.concat());
+            plan::in_router_with(&[&inner], None, page::listener()?)
         }
         ["scenario", name] => plan::run_one(name),
         ["live-inside"] => live::show(false),
         ["live-off-inside"] => live::show(true),
+        ["browser-inside"] => page::serve(),
         ["shell-inside"] => live::shell(false),
         ["shell-off-inside"] => live::shell(true),
         ["capture"] => capture::capture(),

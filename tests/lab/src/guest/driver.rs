@@ -8,7 +8,7 @@ use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
-use crate::scenario::{Line, Operand, Pace, Relation, Scenario, Step, Streaming, Value};
+use crate::scenario::{Action, Line, Operand, Pace, Relation, Scenario, Step, Streaming, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -104,6 +104,19 @@ impl Driver {
             return Err(Error::new("the daemon panicked, see its log"));
         }
         Ok(Verdict::Passed)
+    }
+
+    /// Starts, stops or signals the daemon.
+    ///
+    /// # Errors
+    /// It is not in a state for that, or does not end.
+    pub fn daemon(&mut self, action: Action) -> Result<()> {
+        self.daemon.act(action)
+    }
+
+    /// As the scenarios' `daemon` shows it: `running`, `exit N`, `signal N` or `absent`.
+    pub fn daemon_state(&mut self) -> String {
+        self.daemon.state()
     }
 
     fn step(&mut self, line: &Line) -> Result<()> {

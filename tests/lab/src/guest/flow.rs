@@ -142,6 +142,13 @@ impl Flow {
         self.order(if large { "large" } else { "stream" })
     }
 
+    /// Large round trips with pauses that leave the guest's processor to others.
+    pub fn start_gentle(&mut self) -> Result<()> {
+        self.streaming = true;
+        self.message = LARGE_LEN;
+        self.order("gentle")
+    }
+
     /// Ends them; an error if one was lost or none was made.
     pub fn stop_stream(&mut self) -> Result<u32> {
         self.order("stop")?;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The demonstration: traffic that goes on, and a picture of it every second. And the shell: the
-//! same router, with a login in place of the picture.
+//! The demonstration: traffic that goes on, and a picture of it every second, with the pages served
+//! beside it. And the shell: a login on the plain router.
 
 use super::driver::{uname, Driver};
 use super::files;
 use super::flow::{Flow, Sample};
-use super::look;
+use super::{look, page};
 use crate::console::Report;
 use crate::error::{Context, Result};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Time between two pictures.
@@ -23,11 +22,8 @@ type Before = BTreeMap<String, (Instant, Sample)>;
 /// Shows live state until the machine is switched off.
 pub fn show(switch_off: bool) -> Result<()> {
     Report::Booted(uname()?).send();
-    let mut driver = Driver::new(switch_off)?;
-    driver.perform(&files::load("live")?)?;
-    for flow in driver.flows.values_mut() {
-        flow.start_stream(false)?;
-    }
+    let mut web = page::web(false)?;
+    let mut driver = page::router(switch_off)?;
     let mut before = Before::new();
     loop {
         show_flows(&driver.flows, &mut before)?;
@@ -38,28 +34,32 @@ pub fn show(switch_off: bool) -> Result<()> {
             }
         }
         Report::Frame.send();
-        thread::sleep(PERIOD);
+        web.serve(&mut driver, PERIOD)?;
     }
 }
 
 fn show_flows(flows: &BTreeMap<String, Flow>, before: &mut Before) -> Result<()> {
-    let title = "flow   kind   conntrack     packets/s   through the firewall/s";
-    Report::Live(title.into()).send();
+    Report::Live("flow   kind   conntrack     packets/s".into()).send();
+    // The firewall counts flows of a kind together.
+    let mut forwarded = BTreeMap::new();
     for (name, flow) in flows {
         let (now, sample) = (Instant::now(), flow.sample()?);
-        let rates = before.get(name).map(|(then, old)| {
-            let seconds = now.duration_since(*then).as_secs_f64();
-            let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
-            (rate(sample.packets, old.packets), rate(sample.forwarded, old.forwarded))
-        });
-        let rates = rates.map_or_else(
-            || format!("{:>9}   {:>9}", "-", "-"),
-            |(packets, forwarded)| format!("{packets:>9.0}   {forwarded:>9.0}"),
-        );
-        let line = format!("{name:<6} {:<6} {:<13} {rates}", flow.kind.name(), sample.path);
-        Report::Live(line).send();
+        let kind = flow.kind.name();
+        let packets = match before.get(name) {
+            None => format!("{:>9}", "-"),
+            Some((then, old)) => {
+                let seconds = now.duration_since(*then).as_secs_f64();
+                let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
+                forwarded.insert(kind, rate(sample.forwarded, old.forwarded));
+                format!("{:>9.0}", rate(sample.packets, old.packets))
+            }
+        };
+        Report::Live(format!("{name:<6} {kind:<6} {:<13} {packets}", sample.path)).send();
         before.insert(name.clone(), (now, sample));
     }
+    let counts: Vec<String> =
+        forwarded.iter().map(|(kind, rate)| format!("{kind} {rate:.0}")).collect();
+    Report::Live(format!("through the firewall/s: {}", counts.join("  "))).send();
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Traffic is counted in round trips, because each is at least one packet each way whatever
 //! segmentation offload does; so the number of packets that must have crossed the router is known
-//! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`, `large`,
+//! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`, `large`, `gentle`,
 //! `steady`, `mark`, `look`, `stop`, `close`, `reset`) on standard input and answers each with
 //! `ok ROUNDS`, `seen JSON` or `error WHY`.
 
@@ -30,6 +30,8 @@ const FAREWELL: usize = 20;
 const STREAM_PAUSE: Duration = Duration::from_millis(5);
 /// The same of a stream of large messages: some 130 kB/s both ways together.
 const LARGE_PAUSE: Duration = Duration::from_millis(20);
+/// Of a stream that leaves the guest time for other things: some 25 kB/s both ways together.
+const GENTLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves forever; prints `ready` when clients may connect.
 pub fn echo(protocol: &str, port: u16) -> Result<()> {
@@ -151,6 +153,8 @@ pub enum Order {
     Stream,
     /// The same with large messages.
     Large,
+    /// The same with long pauses.
+    Gentle,
     /// Datagrams at a steady rate until [`Order::Stop`].
     Steady,
     /// What is seen counts from now.
@@ -174,6 +178,7 @@ fn orders() -> Receiver<Order> {
                 _ => match line.as_str() {
                     "stream" => Order::Stream,
                     "large" => Order::Large,
+                    "gentle" => Order::Gentle,
                     "steady" => Order::Steady,
                     "mark" => Order::Mark,
                     "look" => Order::Look,
@@ -207,6 +212,7 @@ pub fn client(protocol: &str, to: SocketAddr) -> Result<()> {
             Order::Exchange(rounds) => exchange(&mut wire, rounds, &mut number),
             Order::Stream => stream(&mut wire, &orders, &mut number, (MESSAGE_LEN, STREAM_PAUSE)),
             Order::Large => stream(&mut wire, &orders, &mut number, (LARGE_LEN, LARGE_PAUSE)),
+            Order::Gentle => stream(&mut wire, &orders, &mut number, (LARGE_LEN, GENTLE_PAUSE)),
             Order::Close => (0, wire.close()),
             // Nothing can be ordered any more.
             Order::Reset => return wire.reset(),

@@ -8,7 +8,7 @@ use crate::command::run;
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,12 +59,18 @@ pub fn run_one(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs this program again inside a fresh router namespace.
+/// Runs this program again inside a fresh router namespace, with our own standard input.
 pub fn in_router(args: &[&str], timeout: Option<Duration>) -> Result<()> {
+    in_router_with(args, timeout, Stdio::inherit())
+}
+
+/// As [`in_router`], with another standard input.
+pub fn in_router_with(args: &[&str], timeout: Option<Duration>, input: Stdio) -> Result<()> {
     run(Command::new("ip").args(["netns", "add", ROUTER]))?;
     let mut child = Command::new("ip")
         .args(["netns", "exec", ROUTER, "lab-guest"])
         .args(args)
+        .stdin(input)
         .spawn()
         .context("entering the router")?;
     let begun = Instant::now();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo xtask demo`: the main job, live or proved once.
 
-use super::machine::Machine;
+use super::machine::{self, Machine};
 use super::suite::{self, Detail, Outcome};
 use super::{artifacts, initramfs, kernel, progress};
 use crate::console::Report;
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// The live view comes every second or so; this is for a machine that is busy.
 const SILENCE: Duration = Duration::from_secs(180);
+
+/// Where the pages are while the router lives; the next free port if somebody has it.
+const PAGE_PORT: u16 = 8080;
 
 /// Boots, makes traffic, and proves on one boot that flows are offloaded with the switch on and
 /// none with the switch off.
@@ -34,15 +37,16 @@ pub fn once(kernel: &str) -> Result<()> {
     }
 }
 
-/// Boots, makes traffic, and shows what happens until it is interrupted.
+/// Boots, makes traffic, and shows what happens until it is interrupted, also in a browser.
 pub fn live(kernel: &str, switch_off: bool) -> Result<()> {
     suite::ensure_tools()?;
     let kernel = kernel::source(kernel)?.kernel()?;
     let artifacts = artifacts::build()?;
     let initramfs = initramfs::pack(&kernel, &artifacts, &[], "demo")?;
     let mode = if switch_off { "live-off" } else { "live" };
+    let port = machine::free_port(PAGE_PORT)?;
     let mut machine = progress::step(&format!("booting Linux {}", kernel.release), || {
-        let mut machine = Machine::boot(&kernel, &initramfs, mode, "demo")?;
+        let mut machine = Machine::boot_web(&kernel, &initramfs, mode, "demo", port)?;
         suite::wait_for_boot(&mut machine)?;
         Ok(machine)
     })?;
@@ -58,7 +62,10 @@ pub fn live(kernel: &str, switch_off: bool) -> Result<()> {
             Some(Report::Frame) => {
                 let clear = if terminal { "\x1b[H\x1b[2J" } else { "" };
                 let mut out = std::io::stdout().lock();
-                let title = format!("Linux {} - Ctrl-C ends it", kernel.release);
+                let title = format!(
+                    "Linux {} - pages: http://127.0.0.1:{port}/ - Ctrl-C ends it",
+                    kernel.release
+                );
                 if writeln!(out, "{clear}{title}\n\n{picture}").and_then(|()| out.flush()).is_err()
                 {
                     return Ok(());

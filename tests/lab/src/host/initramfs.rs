@@ -7,7 +7,7 @@ use super::cpio::Archive;
 use super::kernel::Kernel;
 use super::{apt, kernel_module, modules, paths, progress};
 use crate::command::run;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -76,10 +76,45 @@ pub fn pack(
     }
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
     add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
+    add_pages(&mut archive)?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();
     archive.file("lab/plan", 0o644, plan.as_bytes())?;
     archive.finish()?;
     Ok(path)
+}
+
+/// Adds what a browser loads: the package's own files, and LuCI's from the checkout that `LUCI_DIR`
+/// names, or the repository's stand-in for it.
+fn add_pages<W: Write>(archive: &mut Archive<W>) -> Result<()> {
+    let app = paths::repository().join("luci-app");
+    let harness = paths::repository().join("tests/luci/harness");
+    let luci: Vec<PathBuf> = match luci_dir() {
+        Some(dir) => vec![
+            dir.join("modules/luci-base/htdocs"),
+            dir.join("themes/luci-theme-bootstrap/htdocs"),
+        ],
+        None => vec![harness.join("www")],
+    };
+    for dir in &luci {
+        if !dir.is_dir() {
+            return Err(Error::new(format!(
+                "LUCI_DIR is no checkout of LuCI: no {}",
+                dir.display()
+            )));
+        }
+        add_tree(archive, "www", dir)?;
+    }
+    add_tree(archive, "www/lab", &harness.join("lab"))?;
+    add_tree(archive, "www", &harness.join("views"))?;
+    add_tree(archive, "www", &app.join("htdocs"))?;
+    add_tree(archive, "usr", &app.join("root/usr"))?;
+    add_tree(archive, "usr/share/rpcd/acl.d", &harness.join("acl.d"))?;
+    add_tree(archive, "usr/share/luci/menu.d", &harness.join("menu.d"))
+}
+
+/// The checkout of LuCI to use in place of the stand-in.
+pub fn luci_dir() -> Option<PathBuf> {
+    std::env::var_os("LUCI_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
 }
 
 /// The base initramfs of a kernel, packed anew only when a tool or the kernel changed.

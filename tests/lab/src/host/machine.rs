@@ -6,6 +6,7 @@ use super::{apt, paths};
 use crate::error::{Context, Error, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
@@ -30,6 +31,21 @@ pub fn qemu(kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
     command
 }
 
+/// Forwards a port of this machine's loopback to the guest's web server. Nothing else passes: what the
+/// guest sends anywhere is dropped.
+fn forward(command: &mut Command, port: u16) {
+    let inner = crate::guest::page::PORT;
+    let rule = format!("user,id=web,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:{inner}");
+    // Without the card's boot ROM, which is in a package of its own.
+    command.args(["-netdev", &rule, "-device", "virtio-net-pci,netdev=web,romfile="]);
+}
+
+/// A port of loopback that nobody listens on: `first`, or the next one that is free.
+pub fn free_port(first: u16) -> Result<u16> {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (first..=u16::MAX).find(free).context("no port of loopback is free")
+}
+
 /// A running machine whose console is read and logged.
 pub struct Machine {
     child: Child,
@@ -41,9 +57,26 @@ pub struct Machine {
 impl Machine {
     /// Switches the machine on.
     pub fn boot(kernel: &Kernel, initramfs: &Path, mode: &str, label: &str) -> Result<Machine> {
+        Machine::start(kernel, label, qemu(kernel, initramfs, mode))
+    }
+
+    /// As [`Machine::boot`], with the guest's web server at a port of this machine's loopback.
+    pub fn boot_web(
+        kernel: &Kernel,
+        initramfs: &Path,
+        mode: &str,
+        label: &str,
+        port: u16,
+    ) -> Result<Machine> {
+        let mut command = qemu(kernel, initramfs, mode);
+        forward(&mut command, port);
+        Machine::start(kernel, label, command)
+    }
+
+    fn start(kernel: &Kernel, label: &str, mut command: Command) -> Result<Machine> {
         let log = paths::cache("logs")?.join(format!("{}-{label}.log", kernel.name));
         let mut copy = File::create(&log).context(format!("making {}", log.display()))?;
-        let mut child = qemu(kernel, initramfs, mode)
+        let mut child = command
             .args(["-serial", "stdio", "-monitor", "none"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

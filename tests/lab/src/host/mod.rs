@@ -4,6 +4,7 @@
 pub mod apt;
 pub mod artifacts;
 pub mod bench;
+pub mod browser;
 pub mod check;
 pub mod cpio;
 pub mod cross;

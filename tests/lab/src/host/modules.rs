@@ -25,7 +25,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 35] = [
+const OPTIONAL: [&str; 36] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -53,7 +53,9 @@ const OPTIONAL: [&str; 35] = [
     "cls_matchall",
     "cls_u32",
     "pktgen",
+    // The card that a browser on the host comes in by, and its bus.
     "virtio_net",
+    "virtio_pci",
     "nf_conntrack_ftp",
     "nf_nat_ftp",
     "xfrm_user",

@@ -57,12 +57,13 @@ impl Step {
 /// What the tests in network namespaces call.
 const NAMESPACE_TOOLS: [apt::Tool; 2] = [("ip", "iproute2"), ("unshare", "util-linux")];
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step::new("fmt", fmt),
     Step::new("clippy", clippy),
     Step::new("shellcheck", shellcheck),
     Step::new("unit", unit),
     Step::new("page", page::check),
+    Step::new("browser", page::check_in_browser),
     Step::new("uci-differential", uci_differential),
 ];
 

@@ -5,7 +5,7 @@
 use super::Tally;
 use crate::error::{Context, Error, Result};
 use crate::host::artifacts::{cargo, visible};
-use crate::host::{apt, paths, progress};
+use crate::host::{apt, browser, paths, progress};
 use std::process::{Command, Stdio};
 
 /// Runs every `tests/luci/*.test.mjs`; each test counts.
@@ -27,14 +27,24 @@ pub fn check(tally: &mut Tally) -> Result<()> {
     node.args(["--test", "--test-reporter=tap"]).args(files).stdin(Stdio::null());
     let output = node.output().context("node")?;
     let text = String::from_utf8_lossy(&output.stdout);
+    count(&text, output.status.success(), "the page", tally)
+}
+
+/// The pages in a browser, against a router of the lab; each test counts.
+pub fn check_in_browser(tally: &mut Tally) -> Result<()> {
+    let (text, content) = browser::test()?;
+    count(&text, content, "the pages in a browser", tally)
+}
+
+fn count(text: &str, content: bool, what: &str, tally: &mut Tally) -> Result<()> {
     println!("{text}");
-    let (passed, failed) = (sum(&text, "# pass "), sum(&text, "# fail "));
+    let (passed, failed) = (sum(text, "# pass "), sum(text, "# fail "));
     tally.passed(passed);
     if failed > 0 {
-        tally.failed_of("the page", failed);
+        tally.failed_of(what, failed);
     }
-    if passed + failed == 0 || output.status.success() != (failed == 0) {
-        return Err(Error::new(format!("node ended with {}", output.status)));
+    if passed + failed == 0 || content != (failed == 0) {
+        return Err(Error::new("node's runner did not end as its sums say"));
     }
     Ok(())
 }

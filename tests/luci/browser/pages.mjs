@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// All tests of the pages in a browser, one after another: they share one router.
+
+import './bridge.mjs';
