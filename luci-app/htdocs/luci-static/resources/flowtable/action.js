@@ -13,7 +13,7 @@ const DURATIONS = [
 	[ 600, _('ten minutes') ],
 	[ 3600, _('one hour') ],
 	[ 86400, _('one day') ],
-	[ 0, _('not at all: they may leave it with their next packet') ]
+	[ 0, _('their next packet only') ]
 ];
 
 function counts(rows) {
@@ -32,7 +32,7 @@ function confirm(title, children, verb, run, result, opener, done) {
 	};
 
 	const told = (reply) => {
-		const leave = E('button', { 'type': 'button', 'class': 'btn cbi-button', 'click': close }, [ _('Close') ]);
+		const leave = E('button', { 'class': 'btn cbi-button', 'click': close }, [ _('Close') ]);
 
 		ui.showModal(title, [
 			E('div', { 'role': 'status' }, reply instanceof Error
@@ -46,13 +46,13 @@ function confirm(title, children, verb, run, result, opener, done) {
 	};
 
 	const sure = E('button', {
-		'type': 'button', 'class': 'btn cbi-button cbi-button-negative important', 'click': () => {
+		'class': 'btn cbi-button cbi-button-negative important', 'click': () => {
 			sure.disabled = true;
 			sure.classList.add('spinning');
 			run().then(told);
 		}
 	}, [ verb ]);
-	const cancel = E('button', { 'type': 'button', 'class': 'btn cbi-button', 'click': close }, [ _('Cancel') ]);
+	const cancel = E('button', { 'class': 'btn cbi-button', 'click': close }, [ _('Cancel') ]);
 
 	// Escape presses the first button.
 	ui.showModal(title, children.concat([ E('div', { 'class': 'right' }, [ cancel, ' ', sure ]) ]));
@@ -82,11 +82,11 @@ return baseclass.extend({
 			E('p', {}, [ about ]),
 			matching(filter),
 			E('p', {}, [ E('label', { 'for': 'ft-duration' }, [ _('Keep them there for') ]), ' ', duration ]),
-			E('p', {}, [ _('No connection breaks. Other flows of the same tables return for a packet too.') ])
+			E('p', {}, [ _('No connection breaks. Other flows return for a packet.') ])
 		], _('Return'), () => bus.evict(Object.assign({ duration_s: Number(duration.value) }, filter)), (reply) => [
 			[ _('Flows that match'), reply.matched ],
-			[ _('Of these were offloaded and have returned'), reply.evicted ],
-			[ _('Kept on the classic path from now on'), reply.bypassed ]
+			[ _('Flows that have returned'), reply.evicted ],
+			[ _('Kept on the classic path'), reply.bypassed ]
 		], opener, done);
 	},
 
@@ -94,7 +94,7 @@ return baseclass.extend({
 	release(filter, about, opener, done) {
 		confirm(_('Release from the classic path'), [
 			E('p', {}, [ about ]),
-			E('p', {}, [ _('Those that are kept on the classic path may leave it again with their next packet.') ])
+			E('p', {}, [ _('Those that are kept there may leave it with their next packet.') ])
 		], _('Release'), () => bus.release(filter), (reply) => [
 			[ _('Flows released'), reply.released ]
 		], opener, done);
@@ -103,7 +103,7 @@ return baseclass.extend({
 	/** Hands all flows back once. */
 	flush(opener, done) {
 		confirm(_('Return all flows once'), [
-			E('p', {}, [ _('All offloaded flows return to the classic path and leave it again with their next packet. No connection breaks.') ])
+			E('p', {}, [ _('All offloaded flows return to the classic path, and leave it again with their next packet.') ])
 		], _('Return all'), () => bus.flush(), (reply) => [
 			[ _('Flows that have returned'), reply.flows ]
 		], opener, done);

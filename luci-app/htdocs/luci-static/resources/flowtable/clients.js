@@ -52,7 +52,7 @@ class Clients {
 		});
 		this.input = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'change': () => this.table.changed() }, []);
 		this.node = E('div', {}, [
-			E('form', { 'class': 'ft-filter', 'submit': (event) => event.preventDefault() }, [
+			E('form', { 'class': 'ft-row', 'submit': (event) => event.preventDefault() }, [
 				E('label', { 'style': 'width:16em' }, [ _('Name, MAC or IP address'), this.input ])
 			]),
 			this.table.node

@@ -131,7 +131,7 @@ class Flows {
 			return E('label', {}, [ label, this.inputs[name] ]);
 		});
 
-		return E('form', { 'class': 'ft-filter', 'submit': (event) => event.preventDefault() }, fields.concat([
+		return E('form', { 'class': 'ft-row', 'submit': (event) => event.preventDefault() }, fields.concat([
 			E('button', { 'type': 'button', 'class': 'btn cbi-button', 'click': () => this.filterBy({}, true) }, [ _('Clear') ])
 		]));
 	}
@@ -141,12 +141,12 @@ class Flows {
 			return [];
 
 		const press = (label, run) => E('button', {
-			'type': 'button', 'class': 'btn cbi-button', 'click': (event) => run(event.currentTarget)
+			'class': 'btn cbi-button', 'click': (event) => run(event.currentTarget)
 		}, [ label ]);
 		const about = () => FIELDS.filter(([ name ]) => this.filter()[name] != null)
 			.map(([ name, label ]) => '%s: %s'.format(label, this.filter()[name])).join(', ') || _('All flows');
 
-		return [ E('p', { 'class': 'ft-actions' }, [
+		return [ E('p', { 'class': 'ft-row' }, [
 			press(_('Return those that match…'), (opener) => action.evict(this.filter(), about(), opener, this.page.refresh)),
 			press(_('Release those that match…'), (opener) => action.release(this.filter(), about(), opener, this.page.refresh)),
 			press(_('Return all once…'), (opener) => action.flush(opener, this.page.refresh))

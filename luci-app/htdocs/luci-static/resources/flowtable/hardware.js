@@ -13,24 +13,24 @@ const CHIP_STATES = {
 	setting_up: _('is being set up'),
 	ready: _('takes flows'),
 	stopping: _('is being stopped'),
-	quarantined: _('failed, and is left alone for a while'),
-	wrong_chip: _('is not the chip that the driver is for'),
+	quarantined: _('is left alone for a while'),
+	wrong_chip: _('is another chip'),
 	unusable: _('cannot be used'),
 	watched: _('is only looked at')
 };
 
 // Those that a driver does not count are left out; of others that are missing nobody knows.
 const COUNTS = [
-	[ 'queued', _('Flows that wait for their entry') ],
+	[ 'queued', _('Flows that wait') ],
 	[ 'inserted', _('Entries made') ],
 	[ 'removed', _('Entries taken out') ],
-	[ 'full', _('Flows that found the table full') ],
-	[ 'collisions', _('Flows that found their place taken') ],
+	[ 'full', _('Found the table full') ],
+	[ 'collisions', _('Collisions') ],
 	[ 'faults', _('Failed transactions') ],
-	[ 'resets', _('Tables lost by the chip') ],
+	[ 'resets', _('Resets of the chip') ],
 	[ 'bound', _('Entries that forward') ],
 	[ 'unbound', _('Entries that wait') ],
-	[ 'malformed', _('Lines of the kernel\'s listing that could not be read') ]
+	[ 'malformed', _('Unreadable lines of the listing') ]
 ];
 
 // How much of its table is taken, as label and value. Of the engine of an MT7621 only entries can
@@ -94,7 +94,7 @@ class Hardware {
 			dom.content(this.node, [ E('p', {}, [ reply instanceof Error ? words.failure(reply) : words.UNKNOWN ]) ]);
 		else if (!chips.length)
 			dom.content(this.node, [ E('p', {}, [
-				_('No switch chip is configured. Hardware that the kernel drives by itself needs none: the tab of devices shows it.')
+				_('No switch chip is configured. Hardware that the kernel drives needs none.')
 			]) ]);
 		else
 			dom.content(this.node, chips.map(chip));

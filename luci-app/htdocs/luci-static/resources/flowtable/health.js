@@ -15,22 +15,22 @@ const ABILITIES = [
 ];
 
 const POLLING = [
-	[ 'lists', _('Lists of the flows') ],
-	[ 'failed', _('Lists that failed') ],
+	[ 'lists', _('Lists') ],
+	[ 'failed', _('Failed lists') ],
 	[ 'entries', _('Entries of the last list') ],
-	[ 'last_ms', _('Milliseconds that the last list took') ],
-	[ 'cpu_ms', _('Milliseconds of the processor among these') ],
-	[ 'events', _('Ends of connections told by the kernel') ],
-	[ 'overruns', _('Times that some of these were lost') ],
-	[ 'ended_unseen', _('Connections that ended without telling what they carried last') ],
-	[ 'left_out', _('Flows that found no room') ]
+	[ 'last_ms', _('Milliseconds of the last list') ],
+	[ 'cpu_ms', _('Of these, of the processor') ],
+	[ 'events', _('Ends of connections told') ],
+	[ 'overruns', _('Times that some were lost') ],
+	[ 'ended_unseen', _('Ends without last counts') ],
+	[ 'left_out', _('Flows without room') ]
 ];
 
 const LEFT_OUT = [
 	[ 'links', _('Network devices') ],
 	[ 'neighbours', _('Neighbours') ],
 	[ 'stations', _('Stations behind bridges') ],
-	[ 'hosts', _('Flows of further clients') ],
+	[ 'hosts', _('Flows of clients') ],
 	[ 'chains', _('Chains of devices') ],
 	[ 'names', _('Names of clients') ]
 ];
@@ -60,9 +60,7 @@ class Health {
 			section(_('Daemon'), [
 				[ _('Version'), words.known(status.version) ],
 				[ _('Running for'), words.duration(status.uptime_s) ],
-				[ _('Changes made to the kernel\'s tables'), words.known(status.commits) ],
-				[ _('Last error'), status.last_error || _('none') ],
-				[ _('Configuration warnings'), words.list(status.warnings) ]
+				[ _('Transactions'), words.known(status.commits) ]
 			]),
 			section(_('Kernel'), [ [ _('Release'), words.known(kernel.release) ] ].concat(
 				ABILITIES.map(([ key, label ]) => [ label, words.yesNo(kernel[key]) ]))),

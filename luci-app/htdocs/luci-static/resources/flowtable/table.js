@@ -13,7 +13,7 @@ const LIMITS = [ 20, 50, 100 ];
 const UNSEEN = 'position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)';
 
 function button(label, title, click) {
-	return E('button', { 'type': 'button', 'class': 'btn cbi-button', 'title': title, 'aria-label': title, click }, [ label ]);
+	return E('button', { 'class': 'btn cbi-button', 'aria-label': title, click }, [ label ]);
 }
 
 // Puts `children` in place of what `node` has, unless that is the same.
@@ -91,7 +91,7 @@ class Table {
 		const titles = this.columns.map((column) => {
 			column.head = E('th', { 'class': column.wide ? 'th ft-wide' : 'th', 'scope': 'col' }, [
 				column.sort ? E('button', {
-					'type': 'button', 'class': 'ft-sort', 'click': () => this.sortBy(column)
+					'class': 'ft-sort', 'click': () => this.sortBy(column)
 				}, [ column.title ]) : column.title
 			]);
 
@@ -126,7 +126,7 @@ class Table {
 		]);
 		this.node = E('div', {}, [
 			this.frame,
-			E('div', { 'class': 'ft-pager' }, [
+			E('div', { 'class': 'ft-row' }, [
 				this.back, this.summary, this.forth, this.orders, this.choice, this.voice
 			])
 		]);
@@ -299,7 +299,7 @@ class Table {
 
 		if (this.detail) {
 			row.toggle = E('button', {
-				'type': 'button', 'class': 'ft-toggle', 'aria-expanded': 'false', 'click': () => this.toggle(row)
+				'class': 'ft-toggle', 'aria-expanded': 'false', 'click': () => this.toggle(row)
 			}, []);
 			row.cells[0].appendChild(row.toggle);
 			row.fills[0] = row.toggle;
@@ -308,7 +308,7 @@ class Table {
 		}
 
 		row.buttons = this.actions.map((action) => E('button', {
-			'type': 'button', 'class': 'btn cbi-button cbi-button-neutral',
+			'class': 'btn cbi-button cbi-button-neutral',
 			'click': (event) => action.run(row.record, event.currentTarget)
 		}, []));
 

@@ -31,43 +31,41 @@ const TABS = [
 
 // Only what no theme has.
 const STYLE = `
-.ft-mode { font-size: 120%; }
-.ft-graphs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24em), 1fr)); gap: 0 2em; }
-.ft-plot { position: relative; height: 11em; margin: 0 0 1.5em 5.5em; }
-.ft-plot > svg { width: 100%; height: 100%; display: block; }
-.ft-plot > span { position: absolute; font-size: 85%; }
-.ft-top, .ft-middle { right: 100%; margin-right: .5em; transform: translateY(-50%); white-space: nowrap; }
-.ft-top { top: 0; }
-.ft-middle { top: 50%; }
-.ft-time { top: 100%; transform: translateX(50%); }
-.ft-swatch { width: 2em; height: .7em; vertical-align: middle; }
-.ft-fact { font-weight: normal; width: 33%; }
-.ft-filter { display: flex; flex-wrap: wrap; gap: .5em 1em; align-items: end; margin: 0 0 1em; }
-.ft-filter label { display: flex; flex-direction: column; width: 8em; float: none; text-align: left; padding: 0; }
-.ft-filter label > * { width: 100%; min-width: 0; box-sizing: border-box; margin: 0; }
-.ft-actions { display: flex; flex-wrap: wrap; gap: .5em; }
-.ft-pager { display: flex; flex-wrap: wrap; gap: .5em 1em; align-items: center; margin: .5em 0 1em; }
-.ft-pager select { width: auto; min-width: 0; margin-left: auto; }
-.ft-frame { overflow-x: auto; }
-.ft-frame[aria-busy] { opacity: .6; }
-.ft-sort, .ft-toggle { all: unset; cursor: pointer; }
-.ft-toggle { display: inline-flex; align-items: center; }
-.ft-sort:focus-visible, .ft-toggle:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
-.ft-toggle::before { content: '▸'; flex: none; width: 1em; }
-.ft-toggle[aria-expanded=true]::before { content: '▾'; }
-th[aria-sort=descending] > .ft-sort::after { content: ' ▾'; }
-th[aria-sort=ascending] > .ft-sort::after { content: ' ▴'; }
-.ft-action { text-align: right; white-space: nowrap; }
-.ft-detail dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2em 1em; margin: 0; }
-.ft-detail dt, .ft-detail dd { margin: 0; overflow-wrap: anywhere; }
-.ft-page [hidden] { display: none !important; }
+.ft-row { display: flex; flex-wrap: wrap; gap: .5em 1em; align-items: center; margin: .5em 0 1em }
+.ft-row label { width: 8em; float: none; text-align: left; padding: 0 }
+.ft-row label > * { width: 100%; min-width: 0; margin: 0; box-sizing: border-box }
+.ft-row > select { width: auto; min-width: 0 }
+.ft-row > button { align-self: end }
+.ft-frame { overflow-x: auto }
+.ft-frame[aria-busy] { opacity: .6 }
+.ft-graphs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24em), 1fr)); gap: 0 2em }
+.ft-plot { position: relative; height: 11em; margin: 0 0 1.5em 5.5em }
+.ft-plot > svg { width: 100%; height: 100% }
+.ft-plot > span { position: absolute; font-size: 85% }
+.ft-top, .ft-middle { right: 100%; margin-right: .5em; transform: translateY(-50%); white-space: nowrap }
+.ft-top { top: 0 }
+.ft-middle { top: 50% }
+.ft-time { top: 100%; transform: translateX(50%) }
+.ft-swatch { width: 2em; height: .7em }
+.ft-fact { font-weight: normal; width: 33% }
+.ft-sort, .ft-toggle { all: unset; cursor: pointer }
+.ft-sort:focus-visible, .ft-toggle:focus-visible { outline: 2px solid }
+.ft-toggle { display: inline-flex; align-items: center }
+.ft-toggle::before { content: '▸'; flex: none; width: 1em }
+.ft-toggle[aria-expanded=true]::before { content: '▾' }
+[aria-sort=descending] > .ft-sort::after { content: ' ▾' }
+[aria-sort=ascending] > .ft-sort::after { content: ' ▴' }
+.ft-action { text-align: right; white-space: nowrap }
+.ft-detail dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2em 1em; margin: 0 }
+.ft-detail dd { margin: 0; overflow-wrap: anywhere }
+.ft-page [hidden] { display: none !important }
 @media (min-width: 601px) {
-	.ft-frame .th, .ft-frame .td { padding: .5em .4em; }
-	.ft-narrow { display: none !important; }
+	.ft-frame .th, .ft-frame .td { padding: .5em .4em }
+	.ft-narrow { display: none }
 }
 @media (max-width: 600px) {
-	.ft-wide { display: none !important; }
-	.ft-filter label { width: calc(50% - .5em); }
+	.ft-wide { display: none !important }
+	.ft-row label { width: calc(50% - .5em) }
 }
 `;
 
@@ -75,7 +73,7 @@ function renderMode(status) {
 	const differs = status.requested != status.effective;
 
 	return [
-		E('p', { 'class': 'ft-mode' }, [
+		E('p', {}, [
 			words.badge(status.effective, differs), ' ', words.reason(status, words.REASONS)
 		].concat(differs ? [ ' ', _('Requested:'), ' ', words.badge(status.requested) ] : []))
 	];
@@ -201,7 +199,7 @@ class Page {
 
 	starter() {
 		return E('button', {
-			'type': 'button', 'class': 'btn cbi-button cbi-button-apply',
+			'class': 'btn cbi-button cbi-button-apply',
 			'disabled': this.starting ? '' : null,
 			'click': () => {
 				this.starting = true;
