@@ -35,7 +35,7 @@ test('one flow is kept on the classic path after a confirmation, for as long as 
 	await page.press('Return', page.seen.modal);
 	assert.deepEqual(changes(page), [ 'flowtable evict address=fd00:1::2 port=41159 protocol=udp duration_s=3600' ]);
 	assert.match(page.seen.modal.text, /Flows that have returned: 1/);
-	assert.match(page.seen.modal.text, /Kept on the classic path: 1/);
+	assert.match(page.seen.modal.text, /Kept on the classic path from now on: 1/);
 	assert.equal(page.document.activeElement.text, 'Close');
 	await page.press('Close', page.seen.modal);
 	assert.equal(page.seen.modal, null);

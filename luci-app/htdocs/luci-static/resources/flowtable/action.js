@@ -86,7 +86,7 @@ return baseclass.extend({
 		], _('Return'), () => bus.evict(Object.assign({ duration_s: Number(duration.value) }, filter)), (reply) => [
 			[ _('Flows that match'), reply.matched ],
 			[ _('Flows that have returned'), reply.evicted ],
-			[ _('Kept on the classic path'), reply.bypassed ]
+			[ _('Kept on the classic path from now on'), reply.bypassed ]
 		], opener, done);
 	},
 
