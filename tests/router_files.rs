@@ -21,7 +21,7 @@ const JAIL: &str =
     "-n flowtabled -U flowtabled -G flowtabled -C /etc/capabilities/flowtabled.json \
                     -c -p -s -o -w /proc/sys/net/netfilter";
 const FOLDERS: [&str; 4] = ["/etc/config", "/tmp", "/var/run", "/sys/kernel/debug"];
-const PROGRAM: &str = "set_param command /usr/sbin/flowtabled";
+const PROGRAM: &str = "command /usr/sbin/flowtabled";
 
 /// Takes a part of the jail away.
 type Break = fn(&Root);
@@ -42,7 +42,7 @@ impl Root {
         assert!(!busybox.trim().is_empty(), "busybox (Debian's busybox-static) is needed");
         fs::copy(busybox.trim(), root.0.join("bin/busybox")).unwrap();
         // Without /proc, so that what signals processes by name finds none.
-        for applet in ["sh", "awk", "grep", "logger"] {
+        for applet in ["sh", "awk", "grep", "logger", "mkdir"] {
             symlink("busybox", root.0.join("bin").join(applet)).unwrap();
         }
         fs::write(root.0.join("dev/null"), "").unwrap();
@@ -82,7 +82,7 @@ impl Root {
         let output = self.shell(&["/etc/rc.common", "/etc/init.d/flowtabled", "start"]);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && errors.is_empty(), "{errors}");
-        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+        self.read("var/run/procd/flowtabled").lines().map(str::to_owned).collect()
     }
 }
 
@@ -119,30 +119,25 @@ fn the_service_runs_in_the_jail_that_was_tried() {
         assert_eq!(tried(&root), (JAIL.to_owned(), FOLDERS.map(str::to_owned).to_vec()));
         let folders = FOLDERS.join(" ");
         let expected = [
-            "open_instance ",
             PROGRAM,
-            "set_param stderr 1",
-            "set_param respawn 3600 10 0",
-            "add_jail flowtabled procfs sysfs ronly",
-            &format!("add_jail_mount {folders}"),
-            "add_jail_mount_rw /proc/sys/net/netfilter",
-            "set_param user flowtabled",
-            "set_param group flowtabled",
-            "set_param capabilities /etc/capabilities/flowtabled.json",
-            "set_param no_new_privs 1",
-            "close_instance ",
-            "add_reload_trigger firewall network flowtable",
+            "stderr 1",
+            "respawn 3600 10 0",
+            "jail flowtabled procfs sysfs ronly",
+            &format!("mount {folders}"),
+            "mount_rw /proc/sys/net/netfilter",
+            "user flowtabled",
+            "group flowtabled",
+            "capabilities /etc/capabilities/flowtabled.json",
+            "no_new_privs 1",
         ];
         assert_eq!(told, expected);
+        assert_eq!(root.read("var/run/procd/flowtabled.triggers"), "firewall network flowtable\n");
 
         // The log is asked for where it is there: the jail cannot be made with one that is not.
         let _log = UnixListener::bind(root.0.join("dev/log")).unwrap();
         let told = root.start();
         assert_eq!(tried(&root).0, format!("{JAIL} -l"));
-        assert!(
-            told.contains(&"add_jail flowtabled procfs sysfs ronly log".to_owned()),
-            "{told:?}"
-        );
+        assert!(told.contains(&"jail flowtabled procfs sysfs ronly log".to_owned()), "{told:?}");
     });
 }
 
@@ -165,8 +160,8 @@ fn a_jail_that_lacks_a_part_does_not_keep_the_service_from_running() {
             let told = root.start();
             assert!(told.contains(&PROGRAM.to_owned()), "{what}: {told:?}");
             // With the user and without the jail it would have no rights at all.
-            let rest = ["user", "group", "capabilities", "no_new_privs", "jail"];
-            let wrong = told.iter().find(|line| rest.iter().any(|word| line.contains(word)));
+            let rest = ["user", "group", "capabilities", "no_new_privs", "jail", "mount"];
+            let wrong = told.iter().find(|line| rest.iter().any(|word| line.starts_with(word)));
             assert_eq!(wrong, None, "{what}");
         }
     });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The programs under the driver's control: the bus broker and the daemon under test.
 
-use super::LAB_DIR;
+use super::{procd, LAB_DIR};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::scenario::Action;
@@ -26,6 +26,8 @@ pub struct Service {
     program: &'static str,
     args: Vec<&'static str>,
     log: String,
+    /// Its init script says what to start, not `args`.
+    packaged: bool,
     child: Option<Child>,
     ended: Option<ExitStatus>,
 }
@@ -33,7 +35,15 @@ pub struct Service {
 impl Service {
     /// A program that is not running yet; it will append to the log.
     pub fn new(program: &'static str, args: &[&'static str], log: &str) -> Service {
-        Service { program, args: args.to_vec(), log: log.into(), child: None, ended: None }
+        let (args, log) = (args.to_vec(), log.into());
+        Service { program, args, log, packaged: false, child: None, ended: None }
+    }
+
+    /// A program that was installed from its package and is started as its init script says.
+    pub fn of_package(program: &'static str, log: &str) -> Service {
+        let mut service = Service::new(program, &[], log);
+        service.packaged = true;
+        service
     }
 
     /// Does what the step says.
@@ -61,9 +71,16 @@ impl Service {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.context(format!("opening {}", self.log))?;
         let errors = log.try_clone().context(&self.log)?;
-        let mut words = by.iter().map(String::as_str).chain([self.program]);
-        let child = Command::new(words.next().unwrap_or(self.program))
-            .args(words)
+        let mut command = match by.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(self.program);
+                command
+            }
+            None if self.packaged => procd::command(self.program)?,
+            None => Command::new(self.program),
+        };
+        let child = command
             .args(&self.args)
             .stdin(Stdio::null())
             .stdout(log)

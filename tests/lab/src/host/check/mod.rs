@@ -5,6 +5,7 @@
 mod cargo_test;
 mod kernels;
 mod lab;
+mod malta;
 mod man_pages;
 mod page;
 mod shell_files;
@@ -68,6 +69,7 @@ const STEPS: [Step; 8] = [
     Step::new("page", page::check),
     Step::new("browser", page::check_in_browser),
     Step::new("uci-differential", uci_differential),
+    Step { name: "malta", heavy: true, act: malta::check },
 ];
 
 /// Runs the steps and scenarios of this breadth (`lab 6.1 plain` is a scenario's name).
