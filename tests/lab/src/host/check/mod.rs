@@ -60,7 +60,7 @@ impl Step {
 const NAMESPACE_TOOLS: [apt::Tool; 3] =
     [("ip", "iproute2"), ("unshare", "util-linux"), ("busybox", "busybox-static")];
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step::new("fmt", fmt),
     Step::new("clippy", clippy),
     Step::new("shellcheck", shellcheck),
