@@ -7,6 +7,7 @@ mod kernels;
 mod lab;
 mod malta;
 mod man_pages;
+mod openwrt;
 mod page;
 mod shell_files;
 mod tally;
@@ -60,7 +61,7 @@ impl Step {
 const NAMESPACE_TOOLS: [apt::Tool; 3] =
     [("ip", "iproute2"), ("unshare", "util-linux"), ("busybox", "busybox-static")];
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step::new("fmt", fmt),
     Step::new("clippy", clippy),
     Step::new("shellcheck", shellcheck),
@@ -70,6 +71,7 @@ const STEPS: [Step; 9] = [
     Step::new("browser", page::check_in_browser),
     Step::new("uci-differential", uci_differential),
     Step { name: "malta", heavy: true, act: malta::check },
+    Step { name: "openwrt", heavy: true, act: openwrt::check },
 ];
 
 /// Runs the steps and scenarios of this breadth (`lab 6.1 plain` is a scenario's name).
