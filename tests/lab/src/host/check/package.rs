@@ -7,7 +7,7 @@ use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::host::cross::{self, Target};
 use crate::host::package::{self, Packages};
-use crate::host::paths;
+use crate::host::{apt, paths};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -30,6 +30,7 @@ pub fn all(tally: &mut Tally) -> Result<()> {
 fn check(target: &'static Target, tally: &mut Tally) -> Result<()> {
     let Some(toolchain) = foreign::toolchain(target, tally)? else { return Ok(()) };
     toolchain.ensure_emulator()?;
+    apt::ensure_tools(&[("node", "nodejs")])?;
     let packages = package::make(&toolchain)?;
     let first = bytes(&packages)?;
     let unpacked = paths::cache("unpacked")?;
@@ -165,8 +166,23 @@ fn daemon_files(unpacked: &Path) -> Result<()> {
 
 fn luci_files(unpacked: &Path) -> Result<()> {
     let folders = [("luci-app/htdocs", "www"), ("luci-app/root", "")];
-    compare(&wanted(&folders)?, &found(&unpacked.join("data"))?)
+    let (mut wanted, found) = (wanted(&folders)?, found(&unpacked.join("data"))?);
+    for (path, file) in wanted.iter_mut().filter(|(path, _)| path.ends_with(".js")) {
+        let (Found::File(whole, mode), Some(Found::File(small, _))) = (&*file, found.get(path))
+        else {
+            continue;
+        };
+        if small.is_empty() || small.len() >= whole.len() {
+            return Err(Error::new(format!("{path} is no smaller than in the repository")));
+        }
+        run(Command::new("node").args(["-e", PARSE]).arg(unpacked.join("data").join(path)))?;
+        *file = Found::File(small.clone(), *mode);
+    }
+    compare(&wanted, &found)
 }
+
+/// LuCI makes a function of a script in the same way.
+const PARSE: &str = "new Function(require('fs').readFileSync(process.argv[1], 'utf8'))";
 
 fn control(unpacked: &Path, name: &str, architecture: &str) -> Result<()> {
     let folder = unpacked.join("control");

@@ -7,6 +7,7 @@
 
 mod apk;
 mod ipk;
+mod minify;
 mod recipe;
 mod sizes;
 mod strip;
@@ -118,7 +119,10 @@ pub fn daemon_tree(program: Vec<u8>) -> Result<Tree> {
 
 /// The LuCI application's files.
 pub fn luci_tree() -> Result<Tree> {
-    folders(&LUCI_FOLDERS)
+    minify::ensure_tool()?;
+    let mut tree = folders(&LUCI_FOLDERS)?;
+    tree.rewrite(".js", minify::script)?;
+    Ok(tree)
 }
 
 fn folders(all: &[(&str, &str)]) -> Result<Tree> {

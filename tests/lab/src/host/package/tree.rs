@@ -106,6 +106,20 @@ impl Tree {
         Ok(())
     }
 
+    /// Gives each file of this suffix other bytes.
+    pub fn rewrite(
+        &mut self,
+        suffix: &str,
+        anew: impl Fn(&str, &[u8]) -> Result<Vec<u8>>,
+    ) -> Result<()> {
+        for (path, node) in self.0.iter_mut().filter(|(path, _)| path.ends_with(suffix)) {
+            if let Node::File { content, .. } = node {
+                *content = anew(path, content)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The node at a path.
     pub fn get(&self, path: &str) -> Option<&Node> {
         self.0.get(path)
