@@ -9,7 +9,7 @@
 // The exceptions for tests do not reach their helper functions.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeSet;
+use flowtabled::core::device_names::DeviceNames;
 use std::time::Duration;
 
 use flowtabled::core::devices::{Coverage, Device};
@@ -122,7 +122,7 @@ fn wanted() -> Vec<Class> {
     };
     let settings = Settings { requested: Mode::Software, ..Settings::default() };
     let devices = [device("lan0"), device("wan0")];
-    plan::wanted(&settings, &devices, &Places::default(), &BTreeSet::new(), &BTreeSet::new())
+    plan::wanted(&settings, &devices, &Places::default(), &DeviceNames::new(), &DeviceNames::new())
 }
 
 #[test]
@@ -141,7 +141,11 @@ fn what_kernels_keep_is_what_was_wanted() {
             |s: &mut Snapshot| drop(s.flowtables[0].devices.pop()),
             |s: &mut Snapshot| s.flowtables[0].counter = false,
             |s: &mut Snapshot| s.chains[0].hook = None,
-            |s: &mut Snapshot| drop(s.sets[0].elements.pop_first()),
+            |s: &mut Snapshot| {
+                let (first, _) = s.sets[0].elements.first().unwrap();
+                let first = first.clone();
+                s.sets[0].elements.remove(&first);
+            },
             |s: &mut Snapshot| drop(s.rules[1].expressions.remove(4)),
             |s: &mut Snapshot| s.rules.reverse(),
         ] {

@@ -87,7 +87,7 @@ fn what_is_sent_is_read_back() {
         let count = Counted { packets: 7, bytes: 1 << 33 };
         let bits = 0x4000u32.to_ne_bytes();
         let mut leaked = Set { counting: true, ..set(KeyType::CtStatus, "leaked", &[&bits]) };
-        leaked.elements.values_mut().for_each(|element| element.counted = Some(count));
+        leaked.elements.iter_mut().for_each(|(_, element)| element.counted = Some(count));
         let wanted = rule(every_expression());
         let commands = vec![
             Command::AddTable(table()),
@@ -192,7 +192,7 @@ fn what_is_read_can_be_sent_again() {
             .zip(&read.rules)
             .all(|(new, old)| new.expressions == old.expressions));
         for (new, old) in made.sets.iter_mut().zip(&read.sets) {
-            for (element, before) in new.elements.values_mut().zip(old.elements.values()) {
+            for ((_, element), before) in new.elements.iter_mut().zip(old.elements.values()) {
                 assert!(element.expires <= before.expires, "{element:?} {before:?}");
                 element.expires = before.expires;
             }

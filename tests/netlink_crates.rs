@@ -7,7 +7,7 @@
 // The exceptions for tests do not reach their helper functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeSet;
+use flowtabled::core::device_names::DeviceNames;
 
 use flowtabled::core::devices::{Coverage, Device};
 use flowtabled::core::links::Links;
@@ -48,8 +48,8 @@ fn classes() -> Vec<Class> {
     };
     let settings = Settings { requested: Mode::Hardware, ..Settings::default() };
     let devices = [device("lan0", true), device("wan0", false)];
-    let capable = BTreeSet::from(["lan0".to_owned()]);
-    plan::wanted(&settings, &devices, &Places::default(), &capable, &BTreeSet::new())
+    let capable = ["lan0".to_owned()].into_iter().collect();
+    plan::wanted(&settings, &devices, &Places::default(), &capable, &DeviceNames::new())
 }
 
 /// A table with rules of the configuration, by all options that become expressions.
@@ -78,7 +78,7 @@ fn with_rules() -> Vec<Class> {
         upper: Vec::new(),
         coverage: Coverage::Covered { hardware: false },
     };
-    plan::wanted(&settings, &[device], &places, &BTreeSet::new(), &BTreeSet::new())
+    plan::wanted(&settings, &[device], &places, &DeviceNames::new(), &DeviceNames::new())
 }
 
 fn batch() -> Vec<u8> {

@@ -30,8 +30,8 @@ use access::Access;
 use bringup::{Found, State};
 use counters::Verdict;
 use flow_table::Held;
+use litemap::LiteMap;
 use neighbours::Neighbours;
-use std::collections::BTreeMap;
 use translate::Surroundings;
 
 /// An entry of any of the tables as the engine takes it. AR8327 has only the first four words.
@@ -75,7 +75,7 @@ pub struct Qca8337<B> {
     found: Option<Found>,
     neighbours: Neighbours,
     /// Flows by the numbers of their entries.
-    held: BTreeMap<u32, Held>,
+    held: LiteMap<u32, Held>,
     /// A number that was not used for the longest time.
     next: u32,
     /// The number that the sweep goes on with.
@@ -95,7 +95,7 @@ impl<B: Bus> Qca8337<B> {
             around: None,
             found: None,
             neighbours: Neighbours::default(),
-            held: BTreeMap::new(),
+            held: LiteMap::new(),
             next: 0,
             sweep_from: 0,
             counting: Verdict::default(),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the kernel said to each device, kept as long as the device stays the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::core::device_names::DeviceNames;
+use litemap::LiteMap;
 
 use super::control::Control;
 use super::devices::Device;
@@ -27,7 +28,7 @@ pub enum Answer {
 /// Answers by device. One counts only while its device looks as it did when it was asked.
 #[derive(Debug, Default)]
 pub struct Answers {
-    by_name: BTreeMap<String, (Option<Link>, Option<String>)>,
+    by_name: LiteMap<String, (Option<Link>, Option<String>)>,
 }
 
 impl Answers {
@@ -76,7 +77,7 @@ impl Control {
         self.devices.iter().filter(unknown).map(|device| device.name.clone()).collect()
     }
 
-    pub(super) fn capable(&self) -> BTreeSet<String> {
+    pub(super) fn capable(&self) -> DeviceNames {
         let bound = self.bound_to_hardware();
         let names = self.devices.iter().map(|device| device.name.clone());
         names
@@ -89,7 +90,7 @@ impl Control {
     }
 
     /// Devices in flowtables of ours with the hardware flag, those of partitions too.
-    pub(super) fn bound_to_hardware(&self) -> BTreeSet<String> {
+    pub(super) fn bound_to_hardware(&self) -> DeviceNames {
         let flowtables = self.flowtables(true).filter(|flowtable| flowtable.hardware);
         flowtables.flat_map(|flowtable| flowtable.devices.iter().cloned()).collect()
     }

@@ -11,7 +11,8 @@ mod meanwhile;
 mod messages;
 mod refusals;
 
-use std::collections::{BTreeMap, VecDeque};
+use litemap::LiteMap;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use log::Level;
@@ -104,7 +105,7 @@ pub struct Control {
     /// The hardware class was refused as a whole, so its devices count as without hardware.
     stepped_down: bool,
     /// Tables of partitions that were refused hardware as a whole, with the kernel's words.
-    pub(super) kept_in_software: BTreeMap<String, String>,
+    pub(super) kept_in_software: LiteMap<String, String>,
     vanished: u32,
     /// How often devices had gone when they were asked, since the loop was settled.
     gone: u32,
@@ -125,7 +126,7 @@ pub struct Control {
     backoff: Duration,
     /// What the log was told last: the mode, and of devices left out.
     told: String,
-    told_left_out: BTreeMap<String, String>,
+    told_left_out: LiteMap<String, String>,
 }
 
 impl Control {
@@ -160,7 +161,7 @@ impl Control {
             repairs: VecDeque::new(),
             links_known: false,
             stepped_down: false,
-            kept_in_software: BTreeMap::new(),
+            kept_in_software: LiteMap::new(),
             vanished: 0,
             gone: 0,
             held: false,
@@ -171,7 +172,7 @@ impl Control {
             retry_at: None,
             backoff: BACKOFF.0,
             told: String::new(),
-            told_left_out: BTreeMap::new(),
+            told_left_out: LiteMap::new(),
         }
     }
 

@@ -6,7 +6,8 @@
 //! choice that offloads on every kernel: since Linux 6.19 a flow is refused unless the real device
 //! of both directions is listed, and a bridge listed by name offloads nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::core::device_names::DeviceNames;
+use litemap::LiteMap;
 
 use super::glob;
 use super::links::Links;
@@ -48,7 +49,7 @@ pub struct Device {
 
 /// The devices that the zones lead to, by name.
 pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
-    let mut resolver = Resolver { settings, links, found: BTreeMap::new() };
+    let mut resolver = Resolver { settings, links, found: LiteMap::new() };
     for zone in &settings.zones {
         for pattern in &zone.devices {
             match pattern.strip_suffix('+') {
@@ -69,12 +70,12 @@ pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
             }
         }
     }
-    resolver.found.into_values().collect()
+    resolver.found.into_iter().map(|(_, device)| device).collect()
 }
 
 /// Names of the devices by which the zones that lead outside are reached: those that masquerade, or
 /// if none does, the one that is called `wan`.
-pub fn uplinks(settings: &Settings, devices: &[Device]) -> BTreeSet<String> {
+pub fn uplinks(settings: &Settings, devices: &[Device]) -> DeviceNames {
     let masquerades =
         |name: &String| settings.zones.iter().any(|zone| zone.name == *name && zone.masq);
     let any = settings.zones.iter().any(|zone| zone.masq);
@@ -84,8 +85,8 @@ pub fn uplinks(settings: &Settings, devices: &[Device]) -> BTreeSet<String> {
 }
 
 /// Names by which routing sees what comes from a zone and goes to it: what the firewall matches.
-pub fn routed(settings: &Settings, links: &Links, zone: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+pub fn routed(settings: &Settings, links: &Links, zone: &str) -> DeviceNames {
+    let mut names = DeviceNames::new();
     for zone in settings.zones.iter().filter(|entry| entry.name == zone) {
         for pattern in &zone.devices {
             match pattern.strip_suffix('+') {
@@ -152,7 +153,7 @@ fn own_device(interface: &Interface) -> Option<String> {
 struct Resolver<'a> {
     settings: &'a Settings,
     links: &'a Links,
-    found: BTreeMap<String, Device>,
+    found: LiteMap<String, Device>,
 }
 
 impl<'a> Resolver<'a> {

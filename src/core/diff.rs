@@ -248,7 +248,7 @@ pub(super) fn snapshot_of(wanted: &[Class]) -> Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use crate::core::device_names::DeviceNames;
 
     use super::*;
 
@@ -265,14 +265,20 @@ mod tests {
 
     fn software(devices: &[&str]) -> Vec<Class> {
         let devices: Vec<_> = devices.iter().map(|name| device(name, &[], true)).collect();
-        let none = BTreeSet::new();
+        let none = DeviceNames::new();
         wanted(&asking_for(Mode::Software), &devices, &Places::default(), &none, &none)
     }
 
     fn hardware(devices: &[&str]) -> Vec<Class> {
         let list: Vec<_> = devices.iter().map(|name| device(name, &[], true)).collect();
         let capable = devices.iter().map(|name| (*name).to_owned()).collect();
-        wanted(&asking_for(Mode::Hardware), &list, &Places::default(), &capable, &BTreeSet::new())
+        wanted(
+            &asking_for(Mode::Hardware),
+            &list,
+            &Places::default(),
+            &capable,
+            &DeviceNames::new(),
+        )
     }
 
     fn lines(commands: &[Command]) -> Vec<String> {
@@ -295,9 +301,11 @@ mod tests {
         let (bypass, leaked) = (named(SET_BYPASS), named(SET_LEAKED));
         let counted = Some(Counted { packets: 5, bytes: 320 });
         actual.sets[bypass].elements.insert(vec![1; 4], Element::default());
-        actual.sets[leaked].elements.values_mut().for_each(|element| element.counted = counted);
+        actual.sets[leaked].elements.iter_mut().for_each(|(_, element)| element.counted = counted);
         assert_eq!(changes(&actual, &wanted), []);
-        actual.sets[leaked].elements.pop_first();
+        let (first, _) = actual.sets[leaked].elements.first().unwrap();
+        let first = first.clone();
+        actual.sets[leaked].elements.remove(&first);
         assert!(matches!(changes(&actual, &wanted)[..], [Command::AddElements(_)]));
         actual.sets[bypass].expiring = false;
         assert!(matches!(changes(&actual, &wanted)[0], Command::FlushChain(_)));
@@ -368,7 +376,7 @@ mod tests {
         let mixed = |capable: &[&str]| {
             let capable = capable.iter().map(|name| (*name).to_owned()).collect();
             let places = Places::default();
-            wanted(&asking_for(Mode::Hardware), &devices, &places, &capable, &BTreeSet::new())
+            wanted(&asking_for(Mode::Hardware), &devices, &places, &capable, &DeviceNames::new())
         };
         let stale = |_: &str| Surplus::Stale;
         let replaced = |actual: &[Class], wanted: &[Class]| -> Vec<String> {

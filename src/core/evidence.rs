@@ -13,7 +13,7 @@
 //! device that has nothing in hardware for long goes on in software, and is tried again with
 //! growing pauses.
 
-use std::collections::BTreeSet;
+use crate::core::device_names::DeviceNames;
 use std::time::{Duration, Instant};
 
 use log::Level;
@@ -116,7 +116,7 @@ impl Evidence {
     fn judge(
         &mut self,
         pairs: &[Pair],
-        bound: &BTreeSet<String>,
+        bound: &DeviceNames,
         links: &Links,
         patience: Option<Duration>,
         now: Instant,
@@ -125,7 +125,7 @@ impl Evidence {
             .judged
             .replace(now)
             .map_or(Duration::ZERO, |judged| now.saturating_duration_since(judged).min(GAP_MAX));
-        for name in bound {
+        for name in bound.iter() {
             if !self.witnesses.iter().any(|witness| witness.name == *name) {
                 self.witnesses.push(Witness::new(name, links));
             }
@@ -251,7 +251,7 @@ impl Control {
 
     /// Devices whose flows are to be in hardware: by our own flowtables, or by firewall4's while
     /// that is observed.
-    fn in_hardware_class(&self) -> BTreeSet<String> {
+    fn in_hardware_class(&self) -> DeviceNames {
         let mut names = self.bound_to_hardware();
         let observed = self.observed().filter(|flowtable| flowtable.hardware);
         names.extend(observed.into_iter().flat_map(|flowtable| flowtable.devices.iter().cloned()));

@@ -17,7 +17,8 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use litemap::LiteMap;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use hw_drivers::flow::Flow;
@@ -123,12 +124,12 @@ pub struct Switch {
     network: Option<Network>,
     capacity: usize,
     /// By conntrack's id.
-    held: BTreeMap<u32, Held>,
+    held: LiteMap<u32, Held>,
     removals: VecDeque<u32>,
     proofs: VecDeque<u32>,
     inserts: VecDeque<u32>,
     /// Flows that the chip had no room for, and until when they are not offered.
-    refused: BTreeMap<u32, Instant>,
+    refused: LiteMap<u32, Instant>,
     /// The chip asked for this much time.
     waits: Option<Instant>,
     next_sweep: Option<Instant>,
@@ -155,11 +156,11 @@ impl Switch {
             state: State::Stopping,
             network: None,
             capacity,
-            held: BTreeMap::new(),
+            held: LiteMap::new(),
             removals: VecDeque::new(),
             proofs: VecDeque::new(),
             inserts: VecDeque::new(),
-            refused: BTreeMap::new(),
+            refused: LiteMap::new(),
             waits: None,
             next_sweep: None,
             sweeping: false,
@@ -264,9 +265,8 @@ impl Switch {
         for id in changes.remove {
             self.release(id, now);
         }
-        // The offers are many, those chosen are few.
-        let chosen: BTreeSet<u32> = changes.insert.iter().copied().collect();
-        for offer in offers.into_iter().filter(|offer| chosen.contains(&offer.candidate.id)) {
+        for offer in offers.into_iter().filter(|offer| changes.insert.contains(&offer.candidate.id))
+        {
             let id = offer.candidate.id;
             self.held.insert(id, Held { offer, stage: Stage::Queued, since: now, hit: now });
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The network devices of this namespace and how they stand on one another.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use crate::netlink::route::{Link, LinkEvent};
 
@@ -11,7 +11,7 @@ const LINKS_MAX: usize = 4096;
 /// All devices by index.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Links {
-    by_index: BTreeMap<u32, Link>,
+    by_index: LiteMap<u32, Link>,
     /// Devices left out because the table was full.
     pub left_out: u64,
 }

@@ -5,7 +5,7 @@
 //! that is made, and never compared with anything. Connections go by conntrack's id, whose bytes
 //! on the wire are the keys.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::time::{Duration, Instant};
 
 use super::control::Control;
@@ -20,9 +20,9 @@ const NEARLY_OVER: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     /// Connections that stay on the classic path, and until when.
-    pub bypassed: BTreeMap<u32, Mark>,
+    pub bypassed: LiteMap<u32, Mark>,
     /// Connections whose leaked packets are counted, and until when.
-    pub watched: BTreeMap<u32, Mark>,
+    pub watched: LiteMap<u32, Mark>,
     /// Packets of offloaded flows on the classic path: of those in software only, and of those in
     /// hardware. `None` before they were counted.
     pub leaked: Option<[Counted; 2]>,
@@ -107,7 +107,7 @@ impl Control {
 
 /// Adds what a set holds; of several marks of a connection the longest counts. An element that never
 /// expires is not ours.
-fn take(marks: &mut BTreeMap<u32, Mark>, set: &Set, now: Instant) {
+fn take(marks: &mut LiteMap<u32, Mark>, set: &Set, now: Instant) {
     for (key, element) in &set.elements {
         let id = key.as_slice().try_into().map(u32::from_be_bytes);
         let until = element.expires.and_then(|expires| now.checked_add(expires));
@@ -118,8 +118,8 @@ fn take(marks: &mut BTreeMap<u32, Mark>, set: &Set, now: Instant) {
     }
 }
 
-fn elements(marks: &BTreeMap<u32, Mark>, now: Instant) -> BTreeMap<Vec<u8>, Element> {
-    let mut elements = BTreeMap::new();
+fn elements(marks: &LiteMap<u32, Mark>, now: Instant) -> LiteMap<Vec<u8>, Element> {
+    let mut elements = LiteMap::new();
     for (id, mark) in marks {
         let left = mark.until.saturating_duration_since(now);
         if left >= NEARLY_OVER {

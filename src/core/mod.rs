@@ -7,6 +7,7 @@
 mod accounting;
 pub mod answers;
 pub mod control;
+pub mod device_names;
 pub mod devices;
 pub mod diff;
 pub mod evict;
@@ -20,6 +21,7 @@ pub mod hardware;
 mod leaks;
 pub mod links;
 mod marks;
+
 pub mod notices;
 pub mod orders;
 pub mod plan;

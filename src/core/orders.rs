@@ -6,7 +6,7 @@
 //! wait. One that races with another program's changes is made again, so an order is either done
 //! or its caller hears that it was not.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Effect};
@@ -400,7 +400,7 @@ impl Changes {
             let [bypassed, watched] = &self.touched;
             let keys = if set.name == SET_BYPASS { bypassed } else { watched };
             let touched = |of: &Set| {
-                let mut elements = BTreeMap::new();
+                let mut elements = LiteMap::new();
                 let of_key = |key: &Vec<u8>| Some((key.clone(), *of.elements.get(key)?));
                 elements.extend(keys.iter().filter_map(of_key));
                 Set { elements, ..set.clone() }

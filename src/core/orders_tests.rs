@@ -44,13 +44,9 @@ impl World {
     /// Lets time pass in the kernel too: elements expire.
     fn expire(&mut self, span: Duration) {
         for set in &mut self.kernel.sets {
-            set.elements.retain(|_, element| match &mut element.expires {
-                Some(left) => {
-                    *left = left.saturating_sub(span);
-                    !left.is_zero()
-                }
-                None => true,
-            });
+            let expiring = set.elements.iter_mut().filter_map(|(_, e)| e.expires.as_mut());
+            expiring.for_each(|left| *left = left.saturating_sub(span));
+            set.elements.retain(|_, element| !element.expires.is_some_and(|left| left.is_zero()));
         }
         self.pass(span);
         self.refresh();
@@ -442,7 +438,7 @@ fn a_watched_flow_tells_what_leaked() {
     assert_eq!(world.control.watched(5, world.now), None);
     let watched = |set: &&mut Set| set.name == SET_WATCHED;
     let set = world.kernel.sets.iter_mut().find(watched).unwrap();
-    set.elements.values_mut().for_each(|e| e.counted = Some(Counted { packets: 9, bytes: 900 }));
+    set.elements.iter_mut().for_each(|(_, e)| e.counted = Some(Counted { packets: 9, bytes: 900 }));
     world.refresh();
     assert_eq!(world.control.watched(4, world.now), Some(9));
     // Asked again soon, nothing changes; later the watch is prolonged and the count goes on.

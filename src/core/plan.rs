@@ -7,7 +7,7 @@
 
 mod class;
 
-use std::collections::BTreeSet;
+use crate::core::device_names::DeviceNames;
 
 use super::devices::{Coverage, Device};
 use super::glob;
@@ -64,8 +64,8 @@ pub fn wanted(
     settings: &Settings,
     devices: &[Device],
     places: &Places,
-    capable: &BTreeSet<String>,
-    refused: &BTreeSet<String>,
+    capable: &DeviceNames,
+    refused: &DeviceNames,
 ) -> Vec<Class> {
     if !settings.enabled || settings.requested == Mode::Classic {
         return Vec::new();
@@ -142,7 +142,7 @@ pub fn wanted(
 fn members<'a>(
     partition: &Partition,
     covered: &[&'a Device],
-) -> Option<(Vec<&'a Device>, Option<BTreeSet<String>>)> {
+) -> Option<(Vec<&'a Device>, Option<DeviceNames>)> {
     if partition.devices.is_empty() {
         return Some((covered.to_vec(), None));
     }
@@ -169,11 +169,11 @@ pub fn may_offload(device: &Device) -> bool {
 
 /// The names by which the forward hook sees packets of `some` devices and of no `others`: a bridge
 /// with one port of each kind belongs to neither.
-fn only_above(some: &[&Device], others: &[&Device]) -> BTreeSet<String> {
+fn only_above(some: &[&Device], others: &[&Device]) -> DeviceNames {
     let names = |device: &&Device| {
         std::iter::once(device.name.clone()).chain(device.upper.iter().cloned()).collect::<Vec<_>>()
     };
-    let excluded: BTreeSet<String> = others.iter().flat_map(names).collect();
+    let excluded: DeviceNames = others.iter().flat_map(names).collect();
     some.iter().flat_map(names).filter(|name| !excluded.contains(name)).collect()
 }
 
@@ -200,7 +200,7 @@ pub(crate) mod tests {
         Settings { requested: mode, ..Settings::default() }
     }
 
-    fn names(list: &[&str]) -> BTreeSet<String> {
+    fn names(list: &[&str]) -> DeviceNames {
         list.iter().map(|name| (*name).to_owned()).collect()
     }
 
@@ -224,7 +224,7 @@ pub(crate) mod tests {
     #[test]
     fn nothing_when_off_disabled_or_without_devices() {
         let devices = [device("lan0", &[], true)];
-        let none = BTreeSet::new();
+        let none = DeviceNames::new();
         assert!(wanted(&asking_for(Mode::Classic), &devices, &Places::default(), &none, &none)
             .is_empty());
         assert!(
@@ -245,7 +245,7 @@ pub(crate) mod tests {
             &devices,
             &Places::default(),
             &names(&["wan0"]),
-            &BTreeSet::new(),
+            &DeviceNames::new(),
         );
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
         assert_eq!(classes[0].rules.len(), 2);
@@ -261,7 +261,7 @@ pub(crate) mod tests {
             &devices,
             &Places::default(),
             &capable,
-            &BTreeSet::new(),
+            &DeviceNames::new(),
         );
         assert_eq!(hooked(&classes), [pair(TABLE_HARDWARE, "lan0 wan0")]);
         assert!(classes[0].flowtable.hardware);
@@ -272,7 +272,7 @@ pub(crate) mod tests {
     #[test]
     fn hardware_falls_back_to_software_when_none_can() {
         let devices = [device("wan0", &[], true), device("lan0", &[], true)];
-        let none = BTreeSet::new();
+        let none = DeviceNames::new();
         let classes =
             wanted(&asking_for(Mode::Hardware), &devices, &Places::default(), &none, &none);
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
@@ -290,7 +290,7 @@ pub(crate) mod tests {
             off("wg0", &[]),
             off("guest1", &["br-guest"]),
         ];
-        let none = BTreeSet::new();
+        let none = DeviceNames::new();
         let classes =
             wanted(&asking_for(Mode::Software), &devices, &Places::default(), &none, &none);
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan1")]);
@@ -317,7 +317,7 @@ pub(crate) mod tests {
             &devices,
             &Places::default(),
             &capable,
-            &BTreeSet::new(),
+            &DeviceNames::new(),
         );
         assert_eq!(
             hooked(&classes),

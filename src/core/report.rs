@@ -3,7 +3,7 @@
 //!
 //! The state shown is the state read from the kernel, never the state intended.
 
-use std::collections::BTreeSet;
+use crate::core::device_names::DeviceNames;
 use std::time::Instant;
 
 use super::control::Control;
@@ -106,7 +106,7 @@ impl Control {
     }
 
     /// All devices, those that the zones lead to, and the names of those that lead outside.
-    pub fn surroundings(&self) -> (&Links, &[Device], BTreeSet<String>) {
+    pub fn surroundings(&self) -> (&Links, &[Device], DeviceNames) {
         let settings = self.settings.as_ref();
         let uplinks = settings.map(|settings| devices::uplinks(settings, &self.devices));
         (&self.links, &self.devices, uplinks.unwrap_or_default())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `--check`: what the configuration would lead to, without changing anything.
 
-use std::collections::BTreeSet;
+use crate::core::device_names::DeviceNames;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -73,7 +73,7 @@ fn write_plan(settings: &Settings, list: Vec<Link>, out: &mut impl Write) -> io:
         }
     }
     // Which devices offload to hardware is found out at run time; here all that may are listed.
-    let capable: BTreeSet<String> = devices
+    let capable: DeviceNames = devices
         .iter()
         .filter(|device| plan::may_offload(device))
         .map(|device| device.name.clone())
@@ -83,7 +83,7 @@ fn write_plan(settings: &Settings, list: Vec<Link>, out: &mut impl Write) -> io:
         return Ok(());
     }
     let places = Places::resolve(settings, &links);
-    let classes = plan::wanted(settings, &devices, &places, &capable, &BTreeSet::new());
+    let classes = plan::wanted(settings, &devices, &places, &capable, &DeviceNames::new());
     if classes.is_empty() {
         writeln!(out, "nothing would be made")?;
     }

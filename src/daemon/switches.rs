@@ -7,7 +7,8 @@ mod keep_alive;
 mod ppe_listing;
 mod sessions;
 
-use std::collections::{BTreeMap, VecDeque};
+use litemap::LiteMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Routes {
     version: u32,
-    known: BTreeMap<Lookup, Route>,
+    known: LiteMap<Lookup, Route>,
 }
 
 /// A switch and the way to it.
@@ -90,8 +91,8 @@ struct Driven {
     capacity: u32,
     offers: Vec<Offer>,
     /// Why flows were not offered, in words, by conntrack's id.
-    left_out: BTreeMap<u32, String>,
-    left_out_before: BTreeMap<u32, String>,
+    left_out: LiteMap<u32, String>,
+    left_out_before: LiteMap<u32, String>,
     /// Why it could not be opened, as the log was told last.
     told: String,
 }
@@ -343,7 +344,7 @@ impl Switches {
 impl Routes {
     fn follow(&mut self, version: u32) {
         if self.version != version {
-            *self = Routes { version, known: BTreeMap::new() };
+            *self = Routes { version, known: LiteMap::new() };
         }
     }
 
@@ -368,8 +369,8 @@ impl Driven {
             switch: Switch::new(0, now),
             capacity: 0,
             offers: Vec::new(),
-            left_out: BTreeMap::new(),
-            left_out_before: BTreeMap::new(),
+            left_out: LiteMap::new(),
+            left_out_before: LiteMap::new(),
             told: String::new(),
         };
         driven.open(sysfs, now);

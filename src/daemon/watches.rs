@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What flows had carried when the kernel began to watch them for packets on the classic path.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use crate::core::flows::{Flow, FlowState};
 use crate::ubus::explain::Evidence;
@@ -13,7 +13,7 @@ pub type Watched<'a> = dyn Fn(u32) -> Option<u64> + 'a;
 /// Packets at the beginning, by conntrack's id; as many as the kernel watches.
 #[derive(Debug, Default)]
 pub struct Watches {
-    begun: BTreeMap<u32, Start>,
+    begun: LiteMap<u32, Start>,
 }
 
 /// Where both counts stood.

@@ -8,7 +8,7 @@
 mod dnsmasq;
 mod odhcpd;
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::net::IpAddr;
 
 use crate::netlink::route::Mac;
@@ -25,8 +25,8 @@ const NAME_LEN_MAX: usize = 255;
 /// Names of LAN clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leases {
-    by_mac: BTreeMap<Mac, String>,
-    by_address: BTreeMap<IpAddr, String>,
+    by_mac: LiteMap<Mac, String>,
+    by_address: LiteMap<IpAddr, String>,
     /// Lines that are of no known form.
     pub skipped: u64,
     /// Names that were not kept because the table was full.
@@ -92,7 +92,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Returns how many names were left out, 0 or 1.
-fn insert<K: Ord>(names: &mut BTreeMap<K, String>, key: K, name: &str) -> u64 {
+fn insert<K: Ord>(names: &mut LiteMap<K, String>, key: K, name: &str) -> u64 {
     if names.len() >= NAMES_MAX && !names.contains_key(&key) {
         return 1;
     }

@@ -13,7 +13,7 @@
 //! all, and the string `next`: as argument `cursor` of another call it makes the list go on behind
 //! what was there. Both arguments at once make no sense and fail with "invalid argument".
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use ubus::{BlobMsgTable, BlobType};
 
@@ -83,7 +83,7 @@ impl DevicesQuery {
 /// `sums` is what devices carry, by name, and `counted` tells for each state whether bytes are known.
 pub fn encode(
     devices: &[DeviceStatus],
-    sums: Option<(&BTreeMap<String, DeviceSums>, [bool; 3])>,
+    sums: Option<(&LiteMap<String, DeviceSums>, [bool; 3])>,
     query: &DevicesQuery,
 ) -> Result<BlobMsgTable, StatusCode> {
     let wanted = query.of_list(devices)?;
@@ -238,7 +238,7 @@ pub(crate) mod tests {
             device.name = format!("lan{index}");
             many.push(device);
         }
-        let sums = BTreeMap::new();
+        let sums = LiteMap::new();
         let (mut query, mut seen, mut pages) = (DevicesQuery::All, Vec::new(), 0);
         loop {
             let reply = encode(&many, Some((&sums, [true; 3])), &query).unwrap();

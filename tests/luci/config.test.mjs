@@ -432,8 +432,8 @@ test('rows with an order have buttons that move them', async () => {
 
 	rows.forEach((row, i) => Object.assign(row, { previousElementSibling: rows[i - 1] ?? null, nextElementSibling: rows[i + 1] ?? null }));
 
-	const press = (place, button) => edited.section('rule').renderRowActions(rows[place].getAttribute()).buttons[button].attributes
-		.click({ currentTarget: { closest: () => rows[place], focus: () => steps.push('focus') } });
+	const press = (place, button) => edited.section('rule').renderRowActions(rows[place].getAttribute()).buttons[button].listeners
+		.click[0]({ currentTarget: { closest: () => rows[place], focus: () => steps.push('focus') } });
 
 	assert.deepEqual(edited.section('rule').renderRowActions('first').buttons.map((button) => button.attributes['aria-label']),
 		[ 'Move up', 'Move down' ]);

@@ -5,63 +5,69 @@
 
 import { readFileSync } from 'node:fs';
 
-/** An element or, with `text`, a text node. */
-class Node {
-	constructor(tag, attributes, children) {
-		Object.assign(this, { tag, attributes, children });
-	}
+import { Element, makeDocument, Text } from './dom.mjs';
 
-	/** All text below, in order. */
-	get text() {
-		return this.children.map((c) => c instanceof Node ? c.text : c).join(' ');
-	}
-
-	/** Elements below, itself included, for which `test` holds. */
-	find(test) {
-		const below = this.children.flatMap((c) => c instanceof Node ? c.find(test) : []);
-
-		return test(this) ? [ this, ...below ] : below;
-	}
-}
-
-/** LuCI's own, for stand-ins in other files too. */
-export function E(tag, attributes, children) {
-	if (/[<\s]/.test(tag))
-		throw new Error(`markup in place of an element name: ${tag}`);
-
+function append(node, children) {
 	if (!Array.isArray(children))
-		throw new Error(`children of ${tag} are no array, LuCI would read them as HTML`);
+		throw new Error(`children of ${node.tag} are no array, LuCI would read them as HTML`);
 
-	for (const child of children)
-		if (!(child instanceof Node) && typeof child != 'string')
-			throw new Error(`child of ${tag} is neither node nor text: ${child}`);
+	for (const child of children) {
+		if (!(child instanceof Element || child instanceof Text) && typeof child != 'string')
+			throw new Error(`child of ${node.tag} is neither node nor text: ${child}`);
 
-	return new Node(tag, attributes, children);
+		node.appendChild(typeof child == 'string' ? new Text(child) : child);
+	}
 }
+
+/** LuCI's E() in a document. */
+function elements(document) {
+	return (tag, attributes, children) => {
+		if (/[<\s]/.test(tag))
+			throw new Error(`markup in place of an element name: ${tag}`);
+
+		const node = document.createElement(tag);
+
+		for (const [ name, value ] of Object.entries(attributes))
+			if (typeof value == 'function')
+				node.addEventListener(name, value);
+			else if (value != null)
+				node.setAttribute(name, value);
+
+		append(node, children);
+
+		return node;
+	};
+}
+
+/** For stand-ins in other files, and in a document of its own. */
+export const E = elements(makeDocument());
 
 /** A number with a unit's prefix, one decimal from a thousand on. */
-function scaled(value) {
+function scaled(value, decimals) {
 	const prefixes = [ ' ', ' K', ' M', ' G', ' T' ];
 	let power = 0;
 
 	for (; value > 1000; power++)
 		value /= 1000;
 
-	return (power ? value.toFixed(1) : value) + prefixes[power];
+	return (power ? value.toFixed(decimals) : value) + prefixes[power];
 }
 
 /**
- * LuCI's String.format, as far as it is used: %s, %d, %t (a duration in seconds) and %1000.1m (a
- * number with a unit's prefix).
+ * LuCI's String.format, as far as it is used: %s, %d, %x, %% and %1000.1m (a number with a unit's
+ * prefix and so many decimals).
  */
 function format(...values) {
-	return this.replace(/%(?:([sdt])|1000\.1m)/g, (_match, kind) => {
+	return this.replace(/%(?:([sdx%])|1000\.(\d)m)/g, (_match, kind, decimals) => {
+		if (kind == '%')
+			return '%';
+
 		const value = values.shift();
 
 		if (!kind)
-			return scaled(value);
+			return scaled(value, Number(decimals));
 
-		return kind == 't' ? `${value}s` : String(value);
+		return kind == 'x' ? value.toString(16) : String(value);
 	});
 }
 
@@ -85,18 +91,37 @@ function requirements(source) {
  * `more` has further classes, by name; of equal names it is preferred.
  */
 export function load(file, answers, firewall = {}, more = {}) {
-	const seen = { calls: [], polls: [], strings: new Set(), map: null };
-	const document = { hidden: false };
+	const seen = { calls: [], polls: [], strings: new Set(), map: null, modal: null, writable: true };
+	const document = makeDocument();
+	const E = elements(document);
 
 	const L = {
 		isObject: (value) => value != null && typeof value == 'object',
 		resolveDefault: (value, preset) => Promise.resolve(value).catch(() => preset),
 		toArray: (value) => value == null ? [] : Array.isArray(value) ? value
 			: String(value).trim().split(/\s+/).filter((word) => word),
+		hasViewPermission: () => seen.writable,
 		url: (...parts) => [ '/cgi-bin/luci', ...parts ].join('/')
 	};
 
 	const translate = (text) => (seen.strings.add(text), text);
+
+	// The first pane is in front; the event comes later, as in LuCI.
+	function initTabGroup(panes) {
+		const show = (front) => {
+			for (const pane of panes)
+				pane.setAttribute('data-tab-active', String(pane == front));
+
+			front.dispatch('cbi-tab-active');
+		};
+		const menu = E('ul', {}, panes.map((pane) => E('li', { 'data-tab': pane.getAttribute('data-tab') }, [
+			E('a', { 'click': () => show(pane) }, [ pane.getAttribute('data-tab-title') ])
+		])));
+
+		panes[0].parentNode.parentNode.insertBefore(menu, panes[0].parentNode);
+		panes[0].setAttribute('data-tab-active', 'true');
+		queueMicrotask(() => show(panes[0]));
+	}
 
 	class Option {
 		constructor(name, title) {
@@ -130,7 +155,7 @@ export function load(file, answers, firewall = {}, more = {}) {
 		}
 
 		render() {
-			return Promise.resolve(new Node('form', {}, this.sections.map((s) => s.title)));
+			return Promise.resolve(E('form', {}, this.sections.map((s) => s.title)));
 		}
 	}
 
@@ -148,7 +173,7 @@ export function load(file, answers, firewall = {}, more = {}) {
 					throw new Error(`${call.method} has no name for an argument`);
 
 				const known = answers[call.method];
-				const answer = typeof known == 'function' ? known(...values) : known;
+				const answer = await (typeof known == 'function' ? known(...values) : known);
 
 				if (answer instanceof Error && call.reject)
 					throw answer;
@@ -158,8 +183,22 @@ export function load(file, answers, firewall = {}, more = {}) {
 		},
 		poll: { add: (callback, seconds) => seen.polls.push({ callback, seconds }) },
 		dom: {
+			append,
 			content(node, children) {
-				node.children = [].concat(children);
+				node.empty();
+				append(node, children);
+			}
+		},
+		ui: {
+			tabs: { initTabGroup },
+			showModal(title, children) {
+				seen.modal?.remove();
+				seen.modal = E('div', {}, [ E('h4', {}, [ title ]), ...children ]);
+				document.body.appendChild(seen.modal);
+			},
+			hideModal() {
+				seen.modal.remove();
+				seen.modal = null;
 			}
 		},
 		uci: {

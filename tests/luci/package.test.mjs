@@ -109,12 +109,12 @@ function sent(files) {
 
 test('the replies used by the tests have every key that the daemon sends', () => {
 	for (const [ method, ...parts ] of [
-		[ 'status' ], [ 'devices', 'carried' ], [ 'flows' ], [ 'hosts', 'carried' ]
+		[ 'status' ], [ 'devices', 'carried' ], [ 'flows' ], [ 'hosts', 'carried' ], [ 'history' ], [ 'hardware' ]
 	]) {
 		const reply = JSON.parse(read(`tests/luci/replies/${method}-mixed.json`));
 
 		// Left out of the replies, so as to have one ability that is unknown, and a last page.
-		const unknown = { status: [ 'accounting' ], devices: [ 'next' ] }[method] || [];
+		const unknown = { status: [ 'accounting' ], devices: [ 'next' ], history: [ 'hardware' ] }[method] || [];
 
 		assert.deepEqual(sorted([ ...keys(reply), ...unknown ]), sent([ method, ...parts ]), method);
 	}
@@ -128,6 +128,16 @@ test('nothing is fetched from outside and no markup is built from strings', () =
 	for (const [ path, text ] of SCRIPTS)
 		assert.doesNotMatch(text.replaceAll('http://www.w3.org/2000/svg', ''),
 			/https?:|\/\/\w+\.\w|innerHTML|rawhtml|insertAdjacentHTML/, path);
+});
+
+test('LuCI\'s minifier can read the scripts', () => {
+	// It takes a slash behind a word or an arrow for a division, blanks behind it for superfluous
+	// and quotes for those of a string.
+	const expression = /(?:\breturn|=>)\s*(\/(?![/*])(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/)/g;
+
+	for (const [ path, text ] of SCRIPTS)
+		for (const [ literal ] of matches(text, expression))
+			assert.doesNotMatch(literal, /[ '"`]|\/\//, path);
 });
 
 test('every script says what it is and is short enough to be read', () => {

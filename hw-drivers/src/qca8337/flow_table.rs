@@ -367,7 +367,8 @@ impl<B: Bus> FlowTable for Qca8337<B> {
         let begun = self.access.transfers();
         let mut left = usize::from(self.access.options().sweep);
         while left > 0 && self.access.transfers().wrapping_sub(begun) < ENOUGH {
-            let next = self.held.range(self.sweep_from..).take(left.min(2));
+            let first = self.held.find_index(&self.sweep_from).unwrap_or_else(|place| place);
+            let next = self.held.iter().skip(first).take(left.min(2));
             let next: Vec<(u32, Held)> = next.map(|(number, held)| (*number, *held)).collect();
             if next.is_empty() {
                 self.sweep_from = 0;

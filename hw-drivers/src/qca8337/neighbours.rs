@@ -13,9 +13,8 @@ use super::translate::{Plan, Way, GATEWAY};
 use super::{Qca8337, Words};
 use crate::bus::Bus;
 use crate::table::{Error, Part, Resource};
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
 use std::net::Ipv4Addr;
-use std::ops::Bound;
 
 /// Hosts of the chip.
 const HOSTS: usize = 128;
@@ -66,13 +65,13 @@ pub enum Piece {
 #[derive(Debug, Clone, Default)]
 pub struct Neighbours {
     interfaces: [Written<Interface>; INTERFACES as usize],
-    hosts: BTreeMap<Ipv4Addr, Known>,
+    hosts: LiteMap<Ipv4Addr, Known>,
     session: Written<u16>,
     rule: Written<Rule>,
     /// Modes of ports for routed frames that the driver has set: tagged or not.
-    egress: BTreeMap<u8, bool>,
+    egress: LiteMap<u8, bool>,
     /// Written, and not read back since.
-    unproved: BTreeSet<Piece>,
+    unproved: LiteMap<Piece, ()>,
     /// Which was looked at last.
     audited: Option<Piece>,
 }
@@ -119,7 +118,7 @@ impl Neighbours {
                 Some(Written::Off | Written::Unknown) | None => false,
             },
         };
-        self.unproved.iter().filter(needed).copied().collect()
+        self.unproved.keys().filter(needed).copied().collect()
     }
 
     /// The piece whose turn it is, of those that are known to be in the chip.
@@ -131,9 +130,9 @@ impl Neighbours {
         let rule = matches!(self.rule, Written::On(_)).then_some(Piece::Rule);
         let hosts = self.hosts.iter().filter(|(_, known)| known.there.is_some());
         let hosts = hosts.map(|(address, _)| Piece::Host(*address));
-        let all: BTreeSet<Piece> = interfaces.chain(rule).chain(hosts).collect();
-        let after = self.audited.map_or(Bound::Unbounded, Bound::Excluded);
-        self.audited = all.range((after, Bound::Unbounded)).next().or(all.first()).copied();
+        let all = interfaces.chain(rule).chain(hosts);
+        let next = all.clone().filter(|piece| Some(*piece) > self.audited).min();
+        self.audited = next.or(all.min());
         self.audited
     }
 
@@ -314,7 +313,7 @@ impl<B: Bus> Qca8337<B> {
             .ok_or(Error::Full(Resource::Interfaces))?;
         *self.neighbours.slot(index)? = Written::Unknown;
         let piece = Piece::Interface(index);
-        self.neighbours.unproved.insert(piece);
+        self.neighbours.unproved.insert(piece, ());
         let written = self.access.run(|access| write_all(access, wanted.on(index)));
         let written = match written {
             Ok(_) => {
@@ -398,7 +397,7 @@ impl<B: Bus> Qca8337<B> {
         }
         self.neighbours.hosts.insert(address, Known { way: *way, there: None, users });
         let piece = Piece::Host(address);
-        self.neighbours.unproved.insert(piece);
+        self.neighbours.unproved.insert(piece, ());
         let answer = self.access.command(&Command::add(Table::Host, wanted))?;
         if !answer.status {
             return Err(Error::Full(Resource::Hosts));
@@ -449,7 +448,7 @@ impl<B: Bus> Qca8337<B> {
         }
         let others = self.neighbours.rule != Written::Off;
         self.neighbours.rule = Written::Unknown;
-        self.neighbours.unproved.insert(Piece::Rule);
+        self.neighbours.unproved.insert(Piece::Rule, ());
         let written = self.access.run(|access| write_all(access, wanted.on(options.rule)));
         let result = match written {
             Ok(_) => {

@@ -2,7 +2,6 @@
 //! What the control loop does when the kernel refuses: find out which device it is about, step down
 //! the ladder, and try again in its own time.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use log::Level;
@@ -60,11 +59,11 @@ impl Control {
     fn askable(&self) -> Vec<String> {
         let flowtables = self.snapshot.iter().flat_map(|snapshot| &snapshot.flowtables);
         let ours = flowtables.filter(|entry| plan::is_ours(&entry.table));
-        let hooked: BTreeSet<&String> = ours.flat_map(|entry| &entry.devices).collect();
+        let hooked: Vec<&String> = ours.flat_map(|entry| &entry.devices).collect();
         let askable = |device: &&Device| {
             matches!(device.coverage, Coverage::Covered { .. })
                 && self.refused.get(&device.name).is_none()
-                && !hooked.contains(&device.name)
+                && !hooked.contains(&&device.name)
         };
         self.devices.iter().filter(askable).map(|device| device.name.clone()).collect()
     }

@@ -4,7 +4,7 @@
 //! A client is a MAC address with all its IP addresses of both families; one that is no neighbour
 //! (behind another router, or a tunnel) is its IP address.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::net::IpAddr;
 
 use super::account::ByState;
@@ -47,8 +47,8 @@ pub struct Host {
 #[derive(Debug, Default)]
 pub struct Hosts {
     list: Vec<Host>,
-    by_mac: BTreeMap<Mac, u16>,
-    by_address: BTreeMap<IpAddr, u16>,
+    by_mac: LiteMap<Mac, u16>,
+    by_address: LiteMap<IpAddr, u16>,
     /// Flows whose client was not kept because the table was full.
     pub left_out: u64,
 }

@@ -3,7 +3,7 @@
 //!
 //! Nothing here knows single flows; the table brings each with its place, which this found.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::account::Account;
 use super::attachments::Attachments;
@@ -31,7 +31,7 @@ pub struct Ledger {
     /// The version of the topology that flows were placed by.
     placed_by: Option<u32>,
     /// Numbers of chains, by the device that routing sees and the client behind it.
-    chains: BTreeMap<(u32, Option<Mac>), Option<u16>>,
+    chains: LiteMap<(u32, Option<Mac>), Option<u16>>,
 }
 
 impl Ledger {

@@ -2,7 +2,7 @@
 //! How many flows there are now, and how fast, by device or by client: what the ledger does not
 //! keep, because the flows themselves hold it.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::account::ByState;
 use super::hosts::Hosts;
@@ -61,8 +61,8 @@ impl Present {
 }
 
 /// Sums of the flows by client's number.
-pub fn by_host(flows: impl Iterator<Item = Flow>, hosts: &Hosts) -> BTreeMap<u16, Present> {
-    let mut sums: BTreeMap<u16, Present> = BTreeMap::new();
+pub fn by_host(flows: impl Iterator<Item = Flow>, hosts: &Hosts) -> LiteMap<u16, Present> {
+    let mut sums: LiteMap<u16, Present> = LiteMap::new();
     for flow in flows {
         let Some(host) = flow.place.host() else { continue };
         let (orig, reply) = flow.rate.unwrap_or_default();
@@ -78,14 +78,14 @@ pub fn by_host(flows: impl Iterator<Item = Flow>, hosts: &Hosts) -> BTreeMap<u16
 pub fn by_device(
     flows: impl Iterator<Item = Flow>,
     ledger: &Ledger,
-) -> BTreeMap<String, DeviceSums> {
-    let mut present: BTreeMap<(Option<u16>, Option<u16>), Present> = BTreeMap::new();
+) -> LiteMap<String, DeviceSums> {
+    let mut present: LiteMap<(Option<u16>, Option<u16>), Present> = LiteMap::new();
     for flow in flows {
         let ends = (flow.place.opener().attachment(), flow.place.answerer().attachment());
         let (orig, reply) = flow.rate.unwrap_or_default();
         present.entry(ends).or_default().add(flow.state, orig, reply);
     }
-    let mut sums: BTreeMap<String, DeviceSums> = BTreeMap::new();
+    let mut sums: LiteMap<String, DeviceSums> = LiteMap::new();
     let names = |number: Option<u16>| {
         let attachment = number.and_then(|number| ledger.attachments.get(number));
         attachment.map_or(&[][..], |attachment| &attachment.devices)
@@ -149,7 +149,8 @@ mod tests {
         let devices = by_device(table.flows(2000), table.ledger());
         let names: Vec<&str> = devices.keys().map(String::as_str).collect();
         assert_eq!(names, ["br-lan", "lan1", "wan", "wan.7"]);
-        let (bridge, port, wan) = (&devices["br-lan"], &devices["lan1"], &devices["wan.7"]);
+        let of = |name| devices.get(name).unwrap();
+        let (bridge, port, wan) = (of("br-lan"), of("lan1"), of("wan.7"));
         assert_eq!((bridge.present.flows.classic, bridge.present.flows.software), (1, 1));
         assert_eq!((port.present.flows.classic, port.present.flows.software), (0, 1));
         let bytes = |sums: ByState| sums.map(|counters| counters.bytes);

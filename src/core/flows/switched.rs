@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Flows that the daemon itself has put into a switch, of which conntrack tells nothing.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::{Flow, FlowState};
 
@@ -9,7 +9,7 @@ use super::{Flow, FlowState};
 #[derive(Debug, Default)]
 pub struct Switched {
     /// True for those in hardware.
-    held: BTreeMap<u32, bool>,
+    held: LiteMap<u32, bool>,
     /// Those whose connection has ended.
     ended: Vec<u32>,
 }
@@ -42,7 +42,7 @@ impl Switched {
     }
 
     pub(super) fn end_all(&mut self) {
-        self.ended.extend(std::mem::take(&mut self.held).into_keys());
+        self.ended.extend(std::mem::take(&mut self.held).keys());
     }
 
     /// The flow as it is shown: what passes a switch is not in conntrack's counts.

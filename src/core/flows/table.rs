@@ -6,7 +6,8 @@
 //! so a flow goes only when two complete lists in a row have missed it, or when the kernel says
 //! that it ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
+use std::collections::BTreeSet;
 
 use super::index::Index;
 use super::keyed_hash::KeyedHash;
@@ -46,7 +47,7 @@ pub struct FlowTable {
     /// In this list every flow is placed anew.
     replacing: bool,
     /// What was counted before somebody zeroed the counters, by conntrack's id.
-    bases: BTreeMap<u32, [Counters; 2]>,
+    bases: LiteMap<u32, [Counters; 2]>,
     poll: u8,
     now_ms: u32,
     /// When the last lists began, the latest first: a flow is let go when two have missed it.
@@ -86,7 +87,7 @@ impl FlowTable {
             limit,
             ledger: Ledger::default(),
             replacing: false,
-            bases: BTreeMap::new(),
+            bases: LiteMap::new(),
             poll: 0,
             now_ms: 0,
             listed_ms: [0; 3],

@@ -8,6 +8,7 @@ use crate::netlink::conntrack::status::{
 };
 use crate::netlink::route::Lookup;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 fn address(text: &str) -> IpAddr {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Flows and clients as they are shown: with names in place of numbers, and reasons.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::hosts::Host;
 use super::ledger::Ledger;
@@ -155,7 +155,7 @@ pub struct HostPage {
 /// numbers.
 pub fn hosts(
     ledger: &Ledger,
-    present: &BTreeMap<u16, Present>,
+    present: &LiteMap<u16, Present>,
     names: &dyn Names,
     wanted: &HostQuery,
     now_ms: u32,

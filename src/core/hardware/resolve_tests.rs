@@ -46,7 +46,7 @@ pub fn topology() -> Topology {
     let devices: [Device; 2] =
         [device("wan.7", &["pppoe-wan"], true), device("wan", &["wan.7", "pppoe-wan"], true)];
     let mut topology = Topology::default();
-    let uplinks = ["wan", "wan.7", "pppoe-wan"].map(str::to_owned).into();
+    let uplinks = ["wan", "wan.7", "pppoe-wan"].map(str::to_owned).into_iter().collect();
     topology.set_devices(&links, &devices, &uplinks);
     let own = |index, text, prefix| Address { index, address: address(text), prefix, peer: None };
     topology.set_addresses(vec![
@@ -203,7 +203,7 @@ fn a_vlan_of_a_bridge_is_not_guessed_at() {
             }])
             .collect(),
     );
-    topology.set_devices(&links, &[], &["wan".to_owned()].into());
+    topology.set_devices(&links, &[], &["wan".to_owned()].into_iter().collect());
     let own = Address { index: 9, address: address("192.168.1.1"), prefix: 24, peer: None };
     topology.set_addresses(vec![own]);
     topology.set_neighbours(vec![

@@ -6,6 +6,7 @@ use hw_drivers::bus;
 use hw_drivers::flow::{Mac, Protocol, Side, Translation, Tuple};
 use hw_drivers::table::{Capabilities, FlowTable, Part, Resource};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! One of our tables with everything in it.
 
-use std::collections::BTreeSet;
+use crate::core::device_names::DeviceNames;
 use std::fmt;
 
 use super::FLOWTABLE;
@@ -67,7 +67,7 @@ pub(super) struct Members<'a> {
     /// The devices of its flowtable.
     pub hooked: &'a [&'a Device],
     /// Names between which flows go into it; `None` for all.
-    pub between: Option<BTreeSet<String>>,
+    pub between: Option<DeviceNames>,
     /// It is the last that a packet meets, and so the one that sees every packet.
     pub last: bool,
 }
@@ -98,7 +98,7 @@ pub(super) fn build(
     settings: &Settings,
     places: &Places,
     members: Members<'_>,
-    off: &BTreeSet<String>,
+    off: &DeviceNames,
 ) -> Class {
     let Members { share, priority, hardware, between, last, .. } = members;
     let table = Table::inet(members.table);
@@ -160,10 +160,10 @@ pub(super) fn build(
 /// What a packet must pass before anything else is asked, with the sets for it.
 fn gate(
     table: &Table,
-    off: &BTreeSet<String>,
-    between: Option<(&str, &BTreeSet<String>)>,
+    off: &DeviceNames,
+    between: Option<(&str, &DeviceNames)>,
 ) -> (Vec<Expression>, Vec<Set>) {
-    let names_set = |name: &str, names: &BTreeSet<String>| {
+    let names_set = |name: &str, names: &DeviceNames| {
         Set::of(table, name, KeyType::Ifname, names.iter().map(|name| ifname_key(name)))
     };
     // What the kernel refuses of them (GRE that is translated) only ends its rule.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Which devices the zones and patterns of rules mean at present, as the forward hook sees them.
 
-use std::collections::BTreeSet;
-
+use crate::core::device_names::DeviceNames;
 use crate::core::devices;
 use crate::core::glob;
 use crate::core::links::Links;
@@ -12,9 +11,9 @@ use crate::core::settings::Settings;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Places {
     /// By zone.
-    zones: Vec<(String, BTreeSet<String>)>,
+    zones: Vec<(String, DeviceNames)>,
     /// By pattern.
-    patterns: Vec<(String, BTreeSet<String>)>,
+    patterns: Vec<(String, DeviceNames)>,
 }
 
 impl Places {
@@ -40,20 +39,17 @@ impl Places {
     }
 
     /// Names of the devices of a zone.
-    pub fn zone(&self, name: &str) -> Option<&BTreeSet<String>> {
+    pub fn zone(&self, name: &str) -> Option<&DeviceNames> {
         find(&self.zones, name).map(|(_, names)| names)
     }
 
     /// The number of a pattern among those of the rules, and the names that it matches.
-    pub fn pattern(&self, pattern: &str) -> Option<(usize, &BTreeSet<String>)> {
+    pub fn pattern(&self, pattern: &str) -> Option<(usize, &DeviceNames)> {
         find(&self.patterns, pattern)
     }
 }
 
-fn find<'a>(
-    list: &'a [(String, BTreeSet<String>)],
-    wanted: &str,
-) -> Option<(usize, &'a BTreeSet<String>)> {
+fn find<'a>(list: &'a [(String, DeviceNames)], wanted: &str) -> Option<(usize, &'a DeviceNames)> {
     let place = list.iter().position(|(name, _)| name == wanted)?;
     list.get(place).map(|(_, names)| (place, names))
 }

@@ -4,7 +4,7 @@
 //! Anybody can make a bridge learn MAC addresses without end. So stations that have an IP address as
 //! a neighbour of this router, clients, come before others where room is short.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::moves::Moves;
 use crate::netlink::route::{FdbEntry, Mac};
@@ -23,7 +23,7 @@ struct Known {
 /// Ports by MAC address, bridge and VLAN. Bridges without VLANs have `None`.
 #[derive(Debug, Default)]
 pub(super) struct Bridges {
-    known: BTreeMap<(Mac, u32, Option<u16>), Known>,
+    known: LiteMap<(Mac, u32, Option<u16>), Known>,
     /// Some may be lost.
     some_lost: bool,
     /// Stations of the last list that were left out because the table was full.
@@ -43,7 +43,7 @@ impl Bridges {
         is_client: &IsClient<'_>,
         moves: &mut Moves,
     ) -> bool {
-        let before: BTreeMap<_, _> = std::mem::take(&mut self.known);
+        let before: LiteMap<_, _> = std::mem::take(&mut self.known);
         (self.left_out, self.some_lost) = (beyond, true);
         let (clients, others): (Vec<_>, Vec<_>) =
             list.into_iter().partition(|entry| is_client(entry.mac));
@@ -113,7 +113,9 @@ impl Bridges {
         if let Some(known) = self.known.get(&(mac, bridge, vlan)).filter(present) {
             return Some(known.port);
         }
-        let any = self.known.range((mac, bridge, None)..=(mac, bridge, Some(u16::MAX)));
+        let first = self.known.find_index(&(mac, bridge, None)).unwrap_or_else(|place| place);
+        let any = self.known.iter().skip(first);
+        let any = any.take_while(|((of, on, _), _)| (*of, *on) == (mac, bridge));
         any.map(|(_, known)| known).find(present).map(|known| known.port)
     }
 }

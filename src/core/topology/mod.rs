@@ -12,7 +12,7 @@ pub mod moves;
 mod neighbours;
 mod routes;
 
-use std::collections::BTreeSet;
+use crate::core::device_names::DeviceNames;
 use std::net::IpAddr;
 
 use super::devices::Device;
@@ -87,7 +87,7 @@ pub struct Location {
 pub struct Topology {
     links: Links,
     /// Devices of the zones that lead outside.
-    uplinks: BTreeSet<u32>,
+    uplinks: Vec<u32>,
     /// PPP devices with the Ethernet device of their session.
     sessions: Vec<(u32, u32)>,
     addresses: Addresses,
@@ -106,7 +106,7 @@ impl Topology {
     }
 
     /// Takes over the devices, and the names of those that lead outside.
-    pub fn set_devices(&mut self, links: &Links, devices: &[Device], uplinks: &BTreeSet<String>) {
+    pub fn set_devices(&mut self, links: &Links, devices: &[Device], uplinks: &DeviceNames) {
         let index = |name: &str| links.named(name).map(|link| link.index);
         let uplinks = uplinks.iter().filter_map(|name| index(name)).collect();
         let sessions = links.iter().filter(|link| link.kind == "ppp");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Neighbours: which MAC address an IP address has, and on which device.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::net::IpAddr;
 
 use super::moves::Moves;
@@ -21,9 +21,9 @@ struct Known {
 /// Neighbours by address and device: some addresses exist on more than one link.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
-    known: BTreeMap<(IpAddr, u32), Known>,
+    known: LiteMap<(IpAddr, u32), Known>,
     /// How many of them have a MAC address.
-    macs: BTreeMap<Mac, u32>,
+    macs: LiteMap<Mac, u32>,
     /// Neighbours of the last list that were left out because the table was full.
     pub(super) left_out: u64,
 }
@@ -31,7 +31,7 @@ pub(super) struct Neighbours {
 impl Neighbours {
     /// True when an address is known that was not, or had another MAC address.
     pub(super) fn replace(&mut self, list: Vec<Neighbour>, moves: &mut Moves) -> bool {
-        self.known.values_mut().for_each(|known| known.lost = true);
+        self.known.iter_mut().for_each(|(_, known)| known.lost = true);
         self.left_out = 0;
         let mut moved = false;
         for neighbour in list {
@@ -108,7 +108,8 @@ impl Neighbours {
     }
 
     fn on_all(&self, address: IpAddr) -> impl Iterator<Item = (u32, &Known)> {
-        let all = self.known.range((address, 0)..=(address, u32::MAX));
+        let first = self.known.find_index(&(address, 0)).unwrap_or_else(|place| place);
+        let all = self.known.iter().skip(first).take_while(move |((of, _), _)| *of == address);
         all.map(|((_, index), known)| (*index, known))
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Answers of the kernel's routing, kept until routes or rules change.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::{Answer, Ask};
 use crate::netlink::route::Lookup;
@@ -13,7 +13,7 @@ const ANSWERS_MAX: usize = 2048;
 /// Answers by question; none of them is [`Answer::NotAsked`].
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    answers: BTreeMap<Lookup, Answer>,
+    answers: LiteMap<Lookup, Answer>,
 }
 
 impl Routes {

@@ -43,7 +43,7 @@ pub fn router() -> Topology {
     let devices =
         [device("wan.7", &["pppoe-wan"], true), device("wan", &["wan.7", "pppoe-wan"], true)];
     let mut topology = Topology::default();
-    let uplinks = ["wan.7", "pppoe-wan"].map(str::to_owned).into();
+    let uplinks = ["wan.7", "pppoe-wan"].map(str::to_owned).into_iter().collect();
     topology.set_devices(&links, &devices, &uplinks);
     topology.set_addresses(vec![
         own(BR_LAN, "192.168.1.1", 24),

@@ -34,8 +34,8 @@ impl World {
             switch: Switch::new(0, now),
             capacity: 0,
             offers: Vec::new(),
-            left_out: BTreeMap::new(),
-            left_out_before: BTreeMap::new(),
+            left_out: litemap::LiteMap::new(),
+            left_out_before: litemap::LiteMap::new(),
             told: String::new(),
         };
         driven.take(Access::Open(table), now);

@@ -391,7 +391,7 @@ mod tests {
         let set = set(1234);
         let batch = Batch::new(vec![Command::AddSet(set.clone())]).finish(1, None, true);
         let messages: Vec<_> = Messages::new(batch.bytes()).map(Result::unwrap).collect();
-        let mut read = Set { elements: std::collections::BTreeMap::new(), ..set.clone() };
+        let mut read = Set { elements: litemap::LiteMap::new(), ..set.clone() };
         for message in messages.iter().filter(|m| m.kind == kind(set::NFT_MSG_NEWSETELEM)) {
             read.parse_elements(message).unwrap();
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Named sets: of single keys, and of keys that are ranges of several fields.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::fmt;
 
 use netlink_packet_core::DecodeError;
@@ -198,7 +198,7 @@ pub struct Set {
     pub counting: bool,
     /// Keys, each as long as the type says, and what belongs to them. One that is a range is its
     /// lower bounds followed by its upper bounds, both inclusive.
-    pub elements: BTreeMap<Vec<u8>, Element>,
+    pub elements: LiteMap<Vec<u8>, Element>,
 }
 
 impl Set {
@@ -209,9 +209,7 @@ impl Set {
         key_type: KeyType,
         keys: impl IntoIterator<Item = Vec<u8>>,
     ) -> Set {
-        let mut elements = BTreeMap::new();
-        // Not collected, which would bring a sort of its own into the binary.
-        elements.extend(keys.into_iter().map(|key| (key, Element::default())));
+        let elements = keys.into_iter().map(|key| (key, Element::default())).collect();
         let (table, name) = (table.clone(), name.to_owned());
         let fields = Vec::new();
         Set { table, name, key_type, fields, expiring: false, counting: false, elements }
@@ -273,7 +271,7 @@ impl Set {
             fields,
             expiring: flags & NFT_SET_TIMEOUT != 0,
             counting,
-            elements: BTreeMap::new(),
+            elements: LiteMap::new(),
         })
     }
 
@@ -285,7 +283,9 @@ impl Set {
         let (_, _, attributes) = split_header(message)?;
         attribute::for_each(attributes, |kind, list| match kind {
             NFTA_SET_ELEM_LIST_ELEMENTS => attribute::for_each(list, |_, element| {
-                self.elements.extend(Element::parse(element)?);
+                if let Some((key, element)) = Element::parse(element)? {
+                    self.elements.insert(key, element);
+                }
                 Ok(())
             }),
             _ => Ok(()),

@@ -4,7 +4,7 @@
 use lab::error::{Context, Error, Result};
 use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{artifacts, bench, browser, check, cross, demo, kernel, package, shell};
+use lab::host::{bench, browser, check, cross, demo, package, shell};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -26,7 +26,7 @@ usage: cargo xtask COMMAND
   screenshots                         the pictures of docs/screenshots
   lab shell [--off] [--kernel K]      a login on the lab's router
 
-Kernels: 6.1 (the default), 6.12, newest.
+Kernels: 6.1 (the default), 6.12, newest, malta (32-bit MIPS).
 Targets: mipsel_24kc, mips_24kc, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, x86_64,
 and for packages all.
 ";
@@ -54,9 +54,7 @@ fn lab(name: &str, kernel: &str) -> Result<()> {
     if !suite::names()?.contains(&plan.first().cloned().unwrap_or_default()) {
         return Err(Error::new(format!("no scenario {name:?}; `cargo xtask lab --list`")));
     }
-    suite::ensure_tools()?;
-    let kernel = kernel::source(kernel)?.kernel()?;
-    let artifacts = artifacts::build()?;
+    let (kernel, artifacts) = suite::prepare(kernel)?;
     let detail = if name == "all" { Detail::Scenarios } else { Detail::Expectations };
     let outcomes = suite::run(&kernel, &artifacts, &plan, suite::label(&plan), detail)?;
     let failed = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Failed)).count();

@@ -6,7 +6,7 @@ use super::super::entry::Words;
 use super::account::Count;
 use crate::flow::{Flow, Protocol, Tuple};
 use crate::table::Entry;
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 /// One direction.
 #[derive(Debug, Clone)]
@@ -34,9 +34,9 @@ pub struct Held {
 /// All flows.
 #[derive(Debug, Clone, Default)]
 pub struct Book {
-    flows: BTreeMap<u32, Held>,
-    by_index: BTreeMap<u16, u32>,
-    by_tuple: BTreeMap<(Protocol, Tuple), u32>,
+    flows: LiteMap<u32, Held>,
+    by_index: LiteMap<u16, u32>,
+    by_tuple: LiteMap<(Protocol, Tuple), u32>,
     next: u32,
 }
 
@@ -92,7 +92,8 @@ impl Book {
 
     /// Numbers of flows from `from` on, in their order.
     pub fn numbers(&self, from: u32, limit: usize) -> Vec<u32> {
-        self.flows.range(from..).take(limit).map(|(number, _)| *number).collect()
+        let first = self.flows.find_index(&from).unwrap_or_else(|place| place);
+        self.flows.iter().skip(first).take(limit).map(|(number, _)| *number).collect()
     }
 }
 

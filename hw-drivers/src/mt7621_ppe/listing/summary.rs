@@ -4,12 +4,12 @@
 use super::super::entry::{Kind, State};
 use super::super::hash::{crosses, ENTRIES};
 use super::{Line, Malformed};
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 /// Counts over a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
-    counts: BTreeMap<(State, Option<Kind>), u32>,
+    counts: LiteMap<(State, Option<Kind>), u32>,
     torn: u32,
     malformed: u32,
     first_malformed: Option<Malformed>,

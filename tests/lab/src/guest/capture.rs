@@ -5,7 +5,7 @@
 //! The ruleset is the daemon's own plan, sent with its own codec, so a capture shows what the
 //! kernel made of it. `tests/captured` holds the captures and the tests that read them.
 
-use std::collections::BTreeSet;
+use flowtabled::core::device_names::DeviceNames;
 use std::fmt::Write;
 use std::process::Command as Process;
 use std::time::Duration;
@@ -115,7 +115,7 @@ fn plan_for(names: &[&str]) -> Vec<plan::Class> {
     };
     let devices: Vec<devices::Device> = names.iter().map(device).collect();
     let settings = Settings { requested: Mode::Software, ..Settings::default() };
-    plan::wanted(&settings, &devices, &Places::default(), &BTreeSet::new(), &BTreeSet::new())
+    plan::wanted(&settings, &devices, &Places::default(), &DeviceNames::new(), &DeviceNames::new())
 }
 
 fn make_tables() -> Result<()> {
@@ -129,7 +129,7 @@ fn make_tables() -> Result<()> {
         if set.expiring {
             set.elements.insert(vec![0xde, 0xad, 0xbe, 0xef], Element::default());
         }
-        set.elements.values_mut().for_each(|element| *element = Element { expires, counted });
+        set.elements.iter_mut().for_each(|(_, element)| *element = Element { expires, counted });
     }
     let commands = difference(&snapshot, &classes, &|_| Surplus::Stale);
     nftables.commit(commands, snapshot.generation).context("the daemon's tables")

@@ -3,7 +3,7 @@
 
 use super::flow::{Flow, FIRST_PORT};
 use super::service::Service;
-use super::{files, generation, look, mdio, switch, topology};
+use super::{files, generation, logd, look, mdio, procd, switch, topology};
 use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
@@ -12,6 +12,7 @@ use crate::scenario::{Action, Line, Operand, Pace, Relation, Scenario, Step, Str
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,9 +46,8 @@ pub struct Driver {
     switch_off: bool,
 }
 
-fn daemon_log() -> String {
-    format!("{SCRATCH_DIR}/flowtabled.log")
-}
+/// Where everything that the daemon says is written.
+const DAEMON_LOG: &str = "/tmp/lab/flowtabled.log";
 
 impl Driver {
     /// A router without devices, in the network namespace of this process. With `switch_off`,
@@ -64,9 +64,15 @@ impl Driver {
             "--ubus-socket",
             UBUS_SOCKET,
         ];
+        let daemon = if procd::has_package() {
+            logd::start(Path::new(logd::SOCKET), DAEMON_LOG)?;
+            Service::of_package("flowtabled", DAEMON_LOG)
+        } else {
+            Service::new("flowtabled", &options, DAEMON_LOG)
+        };
         let bus_log = format!("{SCRATCH_DIR}/ubusd.log");
         Ok(Driver {
-            daemon: Service::new("flowtabled", &options, &daemon_log()),
+            daemon,
             ubusd: Service::new("ubusd", &["--socket", UBUS_SOCKET], &bus_log),
             flows: BTreeMap::new(),
             addresses: BTreeMap::new(),
@@ -80,6 +86,18 @@ impl Driver {
     /// Performs all steps; the error names the place.
     pub fn perform(&mut self, scenario: &Scenario) -> Result<Verdict> {
         for line in &scenario.lines {
+            let module = match line.step {
+                Step::Host { hardware: true, .. } => Some(topology::PORTS_MODULE),
+                Step::Switch { .. } => Some(topology::SWITCH_MODULE),
+                _ => None,
+            };
+            if let Some(module) = module.filter(|module| !topology::has_module(module)) {
+                let why = format!("needs {module}, which is not built for this kernel");
+                return Ok(Verdict::Skipped(why));
+            }
+            if line.step == Step::NeedsPackage && !procd::has_package() {
+                return Ok(Verdict::Skipped(format!("{}, this is cargo's", line.text)));
+            }
             let needed = match line.step {
                 Step::Needs { release } => Some((release, false)),
                 Step::NeedsBefore { release } => Some((release, true)),
@@ -183,7 +201,7 @@ impl Driver {
                 Report::Held(format!("{} (saw {})", line.text, brief(&seen))).send();
                 Ok(())
             }
-            Step::Needs { .. } | Step::NeedsBefore { .. } => Ok(()),
+            Step::Needs { .. } | Step::NeedsBefore { .. } | Step::NeedsPackage => Ok(()),
             Step::Phase { text } => {
                 Report::Phase(text.clone()).send();
                 Ok(())
@@ -304,7 +322,7 @@ fn brief(seen: &Json) -> String {
 }
 
 fn read_log() -> String {
-    fs::read_to_string(daemon_log()).unwrap_or_default()
+    fs::read_to_string(DAEMON_LOG).unwrap_or_default()
 }
 
 fn nft(ruleset: &str) -> Result<()> {

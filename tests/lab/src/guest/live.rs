@@ -5,7 +5,7 @@
 use super::driver::{uname, Driver};
 use super::files;
 use super::flow::{Flow, Sample};
-use super::{look, page};
+use super::{look, page, procd};
 use crate::console::Report;
 use crate::error::{Context, Result};
 use serde_json::Value as Json;
@@ -22,6 +22,7 @@ type Before = BTreeMap<String, (Instant, Sample)>;
 /// Shows live state until the machine is switched off.
 pub fn show(switch_off: bool) -> Result<()> {
     Report::Booted(uname()?).send();
+    procd::install()?;
     let mut web = page::web(false)?;
     let mut driver = page::router(switch_off)?;
     let mut before = Before::new();
@@ -65,6 +66,7 @@ fn show_flows(flows: &BTreeMap<String, Flow>, before: &mut Before) -> Result<()>
 
 /// A login shell on the router; the machine is switched off when it ends.
 pub fn shell(switch_off: bool) -> Result<()> {
+    procd::install()?;
     let mut driver = Driver::new(switch_off)?;
     driver.perform(&files::load("shell")?)?;
     println!();

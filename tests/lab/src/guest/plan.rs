@@ -3,7 +3,7 @@
 
 use super::driver::{uname, Driver, Verdict};
 use super::topology::ROUTER;
-use super::{evidence, files, generation, LAB_DIR};
+use super::{evidence, files, generation, procd, LAB_DIR};
 use crate::command::run;
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_millis(20);
 pub fn run_all() -> Result<()> {
     Report::Booted(uname()?).send();
     generation::probe()?;
+    for said in procd::install()? {
+        Report::Phase(said).send();
+    }
     let path = format!("{LAB_DIR}/plan");
     let plan = fs::read_to_string(&path).context(path)?;
     for name in plan.lines() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The programs under the driver's control: the bus broker and the daemon under test.
 
+use super::procd;
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::scenario::Action;
@@ -19,6 +20,8 @@ pub struct Service {
     program: &'static str,
     args: Vec<&'static str>,
     log: String,
+    /// Its init script says what to start, not `args`.
+    packaged: bool,
     child: Option<Child>,
     ended: Option<ExitStatus>,
 }
@@ -26,7 +29,15 @@ pub struct Service {
 impl Service {
     /// A program that is not running yet; it will append to the log.
     pub fn new(program: &'static str, args: &[&'static str], log: &str) -> Service {
-        Service { program, args: args.to_vec(), log: log.into(), child: None, ended: None }
+        let (args, log) = (args.to_vec(), log.into());
+        Service { program, args, log, packaged: false, child: None, ended: None }
+    }
+
+    /// A program that was installed from its package and is started as its init script says.
+    pub fn of_package(program: &'static str, log: &str) -> Service {
+        let mut service = Service::new(program, &[], log);
+        service.packaged = true;
+        service
     }
 
     /// Does what the step says.
@@ -52,7 +63,11 @@ impl Service {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.context(format!("opening {}", self.log))?;
         let errors = log.try_clone().context(&self.log)?;
-        let child = Command::new(self.program)
+        let mut command = match self.packaged {
+            true => procd::command(self.program)?,
+            false => Command::new(self.program),
+        };
+        let child = command
             .args(&self.args)
             .stdin(Stdio::null())
             .stdout(log)

@@ -12,6 +12,11 @@ use std::process::Command;
 /// Name of the namespace that plays the router.
 pub const ROUTER: &str = "router";
 
+/// The lab's own module of ports that flows can be offloaded to.
+pub const PORTS_MODULE: &str = "labhw";
+/// The lab's own module of a switch behind MDIO.
+pub const SWITCH_MODULE: &str = "labmdio";
+
 /// Switches that OpenWrt has on.
 const ROUTER_SYSCTLS: [(&str, &str); 4] = [
     ("net/ipv4/ip_forward", "1"),
@@ -40,7 +45,7 @@ pub fn prepare_router() -> Result<()> {
 /// hardware comes with a cable end of its own, called like it with a `c` behind.
 pub fn cable(host: &str, device: &str, hardware: bool) -> Result<()> {
     let pair = if hardware {
-        load("labhw")?;
+        load(PORTS_MODULE)?;
         format!(
             "link add {device} type labhw\n\
              link set {device}c netns {host} name eth0\n"
@@ -53,7 +58,7 @@ pub fn cable(host: &str, device: &str, hardware: bool) -> Result<()> {
 
 /// A simulated switch behind a real MDIO bus, reached by the ioctls of `device`.
 pub fn switch(device: &str) -> Result<()> {
-    load("labmdio")?;
+    load(SWITCH_MODULE)?;
     ip(None, &format!("link add {device} type labmdio\nlink set {device} up\n"))
 }
 
@@ -62,7 +67,16 @@ fn load(module: &str) -> Result<()> {
     if Path::new("/sys/module").join(module).exists() {
         return Ok(());
     }
-    run(Command::new("insmod").arg(format!("{LAB_DIR}/{module}.ko"))).map(drop)
+    run(Command::new("insmod").arg(file_of(module))).map(drop)
+}
+
+/// Was this module of the lab's own built for the kernel that runs?
+pub fn has_module(module: &str) -> bool {
+    Path::new(&file_of(module)).exists()
+}
+
+fn file_of(module: &str) -> String {
+    format!("{LAB_DIR}/{module}.ko")
 }
 
 /// The addresses and routes of a host.

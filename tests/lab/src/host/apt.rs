@@ -4,6 +4,7 @@
 //!
 //! Mirrors are never written down here: they are the ones that apt is configured with.
 
+use super::architecture::Architecture;
 use super::{paths, progress};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
@@ -75,22 +76,27 @@ fn has_package(package: &str) -> bool {
         .is_ok_and(|status| status == "installed")
 }
 
-/// A private view of one suite.
+/// A private view of one suite, as a machine of one architecture sees it.
 pub struct View {
     dir: PathBuf,
+    architecture: &'static str,
 }
 
 impl View {
     /// Opens the view and brings its lists up to date.
-    pub fn open(suite: &str) -> Result<View> {
-        let dir = paths::cache("apt")?.join(suite);
+    pub fn open(suite: &str, architecture: &Architecture) -> Result<View> {
+        let name = match architecture.foreign {
+            None => suite.to_string(),
+            Some(_) => format!("{suite}-{}", architecture.debian),
+        };
+        let dir = paths::cache("apt")?.join(&name);
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(dir.join(part)).context("making the apt view")?;
         }
         fs::write(dir.join("status"), "").context("making the apt view")?;
         fs::write(dir.join("view.sources"), sources(suite)?).context("making the apt view")?;
-        let view = View { dir };
-        let title = format!("package lists of {suite}");
+        let view = View { dir, architecture: architecture.debian };
+        let title = format!("package lists of {name}");
         progress::step(&title, || run(view.apt("apt-get").args(["-q", "update"])).map(drop))?;
         Ok(view)
     }
@@ -104,6 +110,8 @@ impl View {
             format!("Dir::State::Lists={dir}/lists"),
             format!("Dir::State::status={dir}/status"),
             format!("Dir::Cache={dir}/cache"),
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures::={}", self.architecture),
             "APT::Sandbox::User=root".to_string(),
             "Acquire::Languages=none".to_string(),
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_string(),
@@ -119,6 +127,21 @@ impl View {
         let text = run(self.apt("apt-cache").args(["depends", package]))?;
         first_dependency(&text, prefix)
             .context(format!("{package} depends on no {prefix}... in this suite"))
+    }
+
+    /// Downloads packages and all that they depend on into an empty folder and returns the files.
+    pub fn download_all(&self, packages: &[&str], into: &Path) -> Result<Vec<PathBuf>> {
+        let _ = fs::remove_dir_all(into);
+        fs::create_dir_all(into.join("partial")).context(format!("making {}", into.display()))?;
+        let title = format!("downloading {} for {}", packages.join(" "), self.architecture);
+        progress::step_with_size(&title, None, || {
+            let mut apt = self.apt("apt-get");
+            apt.arg("-o").arg(format!("Dir::Cache::archives={}", into.display()));
+            apt.args(["-q", "-y", "--download-only", "--no-install-recommends", "install"]);
+            run(apt.args(packages))
+        })?;
+        let files = into.read_dir().context("the download")?.flatten().map(|e| e.path());
+        Ok(files.filter(|f| f.extension().is_some_and(|e| e == "deb")).collect())
     }
 
     /// The versions of a package that the suite has, the newest first.

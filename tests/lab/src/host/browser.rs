@@ -2,7 +2,7 @@
 //! The pages in a browser: a router with traffic in the lab, and Chromium driven by node beside it.
 
 use super::machine::{self, Machine};
-use super::{apt, artifacts, initramfs, kernel, paths, progress, suite};
+use super::{apt, initramfs, paths, progress, suite};
 use crate::error::{Context, Error, Result};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,10 +24,8 @@ struct Router {
 
 impl Router {
     fn boot(label: &str) -> Result<Router> {
-        suite::ensure_tools()?;
         apt::ensure_tools(&TOOLS)?;
-        let kernel = kernel::source(KERNEL)?.kernel()?;
-        let artifacts = artifacts::build()?;
+        let (kernel, artifacts) = suite::prepare(KERNEL)?;
         let initramfs = initramfs::pack(&kernel, &artifacts, &[], label)?;
         let port = machine::free_port(PORT)?;
         let title = format!("booting Linux {} with traffic", kernel.release);

@@ -3,7 +3,7 @@
 
 use super::machine::{self, Machine};
 use super::suite::{self, Detail, Outcome};
-use super::{artifacts, initramfs, kernel, progress};
+use super::{initramfs, progress};
 use crate::console::Report;
 use crate::error::{Error, Result};
 use std::io::{IsTerminal, Write};
@@ -18,9 +18,7 @@ const PAGE_PORT: u16 = 8080;
 /// Boots, makes traffic, and proves on one boot that flows are offloaded with the switch on and
 /// none with the switch off.
 pub fn once(kernel: &str) -> Result<()> {
-    suite::ensure_tools()?;
-    let kernel = kernel::source(kernel)?.kernel()?;
-    let artifacts = artifacts::build()?;
+    let (kernel, artifacts) = suite::prepare(kernel)?;
     let plan = ["demo".to_string()];
     let outcomes = suite::run(&kernel, &artifacts, &plan, "demo", Detail::Expectations)?;
     match outcomes.as_slice() {
@@ -39,9 +37,7 @@ pub fn once(kernel: &str) -> Result<()> {
 
 /// Boots, makes traffic, and shows what happens until it is interrupted, also in a browser.
 pub fn live(kernel: &str, switch_off: bool) -> Result<()> {
-    suite::ensure_tools()?;
-    let kernel = kernel::source(kernel)?.kernel()?;
-    let artifacts = artifacts::build()?;
+    let (kernel, artifacts) = suite::prepare(kernel)?;
     let initramfs = initramfs::pack(&kernel, &artifacts, &[], "demo")?;
     let mode = if switch_off { "live-off" } else { "live" };
     let port = machine::free_port(PAGE_PORT)?;

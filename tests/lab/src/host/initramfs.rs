@@ -2,49 +2,25 @@
 //! The guest's root file system: a base of tools and modules that is packed once for each kernel,
 //! and what changes between two runs appended to it.
 
-use super::artifacts::Artifacts;
+use super::artifacts::{Artifacts, Daemon};
 use super::cpio::Archive;
 use super::kernel::Kernel;
-use super::{apt, kernel_module, modules, paths, progress};
-use crate::command::run;
+use super::userland::{self, Userland};
+use super::{kernel_module, modules, paths, progress};
 use crate::error::{Context, Error, Result};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// To be changed whenever the base is packed differently.
-const LAYOUT: u32 = 7;
-
-/// Programs of this machine that the guest gets, with the packages that have them.
-pub const TOOLS: [apt::Tool; 18] = [
-    ("busybox", "busybox-static"),
-    // Debian's busybox shell takes its own applets before programs, and its `ip` knows too little.
-    ("dash", "dash"),
-    ("bash", "bash"),
-    ("ip", "iproute2"),
-    ("tc", "iproute2"),
-    ("bridge", "iproute2"),
-    ("nft", "nftables"),
-    ("conntrack", "conntrack"),
-    ("ethtool", "ethtool"),
-    ("iperf3", "iperf3"),
-    ("tcpdump", "tcpdump"),
-    ("pppd", "ppp"),
-    ("pppoe-server", "pppoe"),
-    ("pppoe", "pppoe"),
-    ("wg", "wireguard-tools"),
-    ("socat", "socat"),
-    ("hostapd", "hostapd"),
-    ("iw", "iw"),
-];
+const LAYOUT: u32 = 9;
 
 /// Packs what all boots of a kernel share, where it is missing or old.
 pub fn prepare(kernel: &Kernel) -> Result<()> {
     base(kernel)?;
-    kernel_module::build(kernel).map(drop)
+    lab_modules(kernel).map(drop)
 }
 
 /// Packs an initramfs for one boot: the base of this kernel, the programs as they are now, and
@@ -56,23 +32,34 @@ pub fn pack(
     label: &str,
 ) -> Result<PathBuf> {
     let base = base(kernel)?;
-    let modules = kernel_module::build(kernel)?;
+    let modules = lab_modules(kernel)?;
+    let userland = Userland::of(kernel.architecture)?;
     let path = paths::cache("boot")?.join(format!("{}-{label}.cpio", kernel.name));
     fs::copy(&base, &path).context("copying the base initramfs")?;
     let file = File::options().append(true).open(&path).context("the initramfs")?;
     let mut archive = Archive::new(BufWriter::new(file));
-    let mut packed = BTreeSet::new();
-    add_program(&mut archive, &mut packed, "usr/sbin/flowtabled", &artifacts.daemon)?;
-    add_program(&mut archive, &mut packed, "usr/bin/lab-guest", &artifacts.driver)?;
-    add_program(&mut archive, &mut packed, "usr/sbin/ubusd", &artifacts.ubusd)?;
-    add_program(&mut archive, &mut packed, "usr/bin/ubus", &artifacts.ubus)?;
+    let mut programs = Programs { userland: &userland, packed: BTreeSet::new() };
+    match &artifacts.daemon {
+        Daemon::Program(program) => {
+            programs.add(&mut archive, "usr/sbin/flowtabled", program)?;
+            archive.link("usr/bin/flowtable", "../sbin/flowtabled")?;
+        }
+        Daemon::Package(package) => {
+            archive.copy("lab/packages/flowtabled.ipk", package)?;
+            // Where package and init script look for them.
+            archive.link("etc/rc.common", "../lab/openwrt/rc.common")?;
+            archive.link("lib/functions.sh", "../lab/openwrt/functions.sh")?;
+        }
+    }
+    programs.add(&mut archive, "usr/bin/lab-guest", &artifacts.driver)?;
+    programs.add(&mut archive, "usr/sbin/ubusd", &artifacts.ubusd)?;
+    programs.add(&mut archive, "usr/bin/ubus", &artifacts.ubus)?;
     archive.link("usr/bin/ubus-client", "ubus")?;
-    archive.link("usr/bin/flowtable", "../sbin/flowtabled")?;
     archive.copy("init", &paths::lab("guest/init"))?;
     add_tree(&mut archive, "lab/openwrt", &paths::lab("guest/openwrt"))?;
     archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
-    for name in kernel_module::NAMES {
-        archive.copy(&format!("lab/{name}"), &modules.join(name))?;
+    for (name, file) in &modules {
+        archive.copy(&format!("lab/{name}"), file)?;
     }
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
     add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
@@ -81,6 +68,16 @@ pub fn pack(
     archive.file("lab/plan", 0o644, plan.as_bytes())?;
     archive.finish()?;
     Ok(path)
+}
+
+/// The lab's own kernel modules; none for another architecture, where nothing is built that the
+/// kernel's headers would need, and the guest skips what needs them.
+fn lab_modules(kernel: &Kernel) -> Result<Vec<(&'static str, PathBuf)>> {
+    if kernel.architecture.foreign.is_some() {
+        return Ok(Vec::new());
+    }
+    let dir = kernel_module::build(kernel)?;
+    Ok(kernel_module::NAMES.map(|name| (name, dir.join(name))).to_vec())
 }
 
 /// Adds what a browser loads: the package's own files, and LuCI's from the checkout that `LUCI_DIR`
@@ -121,8 +118,9 @@ pub fn luci_dir() -> Option<PathBuf> {
 fn base(kernel: &Kernel) -> Result<PathBuf> {
     let mut tools = Vec::new();
     let mut stamp = format!("layout {LAYOUT}\nkernel {}\n{}", kernel.release, modules::wish());
-    for (name, _) in TOOLS {
-        let path = apt::find_program(name).context(format!("no program {name}"))?;
+    let userland = Userland::of(kernel.architecture)?;
+    for (name, _) in userland::PROGRAMS {
+        let path = userland.program(name)?;
         let data = fs::metadata(&path).context(path.display())?;
         stamp.push_str(&format!("{} {} {}\n", path.display(), data.len(), data.mtime()));
         tools.push((name, path));
@@ -137,7 +135,7 @@ fn base(kernel: &Kernel) -> Result<PathBuf> {
     progress::step(&format!("packing the base initramfs for {}", kernel.release), || {
         let file = File::create(&image).context(format!("making {}", image.display()))?;
         let mut archive = Archive::new(BufWriter::new(file));
-        let mut packed = BTreeSet::new();
+        let mut programs = Programs { userland: &userland, packed: BTreeSet::new() };
         archive.device("dev/console", 5, 1)?;
         archive.device("dev/null", 1, 3)?;
         // The bus broker asks for the names of its clients' user and group.
@@ -146,9 +144,10 @@ fn base(kernel: &Kernel) -> Result<PathBuf> {
         archive.link("bin/sh", "../usr/sbin/dash")?;
         for (name, path) in &tools {
             let place = if *name == "busybox" { "bin" } else { "usr/sbin" };
-            add_program(&mut archive, &mut packed, &format!("{place}/{name}"), path)?;
+            programs.add(&mut archive, &format!("{place}/{name}"), path)?;
         }
-        add_pppd_plugin(&mut archive)?;
+        let plugin = userland.pppd_plugin("pppoe.so")?;
+        archive.copy(&userland.place(&plugin), &plugin)?;
         add_tree(&mut archive, "lab/modules", &kernel.modules)?;
         archive.copy("lab/modules.order", &kernel.modules.join("modules.order"))?;
         archive.finish().map(drop)
@@ -157,41 +156,28 @@ fn base(kernel: &Kernel) -> Result<PathBuf> {
     Ok(image)
 }
 
-/// Adds pppd's plugin for PPPoE where pppd looks for it: in a folder that has pppd's version as name.
-fn add_pppd_plugin<W: Write>(archive: &mut Archive<W>) -> Result<()> {
-    let versions = Path::new("/usr/lib/pppd").read_dir().context("the plugins of pppd")?;
-    let mut plugins = versions.flatten().map(|version| version.path().join("pppoe.so"));
-    let plugin = plugins.find(|path| path.is_file()).context("pppd has no plugin for PPPoE")?;
-    let place = plugin.to_string_lossy().trim_start_matches('/').to_string();
-    archive.copy(&place, &plugin)
+/// Programs of a userland, with what is in the archive already.
+struct Programs<'a> {
+    userland: &'a Userland,
+    packed: BTreeSet<PathBuf>,
 }
 
-/// Adds a program and the libraries that it is linked with, at the places where it looks for them.
-fn add_program<W: Write>(
-    archive: &mut Archive<W>,
-    packed: &mut BTreeSet<PathBuf>,
-    name: &str,
-    program: &Path,
-) -> Result<()> {
-    archive.copy(name, program)?;
-    // A static program has none, and ldd says so with a failure.
-    let listing = run(Command::new("ldd").arg(program)).unwrap_or_default();
-    for library in libraries(&listing) {
-        if packed.insert(library.clone()) {
-            let place = library.to_string_lossy().trim_start_matches('/').to_string();
-            archive.copy(&place, &library)?;
+impl Programs<'_> {
+    /// Adds a program, and the libraries that it is linked with where it looks for them.
+    fn add<W: Write>(
+        &mut self,
+        archive: &mut Archive<W>,
+        name: &str,
+        program: &Path,
+    ) -> Result<()> {
+        archive.copy(name, program)?;
+        for library in self.userland.libraries(program)? {
+            if self.packed.insert(library.clone()) {
+                archive.copy(&self.userland.place(&library), &library)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
-
-/// Absolute paths in what ldd prints: `name => /path (address)` or `/path (address)`.
-fn libraries(listing: &str) -> Vec<PathBuf> {
-    let words = listing.lines().filter_map(|line| {
-        let right = line.split_once("=>").map_or(line, |(_, right)| right);
-        right.split_whitespace().next()
-    });
-    words.filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
 }
 
 /// Adds all files below a folder; nothing if there is no such folder.
@@ -209,17 +195,4 @@ fn add_tree<W: Write>(archive: &mut Archive<W>, name: &str, dir: &Path) -> Resul
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libraries_as_ldd_names_them() {
-        let listing = "\tlinux-vdso.so.1 (0x1)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x2)\n\
-                       \t/lib64/ld-linux-x86-64.so.2 (0x3)\n\tgone.so => not found\n";
-        let expected = ["/lib/x/libc.so.6", "/lib64/ld-linux-x86-64.so.2"];
-        assert_eq!(libraries(listing), expected.map(PathBuf::from));
-    }
 }

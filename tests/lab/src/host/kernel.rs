@@ -4,6 +4,7 @@
 //! A version is never written down, because old ones leave the archive; the meta package of a
 //! suite names the present one.
 
+use super::architecture::{Architecture, AMD64, MIPSEL};
 use super::{apt, modules, paths, progress};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
@@ -19,20 +20,43 @@ pub struct Source {
     suite: &'static str,
     package: &'static str,
     newer: bool,
+    /// What it runs on.
+    pub architecture: &'static Architecture,
 }
 
 /// All kernels of the lab; the first is the base. Not the cloud flavours, which are smaller, but
 /// lack PPPoE and Wi-Fi.
-pub const SOURCES: [Source; 3] = [
-    Source { name: "6.1", suite: "bookworm", package: "linux-image-amd64", newer: false },
+pub static SOURCES: [Source; 4] = [
+    Source {
+        name: "6.1",
+        suite: "bookworm",
+        package: "linux-image-amd64",
+        newer: false,
+        architecture: &AMD64,
+    },
     Source {
         name: "6.12",
         suite: "bookworm-backports",
         package: "linux-image-amd64",
         newer: false,
+        architecture: &AMD64,
     },
     // The first with the strict path of 6.19: a flow needs the lowest device of both directions.
-    Source { name: "newest", suite: "testing", package: "linux-image-amd64", newer: true },
+    Source {
+        name: "newest",
+        suite: "testing",
+        package: "linux-image-amd64",
+        newer: true,
+        architecture: &AMD64,
+    },
+    // 32-bit MIPS is no part of Debian 13.
+    Source {
+        name: "malta",
+        suite: "bookworm",
+        package: "linux-image-4kc-malta",
+        newer: false,
+        architecture: &MIPSEL,
+    },
 ];
 
 /// Programs that fetching and unpacking needs.
@@ -50,6 +74,8 @@ pub struct Kernel {
     pub suite: &'static str,
     /// Its suite has a newer compiler and C library than Debian 12.
     pub newer: bool,
+    /// What it runs on.
+    pub architecture: &'static Architecture,
     /// Its release.
     pub release: String,
     /// The image.
@@ -78,7 +104,7 @@ impl Source {
                 return Ok(self.at(&dir, release.trim()));
             }
         }
-        let view = apt::View::open(self.suite)?;
+        let view = apt::View::open(self.suite, self.architecture)?;
         let package = view.dependency(self.package, "linux-image-")?;
         let release = package.strip_prefix("linux-image-").unwrap_or(&package).to_string();
         let work = paths::cache("kernels")?.join(format!("{}.new", self.name));
@@ -106,6 +132,7 @@ impl Source {
             name: self.name,
             suite: self.suite,
             newer: self.newer,
+            architecture: self.architecture,
             release: release.to_string(),
             image: dir.join("vmlinuz"),
             modules: dir.join("modules"),
@@ -158,6 +185,6 @@ mod tests {
     fn an_unknown_kernel_is_answered_with_the_known_ones() {
         assert_eq!(source("6.12").unwrap().suite, "bookworm-backports");
         let error = source("2.4").unwrap_err().to_string();
-        assert!(error.contains("6.1, 6.12, newest"), "{error}");
+        assert!(error.contains("6.1, 6.12, newest, malta"), "{error}");
     }
 }

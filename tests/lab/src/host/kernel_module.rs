@@ -91,7 +91,7 @@ fn headers(kernel: &Kernel) -> Result<PathBuf> {
     }
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).context(format!("making {}", root.display()))?;
-    let view = apt::View::open(kernel.suite)?;
+    let view = apt::View::open(kernel.suite, kernel.architecture)?;
     let package = format!("linux-headers-{}", kernel.release);
     let old = format!(
         "no headers for this kernel; its suite may have another by now: delete {}",

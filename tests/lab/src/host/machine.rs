@@ -13,20 +13,19 @@ use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// Programs that booting needs.
-pub const TOOLS: [apt::Tool; 2] =
-    [("qemu-system-x86_64", "qemu-system-x86"), ("setpriv", "util-linux")];
+/// Programs that booting needs, beside QEMU.
+pub const TOOLS: [apt::Tool; 1] = [("setpriv", "util-linux")];
 
 /// QEMU with the lab's machine; `mode` is what `guest/init` starts. It ends when we do, whatever
 /// ends us.
 pub fn qemu(kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "qemu-system-x86_64"]);
-    // QEMU 7.2's emulation of cmpxchg16b is what `-cx16` keeps newer kernels away from.
-    command.args(["-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-M", "q35"]);
-    command.args(["-m", "1024", "-smp", "1", "-nodefaults", "-nographic", "-no-reboot"]);
+    let architecture = kernel.architecture;
+    command.args(["--pdeathsig", "TERM", architecture.qemu.0]).args(architecture.machine);
+    command.args(["-smp", "1", "-nographic", "-no-reboot"]);
     command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
-    let line = format!("console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off lab.mode={mode}");
+    let words = architecture.kernel_words;
+    let line = format!("{words} quiet loglevel=1 panic=-1 lab.mode={mode}");
     command.args(["-append", &line]);
     command
 }

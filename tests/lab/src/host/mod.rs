@@ -2,6 +2,7 @@
 //! What runs on the developer's machine: set-up, boot, and the commands of `cargo xtask`.
 
 pub mod apt;
+pub mod architecture;
 pub mod artifacts;
 pub mod bench;
 pub mod browser;
@@ -19,3 +20,4 @@ pub mod paths;
 pub mod progress;
 pub mod shell;
 pub mod suite;
+pub mod userland;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo xtask lab shell`: a login on the router's serial console.
 
-use super::{artifacts, initramfs, kernel, machine, suite};
+use super::{initramfs, machine, suite};
 use crate::error::{Context, Error, Result};
 use std::io::{copy, IsTerminal, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,9 +15,7 @@ const FAREWELL: &[u8] = b"\nexit\n";
 
 /// Boots and hands the terminal over until the machine is off. Commands may also be piped in.
 pub fn run(kernel: &str, switch_off: bool) -> Result<()> {
-    suite::ensure_tools()?;
-    let kernel = kernel::source(kernel)?.kernel()?;
-    let artifacts = artifacts::build()?;
+    let (kernel, artifacts) = suite::prepare(kernel)?;
     let initramfs = initramfs::pack(&kernel, &artifacts, &[], "shell")?;
     eprintln!("-> booting Linux {} (Ctrl-A X switches it off)", kernel.release);
     let mode = if switch_off { "shell-off" } else { "shell" };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Scenarios on a kernel: one boot, all results.
 
-use super::artifacts::Artifacts;
+use super::architecture::Architecture;
+use super::artifacts::{self, Artifacts};
 use super::kernel::{self, Kernel};
 use super::machine::{self, Machine};
-use super::{apt, initramfs, kernel_module, paths, progress};
+use super::{apt, initramfs, kernel_module, paths, progress, userland};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
 use std::time::{Duration, Instant};
@@ -48,9 +49,23 @@ pub fn names() -> Result<Vec<String>> {
 }
 
 /// Installs what packing and booting need and this machine lacks.
-pub fn ensure_tools() -> Result<()> {
-    let all = [machine::TOOLS.as_slice(), &initramfs::TOOLS, &kernel::TOOLS, &kernel_module::TOOLS];
-    apt::ensure_tools(&all.concat())
+pub fn ensure_tools(architecture: &Architecture) -> Result<()> {
+    let all = [&[architecture.qemu], machine::TOOLS.as_slice(), &kernel::TOOLS, &userland::TOOLS];
+    let own = [userland::PROGRAMS.as_slice(), &kernel_module::TOOLS];
+    let all = match architecture.foreign {
+        Some(_) => all.concat(),
+        None => [all.concat(), own.concat()].concat(),
+    };
+    apt::ensure_tools(&all)
+}
+
+/// Gets all that a boot of the kernel of this name needs.
+pub fn prepare(name: &str) -> Result<(Kernel, Artifacts)> {
+    let source = kernel::source(name)?;
+    ensure_tools(source.architecture)?;
+    let kernel = source.kernel()?;
+    let artifacts = artifacts::build(kernel.architecture)?;
+    Ok((kernel, artifacts))
 }
 
 /// The name that the log of a plan has behind that of the kernel.

@@ -197,6 +197,9 @@ pub enum Step {
         /// Major and minor number.
         release: (u32, u32),
     },
+    /// The steps that follow need the daemon to be installed from its package; else the scenario is
+    /// skipped.
+    NeedsPackage,
     /// A heading for the reader of the results.
     Phase {
         /// The heading.

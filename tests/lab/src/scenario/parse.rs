@@ -160,6 +160,7 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         ["needs", "kernel", "before", release] => {
             Step::NeedsBefore { release: self::release(release)? }
         }
+        ["needs", "package"] => Step::NeedsPackage,
         ["phase", ..] => Step::Phase { text: owned(rest_of(line, words, 1)) },
         _ => return Err(Error::new(format!("not a step: {line}"))),
     })

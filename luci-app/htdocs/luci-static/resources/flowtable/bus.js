@@ -99,6 +99,6 @@ return baseclass.extend({
 
 	/** Whether a failure means that there is no such object on the bus: the daemon does not run. */
 	isAbsence(error) {
-		return / error -32000: /.test(error.message);
+		return error.message.includes(' error -32000: ');
 	}
 });

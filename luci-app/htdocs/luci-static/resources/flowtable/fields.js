@@ -195,8 +195,9 @@ function step(section, section_id, button, below) {
 function ordered(section) {
 	section.sortable = true;
 
-	section.renderRowActions = function(section_id) {
-		const cell = form.GridSection.prototype.renderRowActions.call(this, section_id);
+	// Later releases of LuCI have more arguments.
+	section.renderRowActions = function(section_id, ...more) {
+		const cell = form.GridSection.prototype.renderRowActions.call(this, section_id, ...more);
 		const move = (sign, title, below) => E('button', {
 			'class': 'cbi-button', 'title': title, 'aria-label': title, 'disabled': this.map.readonly || null,
 			'click': (ev) => step(this, section_id, ev.currentTarget, below)
@@ -212,9 +213,9 @@ function ordered(section) {
 
 /** No more than `most` sections; `text` is shown in place of the button then. */
 function bounded(section, most, text) {
-	section.renderSectionAdd = function(extra_class) {
+	section.renderSectionAdd = function(...options) {
 		return this.cfgsections().length < most
-			? form.GridSection.prototype.renderSectionAdd.call(this, extra_class)
+			? form.GridSection.prototype.renderSectionAdd.apply(this, options)
 			: E('em', {}, [ checks.expecting(text) ]);
 	};
 

@@ -77,6 +77,15 @@ const PATHS = {
 	hardware: _('hardware')
 };
 
+// What the status of a failed call means, see the manual.
+const FAILURES = {
+	2: _('A value of the filter makes no sense.'),
+	5: _('The list of connections cannot be read.'),
+	6: _('This account may not do that.'),
+	8: _('More than 4096 flows would be kept at once: narrow the filter.'),
+	9: _('The kernel refused it.')
+};
+
 const BADGES = {
 	software: 'label notice',
 	mixed: 'label success',
@@ -112,6 +121,7 @@ function reason(object, sentences) {
 	return object.detail ? '%s (%s)'.format(text, object.detail) : text;
 }
 
+// `warn`: not as it should be.
 function badge(path, warn) {
 	if (path == null)
 		return UNKNOWN;
@@ -135,9 +145,25 @@ function sum(values) {
 	return values.some((value) => value == null) ? null : values.reduce((a, b) => a + b, 0);
 }
 
+// A number with a unit's prefix, as text.
+function amount(value, unit) {
+	return value == null ? UNKNOWN : ('%1000.1m' + unit).format(value);
+}
+
 function scaled(value, unit) {
-	return value == null ? UNKNOWN
-		: E('span', { 'class': 'nowrap' }, [ ('%1000.1m' + unit).format(value) ]);
+	return value == null ? UNKNOWN : E('span', { 'class': 'nowrap' }, [ amount(value, unit) ]);
+}
+
+// Seconds in the two greatest units.
+function duration(seconds) {
+	if (seconds == null)
+		return UNKNOWN;
+
+	const [ days, hours, minutes ] = [ 86400, 3600, 60 ].map((unit) => Math.floor(seconds / unit));
+
+	return days ? _('%dd %dh').format(days, hours % 24)
+		: hours ? _('%dh %dm').format(hours, minutes % 60)
+			: minutes ? _('%dm %ds').format(minutes, seconds % 60) : _('%ds').format(seconds);
 }
 
 // LuCI puts the place in its own code behind the message, on a line of its own.
@@ -145,7 +171,14 @@ function firstLine(error) {
 	return error.message.split('\n')[0];
 }
 
+// Why a call failed, in words where the daemon's status has any.
+function failure(error) {
+	const status = / ubus code (\d+)/.exec(error.message);
+
+	return status && lookup(FAILURES, status[1]) || firstLine(error);
+}
+
 return baseclass.extend({
 	UNKNOWN, STATES, REASONS, FLOW_REASONS, CAUSES, TAKEOVER, PATHS,
-	lookup, known, yesNo, list, reason, badge, endpoint, sum, scaled, firstLine
+	lookup, known, yesNo, list, reason, badge, endpoint, sum, amount, scaled, duration, firstLine, failure
 });

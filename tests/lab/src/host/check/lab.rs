@@ -5,6 +5,7 @@
 
 use super::Tally;
 use crate::error::Result;
+use crate::host::architecture::AMD64;
 use crate::host::artifacts::{self, Artifacts};
 use crate::host::initramfs;
 use crate::host::kernel::{self, Kernel};
@@ -28,7 +29,7 @@ type Outcomes = Result<Vec<(String, Outcome)>>;
 
 /// Runs the plans and counts each scenario.
 pub fn run(plans: &[Plan], tally: &mut Tally) {
-    match suite::ensure_tools().and_then(|()| artifacts::build()) {
+    match suite::ensure_tools(&AMD64).and_then(|()| artifacts::build(&AMD64)) {
         Ok(artifacts) => run_with(&artifacts, plans, tally),
         Err(e) => {
             println!("{e}");
@@ -37,7 +38,8 @@ pub fn run(plans: &[Plan], tally: &mut Tally) {
     }
 }
 
-fn run_with(artifacts: &Artifacts, plans: &[Plan], tally: &mut Tally) {
+/// Like [`run`], with programs that are there.
+pub fn run_with(artifacts: &Artifacts, plans: &[Plan], tally: &mut Tally) {
     let mut ready: Vec<(Kernel, &[String])> = Vec::new();
     for (name, plan) in plans {
         // What two boots of one kernel share is there before the first.
@@ -147,6 +149,7 @@ mod tests {
             name,
             suite: "suite",
             newer: false,
+            architecture: &AMD64,
             release: "1".into(),
             image: "image".into(),
             modules: "modules".into(),

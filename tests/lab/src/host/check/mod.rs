@@ -5,6 +5,7 @@
 mod cargo_test;
 mod kernels;
 mod lab;
+mod malta;
 mod page;
 mod shell_files;
 mod tally;
@@ -57,7 +58,7 @@ impl Step {
 /// What the tests in network namespaces call.
 const NAMESPACE_TOOLS: [apt::Tool; 2] = [("ip", "iproute2"), ("unshare", "util-linux")];
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::new("fmt", fmt),
     Step::new("clippy", clippy),
     Step::new("shellcheck", shellcheck),
@@ -65,6 +66,7 @@ const STEPS: [Step; 7] = [
     Step::new("page", page::check),
     Step::new("browser", page::check_in_browser),
     Step::new("uci-differential", uci_differential),
+    Step { name: "malta", heavy: true, act: malta::check },
 ];
 
 /// Runs the steps and scenarios of this breadth (`lab 6.1 plain` is a scenario's name).

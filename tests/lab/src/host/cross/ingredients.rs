@@ -6,6 +6,7 @@
 use super::cache::Cache;
 use crate::command::run;
 use crate::error::{Context, Error, Result};
+use crate::host::architecture::AMD64;
 use crate::host::{apt, paths, progress};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,7 +45,8 @@ pub fn fetch(cache: &Cache, rustc: &str, sysroot: &Path) -> Result<Ingredients> 
 fn rust_source(rustc: &str, dir: &Path) -> Result<()> {
     let mut told = Vec::new();
     for suite in SUITES {
-        match apt::View::open(suite).and_then(|view| Ok((view.versions("rust-src")?, view))) {
+        match apt::View::open(suite, &AMD64).and_then(|view| Ok((view.versions("rust-src")?, view)))
+        {
             Ok((versions, view)) => match versions.iter().find(|v| is_version(v, rustc)) {
                 Some(version) => return unpack(&view, version, rustc, dir),
                 None => told.push(format!("{suite} has {}", listed(&versions))),

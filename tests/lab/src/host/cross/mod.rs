@@ -105,9 +105,21 @@ impl Toolchain {
     /// cargo, which then builds for the target into `target/TRIPLE`; with a runner that lets
     /// `cargo test` and `cargo run` start what was built.
     pub fn cargo(&self) -> Command {
+        self.cargo_with(&[])
+    }
+
+    /// The same for what is packed, which neither unwinds nor compares functions: without tables
+    /// for the former and with equal functions folded it is smaller.
+    pub fn cargo_for_package(&self) -> Command {
+        self.cargo_with(&["-Cforce-unwind-tables=no", "-Clink-arg=--icf=all"])
+    }
+
+    fn cargo_with(&self, more: &[&str]) -> Command {
+        let mut flags = self.flags();
+        flags.extend(more.iter().map(ToString::to_string));
         let mut command = cargo();
         command.env("CARGO_BUILD_TARGET", self.target.triple);
-        command.env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\x1f"));
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         let variable = |what: &str| {
             let triple = self.target.triple.to_uppercase().replace('-', "_");
             format!("CARGO_TARGET_{triple}_{what}")

@@ -88,7 +88,7 @@ pub fn make(toolchain: &Toolchain) -> Result<Packages> {
 fn program(toolchain: &Toolchain) -> Result<Vec<u8>> {
     let name = "flowtabled";
     progress::step(&format!("building {name} for {}", toolchain.target.name), || {
-        let mut cargo = toolchain.cargo();
+        let mut cargo = toolchain.cargo_for_package();
         artifacts::visible(cargo.args([
             "build",
             "--release",

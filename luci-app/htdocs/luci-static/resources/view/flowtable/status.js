@@ -1,321 +1,241 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Status, Flow Offload: what the daemon flowtabled tells about itself, and the firewall's switch.
-// The switch is the firewall's own pair of options; nothing is stored twice. A value that the
-// daemon leaves out is unknown and becomes a dash, never a zero.
+// Status, Flow Offload: the mode and its reason, and below it tabs with what the daemon tells.
+// There is one poll; it asks for the status and for what the tab in front needs, and for nothing
+// while the browser shows something else.
 'use strict';
 'require view';
 'require poll';
 'require dom';
-'require uci';
-'require form';
+'require ui';
 'require flowtable.bus as bus';
+'require flowtable.clients as clients';
+'require flowtable.devices as devices';
+'require flowtable.flows as flows';
+'require flowtable.hardware as hardware';
+'require flowtable.health as health';
+'require flowtable.overview as overview';
+'require flowtable.tables as tables';
 'require flowtable.words as words';
 
 const POLL_S = 5;
-// Rows of the tables of flows and clients. The daemon sorts; it is the fastest that matter.
-const ROWS = 10;
-const ABILITIES = [
-	[ 'flowtable', _('Flowtables for IPv4 and IPv6 in one table') ],
-	[ 'named_hooks', _('Flowtables may name devices that do not exist yet') ],
-	[ 'conntrack', _('Connections can be listed') ],
-	[ 'accounting', _('Connections count packets and bytes') ]
+
+const TABS = [
+	[ 'overview', _('Overview'), overview ],
+	[ 'flows', _('Flows'), flows ],
+	[ 'clients', _('Clients'), clients ],
+	[ 'devices', _('Devices'), devices ],
+	[ 'tables', _('Tables'), tables ],
+	[ 'hardware', _('Hardware'), hardware ],
+	[ 'health', _('Kernel and daemon'), health ]
 ];
 
-function section(title, children) {
-	return E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ title ]) ].concat(children));
+// Only what no theme has.
+const STYLE = `
+.ft-row { display: flex; flex-wrap: wrap; gap: .5em 1em; align-items: center; margin: .5em 0 1em }
+.ft-row label { width: 8em; float: none; text-align: left; padding: 0 }
+.ft-row label > * { width: 100%; min-width: 0; margin: 0; box-sizing: border-box }
+.ft-row > select { width: auto; min-width: 0 }
+.ft-row > button { align-self: end }
+.ft-frame { overflow-x: auto }
+.ft-frame[aria-busy] { opacity: .6 }
+.ft-graphs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24em), 1fr)); gap: 0 2em }
+.ft-plot { position: relative; height: 11em; margin: 0 0 1.5em 5.5em }
+.ft-plot > svg { width: 100%; height: 100% }
+.ft-plot > span { position: absolute; font-size: 85% }
+.ft-top, .ft-middle { right: 100%; margin-right: .5em; transform: translateY(-50%); white-space: nowrap }
+.ft-top { top: 0 }
+.ft-middle { top: 50% }
+.ft-time { top: 100%; transform: translateX(50%) }
+.ft-swatch { width: 2em; height: .7em }
+.ft-fact { font-weight: normal; width: 33% }
+.ft-sort, .ft-toggle { all: unset; cursor: pointer }
+.ft-sort:focus-visible, .ft-toggle:focus-visible { outline: 2px solid }
+.ft-toggle { display: inline-flex; align-items: center }
+.ft-toggle::before { content: '▸'; flex: none; width: 1em }
+.ft-toggle[aria-expanded=true]::before { content: '▾' }
+[aria-sort=descending] > .ft-sort::after { content: ' ▾' }
+[aria-sort=ascending] > .ft-sort::after { content: ' ▴' }
+.ft-action { text-align: right; white-space: nowrap }
+.ft-detail dl { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .2em 1em; margin: 0 }
+.ft-detail dd { margin: 0; overflow-wrap: anywhere }
+.ft-page [hidden] { display: none !important }
+@media (min-width: 601px) {
+	.ft-frame .th, .ft-frame .td { padding: .5em .4em }
+	.ft-narrow { display: none }
 }
-
-function facts(rows) {
-	return E('table', { 'class': 'table' }, rows.map((row) =>
-		E('tr', { 'class': 'tr' }, [
-			E('td', { 'class': 'td left', 'width': '33%' }, [ row[0] ]),
-			E('td', { 'class': 'td left' }, [ row[1] ])
-		])));
+@media (max-width: 600px) {
+	.ft-wide { display: none !important }
+	.ft-row label { width: calc(50% - .5em) }
 }
-
-// A column is a title and whether it is of interest on a narrow screen too. `records` that are no
-// array are unknown: one row that says so, as an empty list has one.
-function grid(columns, records, cells) {
-	const rows = Array.isArray(records) ? records.map(cells) : [];
-	const placeholder = Array.isArray(records) ? _('none') : words.UNKNOWN;
-	const style = (name, column) => column[1] ? name : name + ' hide-xs';
-
-	return E('table', { 'class': 'table' }, [
-		E('tr', { 'class': 'tr table-titles' }, columns.map((column) =>
-			E('th', { 'class': style('th', column) }, [ column[0] ])))
-	].concat(rows.map((row) =>
-		E('tr', { 'class': 'tr' }, row.map((cell, i) =>
-			E('td', { 'class': style('td', columns[i]), 'data-title': columns[i][0] }, [ cell ]))))
-	).concat(rows.length ? [] : [
-		E('tr', { 'class': 'tr placeholder' }, [
-			E('td', { 'class': 'td', 'colspan': columns.length }, [ E('em', {}, [ placeholder ]) ])
-		])
-	]));
-}
+`;
 
 function renderMode(status) {
 	const differs = status.requested != status.effective;
 
-	return section(_('Mode'), [ facts([
-		[ _('Requested'), words.badge(status.requested) ],
-		[ _('In force'), words.badge(status.effective, differs) ],
-		[ _('Reason'), words.reason(status, words.REASONS) ],
-		[ _('Last error'), status.last_error || _('none') ],
-		[ _('Configuration warnings'), words.list(status.warnings) ],
-		[ _('Running for'), status.uptime_s == null ? words.UNKNOWN : '%t'.format(status.uptime_s) ],
-		[ _('Version'), words.known(status.version) ]
-	]) ]);
-}
-
-// How often a change made flows return, and the last one.
-function evictions(evicted) {
-	if (evicted?.count == null)
-		return words.UNKNOWN;
-	if (evicted.cause == null)
-		return String(evicted.count);
-
-	const cause = words.lookup(words.CAUSES, evicted.cause) || evicted.cause_text || evicted.cause;
-
-	return _('%d, the last one %t ago: %s').format(evicted.count, evicted.age_s || 0, cause);
-}
-
-function renderFlows(status) {
-	const flows = status.flows || {};
-
-	return section(_('Flows'), [ facts([
-		[ _('In hardware'), words.known(flows.hardware) ],
-		[ _('In software'), words.known(flows.software) ],
-		[ _('On the classic path'), words.known(flows.classic) ],
-		[ _('Of these, being closed'), words.known(flows.closing) ],
-		[ _('Kept on the classic path'), words.known(status.bypassed) ],
-		[ _('Handed back because something changed'), evictions(status.evictions) ],
-		[ _('Packets of offloaded flows seen on the classic path'), words.known(status.leaked_packets) ]
-	]) ]);
-}
-
-// `shown` of all that there are, or why there are none to show.
-function below(reply, shown, cut, failed) {
-	if (reply instanceof Error)
-		return [ E('p', {}, [ failed.format(words.firstLine(reply)) ]) ];
-
-	return Array.isArray(shown) && reply.matched > shown.length
-		? [ E('p', {}, [ cut.format(shown.length, reply.matched) ]) ] : [];
-}
-
-function renderFastest(reply) {
-	return section(_('Fastest flows'), [
-		grid([
-			[ _('State'), true ],
-			[ _('Protocol'), false ],
-			[ _('Source'), true ],
-			[ _('Destination'), true ],
-			[ _('Client'), false ],
-			[ _('Rate'), true ],
-			[ _('Reason'), true ]
-		], reply.flows, (flow) => [
-			words.badge(flow.state, flow.state != 'classic' && flow.reason != null),
-			words.known(flow.protocol),
-			words.endpoint(flow.source, flow.source_port),
-			words.endpoint(flow.destination, flow.destination_port),
-			words.known(flow.client),
-			words.scaled(words.sum([ flow.rate_sent, flow.rate_received ]), 'B/s'),
-			// An offloaded one needs none.
-			flow.state != 'classic' && flow.reason == null ? _('none') : words.reason(flow, words.FLOW_REASONS)
-		])
-	].concat(below(reply, reply.flows, _('The %d fastest of %d flows.'),
-		_('The list of flows cannot be had: %s'))));
-}
-
-function renderClients(reply) {
-	// Over all paths; one without flows has no rate that could be missing.
-	const rate = (host) => words.sum(words.STATES.map((state) => host[state] || {})
-		.filter((carried) => carried.flows !== 0)
-		.map((carried) => words.sum([ carried.rate_sent, carried.rate_received ])));
-	const total = (host, keys) => words.sum(words.STATES.map((state) =>
-		words.sum(keys.map((key) => (host[state] || {})[key]))));
-
-	return section(_('Clients'), [
-		grid([
-			[ _('Client'), true ],
-			[ _('Address'), true ],
-			[ _('Device'), false ],
-			[ _('State'), false ],
-			[ _('Flows'), true ],
-			[ _('Rate'), true ],
-			[ _('Carried'), true ]
-		], reply.hosts, (host) => [
-			words.known(host.name || host.mac),
-			words.endpoint(Array.isArray(host.addresses) ? host.addresses[0] : null),
-			words.known(host.port || host.device),
-			words.badge(host.state),
-			words.known(total(host, [ 'flows' ])),
-			words.scaled(rate(host), 'B/s'),
-			words.scaled(total(host, [ 'bytes_sent', 'bytes_received' ]), 'B')
-		])
-	].concat(below(reply, reply.hosts, _('The %d fastest of %d clients.'),
-		_('The list of clients cannot be had: %s'))));
-}
-
-function renderTables(status) {
-	return section(_('Tables'), [
-		grid([
-			[ _('Table'), true ],
-			[ _('Flowtable'), false ],
-			[ _('Path'), true ],
-			[ _('Counts traffic'), false ],
-			[ _('Priority'), false ],
-			[ _('Devices'), true ],
-			[ _('Reason'), false ]
-		], status.tables, (table) => [
-			words.known(table.name),
-			words.known(table.flowtable),
-			table.hardware == null ? words.UNKNOWN : words.badge(table.hardware ? 'hardware' : 'software'),
-			words.yesNo(table.counter),
-			words.known(table.priority),
-			words.list(table.devices),
-			// Of the daemon's own tables the mode tells.
-			table.reason == null ? '' : words.reason(table, words.REASONS)
-		]),
-		E('p', {}, [ _('Offloading by firewall4 itself: %s').format(words.lookup(words.TAKEOVER, status.takeover?.state) || words.UNKNOWN) ]),
-		E('p', {}, [ _('Flowtables of other programs: %s').format(words.list(status.foreign_flowtables)) ])
-	]);
-}
-
-function renderDevices(reply) {
-	const devices = reply instanceof Error ? null : reply.devices;
-	const cut = Array.isArray(devices) && reply.total > devices.length;
-
-	return section(_('Devices'), [
-		grid([
-			[ _('Device'), true ],
-			[ _('State'), true ],
-			[ _('Reason'), true ],
-			[ _('Zones'), false ],
-			[ _('Kind'), false ],
-			[ _('Reached through'), false ],
-			[ _('Table'), false ]
-		], devices, (device) => [
-			words.known(device.name),
-			words.badge(device.state),
-			words.reason(device, words.REASONS),
-			words.list(device.zones),
-			words.known(device.kind),
-			words.list(device.upper),
-			words.known(device.table)
-		])
-	].concat(cut ? [
-		E('p', {}, [ _('The first %d of %d devices.').format(devices.length, reply.total) ])
-	] : []).concat(reply instanceof Error ? [
-		E('p', {}, [ _('The list of devices cannot be had: %s').format(words.firstLine(reply)) ])
-	] : []));
-}
-
-function renderKernel(status) {
-	const kernel = status.kernel || {};
-
-	return section(_('Kernel'), [ facts([
-		[ _('Release'), words.known(kernel.release) ]
-	].concat(ABILITIES.map((ability) => [ ability[1], words.yesNo(kernel[ability[0]]) ]))) ]);
-}
-
-function renderAbsence(error) {
-	return E('div', { 'class': 'alert-message warning' }, [
-		E('h4', {}, [ _('The daemon does not answer') ]),
-		E('p', {}, [ _('flowtabled is stopped, or it cannot be reached: %s').format(words.firstLine(error)) ]),
-		E('p', {}, [ _('The switch below belongs to the firewall and can be changed all the same.') ]),
-		E('p', {}, [
-			E('a', { 'href': L.url('admin/system/startup') }, [ _('Start it on the startup page') ])
-		])
-	]);
-}
-
-function renderState(state) {
-	const [ status, devices, flows, hosts ] = state;
-
-	if (status instanceof Error)
-		return [ renderAbsence(status) ];
-
 	return [
-		renderMode(status),
-		renderFlows(status),
-		renderFastest(flows),
-		renderClients(hosts),
-		renderTables(status),
-		renderDevices(devices),
-		renderKernel(status)
-	].concat(status.truncated ? [
-		E('p', {}, [ _('Some lists were too long for one reply and are cut short.') ])
-	] : []);
+		E('p', {}, [
+			words.badge(status.effective, differs), ' ', words.reason(status, words.REASONS)
+		].concat(differs ? [ ' ', _('Requested:'), ' ', words.badge(status.requested) ] : []))
+	];
 }
 
-function askAll() {
-	return Promise.all([
-		bus.status(),
-		bus.devices(),
-		bus.flows({ limit: ROWS }),
-		bus.hosts({ limit: ROWS })
-	]);
+// What somebody should look at.
+function renderTroubles(status) {
+	const alert = (title, texts) => E('div', { 'class': 'alert-message warning' },
+		[ E('h4', {}, [ title ]) ].concat(texts.map((text) => E('p', {}, [ text ]))));
+
+	return [].concat(
+		status.last_error ? [ alert(_('Last error'), [ status.last_error ]) ] : [],
+		Array.isArray(status.warnings) && status.warnings.length
+			? [ alert(_('Configuration warnings'), status.warnings) ] : [],
+		status.truncated ? [ E('p', {}, [ _('Some lists were too long for one reply and are cut short.') ]) ] : []);
 }
 
-// What firewall4 takes for true.
-function isTrue(value) {
-	return [ '1', 'on', 'true', 'yes' ].indexOf(value) >= 0;
-}
+class Page {
+	constructor(writable) {
+		this.writable = writable;
+		this.refresh = () => this.update();
+		this.serial = 0;
+		this.panes = {};
+		this.mode = E('div', { 'role': 'status', 'tabindex': -1 }, []);
+		this.troubles = E('div', {}, []);
+		this.group = E('div', {}, TABS.map(([ name, title, module ]) => {
+			this.panes[name] = module.create(this);
 
-function renderSwitch() {
-	const map = new form.Map('firewall');
-	const defaults = map.section(form.TypedSection, 'defaults', _('Offloading'));
+			return E('div', {
+				'data-tab': name, 'data-tab-title': title, 'cbi-tab-active': this.refresh
+			}, [ this.panes[name].node ]);
+		}));
+		this.tabs = E('div', {}, [ this.group ]);
+		this.node = E('div', { 'class': 'ft-page' }, [
+			E('style', {}, [ STYLE ]),
+			E('h2', {}, [ _('Flow Offload') ]),
+			this.mode,
+			E('p', {}, [ E('a', { 'href': L.url('admin/network/flowtable') }, [ _('Change the settings') ]) ]),
+			this.troubles,
+			this.tabs
+		]);
+		ui.tabs.initTabGroup(this.group.childNodes);
+	}
 
-	defaults.anonymous = true;
-	defaults.addremove = false;
+	/** The pane of the tab in front. */
+	front() {
+		const node = [ ...this.group.childNodes ].find((pane) => pane.getAttribute('data-tab-active') == 'true');
 
-	// One choice for two options, so that hardware without software cannot be asked for. The
-	// name is that of the choice, not of an option: nothing is stored under it.
-	const path = defaults.option(form.ListValue, '_offload', _('Offload flows'),
-		_('The same setting as on the firewall page. Not fully compatible with QoS/SQM.'));
+		return this.panes[node.getAttribute('data-tab')];
+	}
 
-	path.value('off', _('No'));
-	path.value('software', _('In software'));
-	path.value('hardware', _('In hardware where there is any, else in software'));
+	/** Brings a tab to the front, with only the flows of `filter` in it. */
+	open(name, filter) {
+		this.panes[name].filterBy(filter);
 
-	path.load = function(section_id) {
-		if (!isTrue(uci.get('firewall', section_id, 'flow_offloading')))
-			return 'off';
+		const entry = [ ...this.group.previousElementSibling.childNodes ]
+			.find((tab) => tab.getAttribute('data-tab') == name).firstChild;
 
-		return isTrue(uci.get('firewall', section_id, 'flow_offloading_hw')) ? 'hardware' : 'software';
-	};
+		entry.click();
+		entry.focus();
+	}
 
-	path.write = function(section_id, value) {
-		uci.set('firewall', section_id, 'flow_offloading', value == 'off' ? null : '1');
-		uci.set('firewall', section_id, 'flow_offloading_hw', value == 'hardware' ? '1' : null);
-	};
+	// The newest question is the one whose answer is shown: an older one that comes late is about
+	// another tab, page or filter.
+	update() {
+		const pane = this.front();
+		const serial = ++this.serial;
+		const asked = this.absent ? Promise.resolve(null) : pane.ask();
 
-	return map.render();
+		return Promise.all([ bus.status(), asked ]).then(([ status, reply ]) => {
+			if (serial != this.serial)
+				return;
+
+			const back = this.absent && !(status instanceof Error);
+
+			this.showStatus(status);
+
+			if (back)
+				return this.update();
+			if (!this.absent)
+				pane.show(reply, status);
+		});
+	}
+
+	showStatus(status) {
+		this.absent = status instanceof Error;
+
+		if (!this.absent)
+			this.started = '';
+
+		this.tabs.hidden = this.absent;
+		this.put(this.mode, this.absent ? this.renderAbsence(status) : renderMode(status));
+		this.put(this.troubles, this.absent ? [] : renderTroubles(status));
+	}
+
+	// What is the same as before is left alone: it may have the focus, and would be read out again.
+	put(node, children) {
+		const newer = E('div', {}, children);
+		const inside = node.contains(document.activeElement);
+
+		if (newer.childNodes.length == node.childNodes.length
+			&& [ ...newer.childNodes ].every((child, i) => child.isEqualNode(node.childNodes[i])))
+			return;
+
+		dom.content(node, children);
+
+		if (inside)
+			node.focus();
+	}
+
+	renderAbsence(error) {
+		const stopped = bus.isAbsence(error);
+
+		return [ E('div', { 'class': 'alert-message warning' }, [
+			E('h4', {}, [ stopped ? _('The daemon does not run') : _('The daemon does not answer') ]),
+			E('p', {}, [ stopped
+				? _('Connections go on without it; which path they take cannot be told here.')
+				: words.failure(error) ])
+		].concat(stopped && this.writable ? [
+			E('p', {}, [ this.starter(), ' ', this.started || '' ])
+		] : [])) ];
+	}
+
+	starter() {
+		return E('button', {
+			'class': 'btn cbi-button cbi-button-apply',
+			'disabled': this.starting ? '' : null,
+			'click': () => {
+				this.starting = true;
+				this.started = _('Starting…');
+				this.update();
+				bus.start().then((error) => {
+					this.starting = false;
+					this.started = error ? words.failure(error) : _('It was started; its answer is awaited.');
+					this.update();
+				});
+			}
+		}, [ _('Start the daemon') ]);
+	}
 }
 
 return view.extend({
 	load() {
-		return askAll();
+		return bus.status();
 	},
 
-	render(state) {
-		const node = E('div', { 'id': 'flowtable-status' }, renderState(state));
+	render(status) {
+		const page = new Page(L.hasViewPermission() === true);
 
-		poll.add(() => {
-			// Nobody looks at a hidden tab, and the daemon counts flows for each answer.
-			if (document.hidden)
-				return Promise.resolve();
+		page.showStatus(status);
+		poll.add(() => document.hidden ? Promise.resolve() : page.update(), POLL_S);
 
-			return askAll().then((newer) => dom.content(node, renderState(newer)));
-		}, POLL_S);
+		// Who comes back to the page sees the present and not what was five seconds ago.
+		document.addEventListener('visibilitychange', () => {
+			if (!document.hidden)
+				page.update();
+		});
 
-		return renderSwitch().then((form_node) => E('div', {}, [
-			E('h2', {}, [ _('Flow Offload') ]),
-			E('div', { 'class': 'cbi-map-descr' }, [
-				_('Flows that are offloaded pass the router without the work of the firewall and routing code for each packet.')
-			]),
-			node,
-			form_node
-		]));
-	}
+		return page.node;
+	},
+
+	handleSave: null,
+	handleSaveApply: null,
+	handleReset: null
 });
