@@ -64,7 +64,7 @@ const STEPS: [Step; 8] = [
     Step::new("shellcheck", shellcheck),
     Step::new("unit", unit),
     Step::new("page", page::check),
-    Step::new("browser", page::check_in_browser),
+    Step { name: "browser", heavy: true, act: page::check_in_browser },
     Step::new("uci-differential", uci_differential),
     Step { name: "malta", heavy: true, act: malta::check },
 ];
