@@ -162,4 +162,28 @@ mod tests {
         assert_eq!(loaded.settings, Settings::default());
         assert!(loaded.warnings.is_empty());
     }
+
+    #[test]
+    fn the_shipped_file_explains_every_option_of_sections() {
+        let text = include_str!("../../files/etc/config/flowtable");
+        for (section, known) in [
+            ("rule", &rule::KNOWN[..]),
+            ("table", &partition::KNOWN[..]),
+            ("switch", &switch::KNOWN[..]),
+        ] {
+            // What is explained stands before the section's first example.
+            let before = text.split(&format!("\n# config {section}\n")).next().unwrap();
+            let before = before.rsplit("\n\n").next().unwrap();
+            let explained = |option: &str| {
+                let words = |line: &str| -> Vec<String> {
+                    let names = line.trim_start_matches(['#', ' ']).split("  ").next();
+                    names.unwrap_or_default().split(", ").map(str::to_owned).collect()
+                };
+                before.lines().any(|line| words(line).iter().any(|word| word == option))
+            };
+            for option in known {
+                assert!(explained(option), "{section}: {option}");
+            }
+        }
+    }
 }

@@ -70,10 +70,11 @@ impl Driver {
         } else {
             Service::new("flowtabled", &options, DAEMON_LOG)
         };
+        let bus_options = ["--socket", UBUS_SOCKET, "--acl-dir", "/usr/share/acl.d"];
         let bus_log = format!("{SCRATCH_DIR}/ubusd.log");
         Ok(Driver {
             daemon,
-            ubusd: Service::new("ubusd", &["--socket", UBUS_SOCKET], &bus_log),
+            ubusd: Service::new("ubusd", &bus_options, &bus_log),
             flows: BTreeMap::new(),
             addresses: BTreeMap::new(),
             devices: BTreeMap::new(),

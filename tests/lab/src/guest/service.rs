@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The programs under the driver's control: the bus broker and the daemon under test.
 
-use super::procd;
+use super::{procd, LAB_DIR};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use crate::scenario::Action;
-use std::fs::OpenOptions;
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The user and group that the package makes.
+const USER: &str = "flowtabled";
+/// What the daemon may do, as procd is told.
+const CAPABILITIES: &str = "files/etc/capabilities/flowtabled.json";
 /// How long a program may take to end after SIGTERM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
@@ -43,7 +49,8 @@ impl Service {
     /// Does what the step says.
     pub fn act(&mut self, action: Action) -> Result<()> {
         match action {
-            Action::Start => self.start(),
+            Action::Start => self.start(&[]),
+            Action::StartUnprivileged => self.start(&unprivileged()?),
             Action::Hup => self.signal("-HUP"),
             Action::Kill => {
                 self.signal("-KILL")?;
@@ -56,16 +63,22 @@ impl Service {
         }
     }
 
-    fn start(&mut self) -> Result<()> {
+    /// `by` are the words that the program is started by, none for the program itself.
+    fn start(&mut self, by: &[String]) -> Result<()> {
         if self.child.is_some() {
             return Err(Error::new(format!("{} runs already", self.program)));
         }
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.context(format!("opening {}", self.log))?;
         let errors = log.try_clone().context(&self.log)?;
-        let mut command = match self.packaged {
-            true => procd::command(self.program)?,
-            false => Command::new(self.program),
+        let mut command = match by.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(self.program);
+                command
+            }
+            None if self.packaged => procd::command(self.program)?,
+            None => Command::new(self.program),
         };
         let child = command
             .args(&self.args)
@@ -131,6 +144,39 @@ impl Drop for Service {
     }
 }
 
+/// `setpriv` with the rights that procd's jail gives the daemon, and no others.
+fn unprivileged() -> Result<Vec<String>> {
+    let path = Path::new(LAB_DIR).join(CAPABILITIES);
+    let text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
+    set_privileges(&text)
+}
+
+fn set_privileges(text: &str) -> Result<Vec<String>> {
+    let file: BTreeMap<String, Vec<String>> =
+        serde_json::from_str(text).map_err(|e| Error::new(format!("{CAPABILITIES}: {e}")))?;
+    // `setpriv` makes the permitted and effective sets of the ambient one.
+    let sets: [&[&str]; 3] =
+        [&["inheritable"], &["ambient", "permitted", "effective"], &["bounding"]];
+    let options = ["inh-caps", "ambient-caps", "bounding-set"];
+    let mut words = vec!["setpriv".to_string()];
+    words.extend(["reuid", "regid"].map(|option| format!("--{option}={USER}")));
+    words.extend(["--clear-groups", "--no-new-privs"].map(String::from));
+    for (option, names) in options.into_iter().zip(sets) {
+        let mut lists = names.iter().map(|name| file.get(*name).context(format!("no {name} set")));
+        let list = lists.next().context("no set")??;
+        if let Some(other) = lists.find(|other| !matches!(other, Ok(other) if *other == list)) {
+            return Err(Error::new(format!("{CAPABILITIES}: {other:?} is not {list:?}")));
+        }
+        let mut value = "-all".to_string();
+        for name in list {
+            value.push_str(",+");
+            value.push_str(&name.to_lowercase().replace("cap_", ""));
+        }
+        words.push(format!("--{option}={value}"));
+    }
+    Ok(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +191,25 @@ mod tests {
         assert!(sleeper.act(Action::Start).is_err());
         sleeper.act(Action::Kill).unwrap();
         assert_eq!(sleeper.state(), "signal 9");
+    }
+
+    #[test]
+    fn privileges_are_those_of_the_file() {
+        let same = r#"["CAP_NET_ADMIN"]"#;
+        let file = |ambient: &str| {
+            format!(
+                "{{\"bounding\": {same}, \"effective\": {same}, \"ambient\": {ambient}, \
+                 \"permitted\": {same}, \"inheritable\": {same}}}"
+            )
+        };
+        let words = set_privileges(&file(same)).unwrap();
+        assert_eq!(words[..3], ["setpriv", "--reuid=flowtabled", "--regid=flowtabled"]);
+        for option in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
+            assert!(words.contains(&format!("{option}=-all,+net_admin")), "{words:?}");
+        }
+        assert!(set_privileges(&file("[]")).is_err());
+        assert!(set_privileges("{}").is_err());
+        let real = include_str!("../../../../files/etc/capabilities/flowtabled.json");
+        assert!(set_privileges(real).is_ok());
     }
 }

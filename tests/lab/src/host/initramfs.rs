@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// To be changed whenever the base is packed differently.
-const LAYOUT: u32 = 9;
+const LAYOUT: u32 = 10;
 
 /// Packs what all boots of a kernel share, where it is missing or old.
 pub fn prepare(kernel: &Kernel) -> Result<()> {
@@ -62,7 +62,10 @@ pub fn pack(
         archive.copy(&format!("lab/{name}"), file)?;
     }
     add_tree(&mut archive, "lab/scenarios", &paths::lab("scenarios"))?;
-    add_tree(&mut archive, "lab/files", &paths::repository().join("files"))?;
+    let files = paths::repository().join("files");
+    add_tree(&mut archive, "lab/files", &files)?;
+    // The bus broker's access lists are where it looks for them.
+    add_tree(&mut archive, "usr/share/acl.d", &files.join("usr/share/acl.d"))?;
     add_pages(&mut archive)?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();
     archive.file("lab/plan", 0o644, plan.as_bytes())?;
@@ -139,8 +142,11 @@ fn base(kernel: &Kernel) -> Result<PathBuf> {
         archive.device("dev/console", 5, 1)?;
         archive.device("dev/null", 1, 3)?;
         // The bus broker asks for the names of its clients' user and group.
-        archive.file("etc/group", 0o644, b"root:x:0:\n")?;
-        archive.file("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n")?;
+        let groups = b"root:x:0:\nflowtabled:x:32768:\n";
+        archive.file("etc/group", 0o644, groups)?;
+        let users = b"root:x:0:0:root:/root:/bin/sh\n\
+            flowtabled:x:32768:32768:flowtabled:/var/run/flowtabled:/bin/false\n";
+        archive.file("etc/passwd", 0o644, users)?;
         archive.link("bin/sh", "../usr/sbin/dash")?;
         for (name, path) in &tools {
             let place = if *name == "busybox" { "bin" } else { "usr/sbin" };

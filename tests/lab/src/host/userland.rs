@@ -15,7 +15,7 @@ use std::process::Command;
 pub const TOOLS: [apt::Tool; 1] = [("readelf", "binutils")];
 
 /// Programs that the guest gets, with the packages that have them.
-pub const PROGRAMS: [apt::Tool; 18] = [
+pub const PROGRAMS: [apt::Tool; 19] = [
     ("busybox", "busybox-static"),
     // Debian's busybox shell takes its own applets before programs, and its `ip` knows too little.
     ("dash", "dash"),
@@ -35,6 +35,7 @@ pub const PROGRAMS: [apt::Tool; 18] = [
     ("socat", "socat"),
     ("hostapd", "hostapd"),
     ("iw", "iw"),
+    ("setpriv", "util-linux"),
 ];
 
 /// The suite of foreign programs: the last one that has all architectures of the lab.

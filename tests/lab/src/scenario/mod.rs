@@ -234,6 +234,8 @@ pub enum Pace {
 pub enum Action {
     /// Start it and go on.
     Start,
+    /// Start it as the user and with the capabilities that procd's jail gives it.
+    StartUnprivileged,
     /// SIGTERM, then wait for its end.
     Stop,
     /// SIGKILL, then wait for its end.

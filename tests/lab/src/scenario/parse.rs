@@ -110,6 +110,7 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         }
         ["nft"] => Step::Nft { ruleset: owned(block) },
         ["ubusd", what] => Step::Ubusd(action(what)?),
+        ["daemon", "start", "unprivileged"] => Step::Daemon(Action::StartUnprivileged),
         ["daemon", what] => Step::Daemon(action(what)?),
         ["flow", name, kind, from, "->", to, rest @ ..] => Step::Flow {
             name: owned(name),
@@ -393,6 +394,8 @@ mod tests {
     fn a_blank_line_ends_nothing_and_a_comment_is_skipped() {
         let got = steps("daemon start\n\n# why\ndaemon hup\n");
         assert_eq!(got, [Step::Daemon(Action::Start), Step::Daemon(Action::Hup)]);
+        let got = steps("daemon start unprivileged\n");
+        assert_eq!(got, [Step::Daemon(Action::StartUnprivileged)]);
     }
 
     #[test]

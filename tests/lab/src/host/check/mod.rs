@@ -6,6 +6,7 @@ mod cargo_test;
 mod kernels;
 mod lab;
 mod malta;
+mod man_pages;
 mod page;
 mod shell_files;
 mod tally;
@@ -56,12 +57,14 @@ impl Step {
 }
 
 /// What the tests in network namespaces call.
-const NAMESPACE_TOOLS: [apt::Tool; 2] = [("ip", "iproute2"), ("unshare", "util-linux")];
+const NAMESPACE_TOOLS: [apt::Tool; 3] =
+    [("ip", "iproute2"), ("unshare", "util-linux"), ("busybox", "busybox-static")];
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step::new("fmt", fmt),
     Step::new("clippy", clippy),
     Step::new("shellcheck", shellcheck),
+    Step::new("man", man_pages::check),
     Step::new("unit", unit),
     Step::new("page", page::check),
     Step { name: "browser", heavy: true, act: page::check_in_browser },
