@@ -54,9 +54,9 @@ async function take(views) {
 }
 
 // A graph needs time, and the daemon looks often while somebody asks.
-await eventually(async () => (await daemon('history')).samples.length > 25, 'something to draw', 300000);
+await eventually(async () => (await daemon('history')).samples.length > 20, 'something to draw', 300000);
 await take(VIEWS.slice(0, 1));
-await run(`sed -i "s/option flow_offloading '1'/option flow_offloading '1'\n\toption flow_offloading_hw '1'/" /etc/config/firewall`);
+await run(`sed -i "s/option flow_offloading '1'/option flow_offloading '1'\\n\\toption flow_offloading_hw '1'/" /etc/config/firewall`);
 await run('ubus call flowtable reload');
 await eventually(async () => (await daemon('status')).flows.hardware > 0, 'flows in hardware', 60000);
 await take(VIEWS.slice(1));
