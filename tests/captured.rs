@@ -37,6 +37,10 @@ use flowtabled::netlink::route::{
 };
 use flowtabled::netlink::xfrm::{Direction, Policy, Ports};
 
+/// Errors as the captures have them, by the numbers of x86; MIPS has its own for these two.
+const EOPNOTSUPP: i32 = 95;
+const EHOSTUNREACH: i32 = 113;
+
 const CAPTURES: [(&str, &str); 3] = [
     ("6.1", include_str!("captured/6.1.txt")),
     ("6.12", include_str!("captured/6.12.txt")),
@@ -349,7 +353,7 @@ fn lookups_follow_marks_and_rules() {
             ("lookup-blackhole", libc::EINVAL),
             ("lookup-prohibit", libc::EACCES),
             ("lookup-spoofed", libc::EINVAL),
-            ("lookup6-unreachable", libc::EHOSTUNREACH),
+            ("lookup6-unreachable", EHOSTUNREACH),
         ] {
             assert_eq!(answer(name), None);
             let captured = all.iter().find(|captured| captured.name == name).unwrap();
@@ -486,7 +490,7 @@ fn refusals_carry_what_the_kernel_gives() {
             let captured = all.iter().find(|captured| captured.name == name).unwrap();
             Ack::parse(&captured.message()).unwrap()
         };
-        assert_eq!(ack("refused-hardware").errno, libc::EOPNOTSUPP, "Linux {kernel}");
+        assert_eq!(ack("refused-hardware").errno, EOPNOTSUPP, "Linux {kernel}");
         let device = ack("refused-device");
         let (errno, pointed) = match kernel {
             // 6.1 says that a device is missing, 6.12 also which, 7.2 waits for the name.

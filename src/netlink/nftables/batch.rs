@@ -340,7 +340,10 @@ mod tests {
         let acks: Vec<bool> = messages.iter().map(|m| m.flags & NLM_F_ACK != 0).collect();
         assert_eq!(acks, [false, false, true, false]);
         assert_eq!(batch.last_sequence(), 12);
-        assert_eq!(messages[0].payload, [0, 0, 0, 10, 8, 0, 1, 0, 0, 0, 0, 7]);
+        // The attribute's header is in the host's order, what nf_tables puts around it is not.
+        let (length, kind) = (8u16.to_ne_bytes(), 1u16.to_ne_bytes());
+        let payload = [&[0, 0, 0, 10], &length[..], &kind[..], &[0, 0, 0, 7]].concat();
+        assert_eq!(messages[0].payload, payload);
     }
 
     #[test]

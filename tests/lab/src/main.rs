@@ -4,7 +4,8 @@
 use lab::error::{Context, Error, Result};
 use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{bench, browser, check, cross, demo, package, shell};
+use lab::host::{bench, browser, check, cross, demo, openwrt, package, shell};
+use std::path::Path;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -23,6 +24,9 @@ usage: cargo xtask COMMAND
   cross TARGET ARGUMENT...            cargo with these arguments, for a router
   lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
   lab --list                          names of the scenarios
+  lab --openwrt IMAGE [--kernel FILE] [TRIAL]
+                                      installs the package in an image of OpenWrt and
+                                      tries it there, all or up to a trial
   screenshots                         the pictures of docs/screenshots
   lab shell [--off] [--kernel K]      a login on the lab's router
 
@@ -82,7 +86,14 @@ fn act(mut args: Vec<String>) -> Result<()> {
             return cross(target, args);
         }
     }
-    let kernel = option(&mut args, "--kernel")?.unwrap_or_else(|| "6.1".into());
+    let given = option(&mut args, "--kernel")?;
+    if args.first().is_some_and(|word| word == "lab") && args.iter().any(|a| a == "--openwrt") {
+        let image = option(&mut args, "--openwrt").map_err(|_| Error::new(openwrt::WANTED))?;
+        let image = image.context(openwrt::WANTED)?;
+        let last = args.get(1).map(String::as_str);
+        return openwrt::run(image.as_ref(), given.as_deref().map(Path::new), last);
+    }
+    let kernel = given.unwrap_or_else(|| "6.1".into());
     let (once, off) = (flag(&mut args, "--once"), flag(&mut args, "--off"));
     let target = option(&mut args, "--target")?;
     let list = flag(&mut args, "--list");

@@ -268,6 +268,10 @@ export class Page {
 
 	/** Writes what the page looks like, all of it, to a PNG file. */
 	async shot(file) {
+		// Tabs of some themes come slowly to the front.
+		await this.until(() => document.getAnimations().every((one) => one.playState == 'finished'
+			|| one.effect.getComputedTiming().iterations == Infinity));
+
 		const { cssContentSize: { width, height } } = await this.send('Page.getLayoutMetrics');
 		const clip = { x: 0, y: 0, width, height: Math.min(height, 3000), scale: 1 };
 		const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true, clip });

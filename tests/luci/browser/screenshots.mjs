@@ -54,7 +54,7 @@ async function take(views) {
 }
 
 // A graph needs time, and the daemon looks often while somebody asks.
-await eventually(async () => (await daemon('history')).samples.length > 20, 'something to draw', 300000);
+await eventually(async () => (await daemon('history')).samples.length > 15, 'something to draw', 300000);
 await take(VIEWS.slice(0, 1));
 await run(`sed -i "s/option flow_offloading '1'/option flow_offloading '1'\\n\\toption flow_offloading_hw '1'/" /etc/config/firewall`);
 await run('ubus call flowtable reload');

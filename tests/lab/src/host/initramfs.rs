@@ -2,7 +2,7 @@
 //! The guest's root file system: a base of tools and modules that is packed once for each kernel,
 //! and what changes between two runs appended to it.
 
-use super::artifacts::{Artifacts, Daemon};
+use super::artifacts::{Artifacts, Daemon, Tools};
 use super::cpio::Archive;
 use super::kernel::Kernel;
 use super::userland::{self, Userland};
@@ -69,6 +69,27 @@ pub fn pack(
     add_pages(&mut archive)?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();
     archive.file("lab/plan", 0o644, plan.as_bytes())?;
+    archive.finish()?;
+    Ok(path)
+}
+
+/// Packs a system that stands in for OpenWrt, with its console and commands, for one boot.
+pub fn pack_stand_in(kernel: &Kernel, tools: &Tools) -> Result<PathBuf> {
+    let userland = Userland::of(kernel.architecture)?;
+    let path = paths::cache("boot")?.join(format!("{}-stand-in.cpio", kernel.name));
+    fs::copy(base(kernel)?, &path).context("copying the base initramfs")?;
+    let file = File::options().append(true).open(&path).context("the initramfs")?;
+    let mut archive = Archive::new(BufWriter::new(file));
+    let mut programs = Programs { userland: &userland, packed: BTreeSet::new() };
+    programs.add(&mut archive, "usr/sbin/ubusd", &tools.ubusd)?;
+    programs.add(&mut archive, "usr/bin/ubus", &tools.ubus)?;
+    archive.copy("init", &paths::lab("guest/stand-in/init"))?;
+    for folder in ["openwrt", "stand-in"] {
+        let name = format!("lab/{folder}");
+        add_tree(&mut archive, &name, &paths::lab("guest").join(folder))?;
+    }
+    archive.link("etc/rc.common", "../lab/openwrt/rc.common")?;
+    archive.link("lib/functions.sh", "../lab/openwrt/functions.sh")?;
     archive.finish()?;
     Ok(path)
 }

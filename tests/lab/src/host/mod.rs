@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod kernel_module;
 pub mod machine;
 pub mod modules;
+pub mod openwrt;
 pub mod package;
 pub mod paths;
 pub mod progress;

@@ -18,7 +18,11 @@ pub fn visible(command: &mut Command) -> Result<()> {
 
 /// Runs `cargo test` with these arguments; each test counts.
 pub fn run(args: &[&str], tally: &mut Tally) -> Result<()> {
-    let mut command = cargo();
+    run_by(cargo(), args, tally)
+}
+
+/// The same with a cargo that builds for another machine.
+pub fn run_by(mut command: Command, args: &[&str], tally: &mut Tally) -> Result<()> {
     command.args(["test", "--no-fail-fast"]).args(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().context("cargo test")?;

@@ -3,10 +3,13 @@
 //! at the end. What takes too long for every change is in `cargo xtask test full`.
 
 mod cargo_test;
+mod foreign;
 mod kernels;
 mod lab;
 mod malta;
 mod man_pages;
+mod openwrt;
+mod package;
 mod page;
 mod shell_files;
 mod tally;
@@ -54,22 +57,33 @@ impl Step {
     const fn new(name: &'static str, act: fn(&mut Tally) -> Result<()>) -> Self {
         Self { name, heavy: false, act }
     }
+
+    const fn heavy(name: &'static str, act: fn(&mut Tally) -> Result<()>) -> Self {
+        Self { name, heavy: true, act }
+    }
 }
 
 /// What the tests in network namespaces call.
 const NAMESPACE_TOOLS: [apt::Tool; 3] =
     [("ip", "iproute2"), ("unshare", "util-linux"), ("busybox", "busybox-static")];
 
-const STEPS: [Step; 9] = [
+const STEPS: &[Step] = &[
     Step::new("fmt", fmt),
     Step::new("clippy", clippy),
     Step::new("shellcheck", shellcheck),
     Step::new("man", man_pages::check),
     Step::new("unit", unit),
+    Step::new("unit mipsel", foreign::quick),
+    Step::new("packages", package::smallest),
+    Step::heavy("targets: packed", package::all),
+    Step::heavy("targets: mipsel", foreign::mipsel),
+    Step::heavy("targets: mips", foreign::mips),
+    Step::heavy("targets: aarch64", foreign::aarch64),
     Step::new("page", page::check),
     Step { name: "browser", heavy: true, act: page::check_in_browser },
     Step::new("uci-differential", uci_differential),
-    Step { name: "malta", heavy: true, act: malta::check },
+    Step::heavy("malta", malta::check),
+    Step::heavy("openwrt", openwrt::check),
 ];
 
 /// Runs the steps and scenarios of this breadth (`lab 6.1 plain` is a scenario's name).

@@ -47,14 +47,20 @@ pub fn folder(target: &Target) -> PathBuf {
 pub fn command(targets: &[&'static Target]) -> Result<()> {
     let mut all = Vec::new();
     for target in targets {
-        all.push(make(&cross::toolchain(target)?)?.sizes);
+        all.push(make(&cross::toolchain(target)?)?);
     }
-    print!("{}", sizes::table(&all));
-    sizes::write(&all, &paths::target().join("packages/sizes.json"))?;
+    print!("{}", table(&all));
+    let sizes = all.iter().map(|packages| &packages.sizes);
+    sizes::write(sizes, &paths::target().join("packages/sizes.json"))?;
     if apk::tool().is_none() {
         println!("no .apk: there is no apk of version 3 or newer on the path (docs/openwrt.md)");
     }
     Ok(())
+}
+
+/// The sizes of packages, as lines for people.
+pub fn table(all: &[Packages]) -> String {
+    sizes::table(all.iter().map(|packages| &packages.sizes))
 }
 
 /// Makes the packages of one target.
