@@ -27,8 +27,6 @@ const DISPATCHER: &str = "/cgi-bin/luci";
 const PAGE: &str = "lab/page.html";
 /// Those that are there are loaded, in this order; older releases of LuCI have the second one.
 const SCRIPTS: [&str; 3] = ["cbi.js", "promis.min.js", "luci.js"];
-/// What the theme has besides for small screens; the stand-in has it in one file.
-const SMALL_STYLE: &str = "luci-static/bootstrap/mobile.css";
 /// Where LuCI's client and its classes are.
 const RESOURCES: &str = "luci-static/resources";
 /// Who opens a page without having logged in. The router is reached from one machine only.
@@ -155,14 +153,8 @@ impl Web {
         });
         let scripts = SCRIPTS.iter().map(|name| format!("{RESOURCES}/{name}"));
         let scripts = scripts.filter(|path| self.bridge.www().join(path).is_file());
-        let mut scripts: Vec<String> =
+        let scripts: Vec<String> =
             scripts.map(|path| format!("<script src=\"/{path}\"></script>")).collect();
-        if self.bridge.www().join(SMALL_STYLE).is_file() {
-            scripts.push(format!(
-                "<link rel=\"stylesheet\" media=\"only screen and (max-device-width: 854px)\" \
-                 href=\"/{SMALL_STYLE}\">"
-            ));
-        }
         let template = fs::read_to_string(self.bridge.www().join(PAGE)).context(PAGE)?;
         let title = node.get("title").and_then(Json::as_str).unwrap_or("LuCI");
         let page = template
