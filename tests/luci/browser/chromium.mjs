@@ -187,8 +187,9 @@ export class Page {
 		return this.run((s) => document.querySelector(s)?.innerText ?? '', selector);
 	}
 
+	// Themes write some of it in capitals.
 	sees(text, selector = 'body') {
-		return eventually(async () => (await this.text(selector)).includes(text), `"${text}" in ${selector}`);
+		return eventually(async () => (await this.text(selector)).toLowerCase().includes(text.toLowerCase()), `"${text}" in ${selector}`);
 	}
 
 	/** Where to press on an element that matches, has this text, and can be seen; it is scrolled to. */
@@ -237,6 +238,8 @@ export class Page {
 		if (text)
 			await this.send('Input.insertText', { text });
 
+		// Forms judge what was typed when a key comes up.
+		await this.key('End');
 		await this.run((s) => document.querySelector(s).dispatchEvent(new Event('change', { bubbles: true })), selector);
 	}
 
@@ -265,6 +268,10 @@ export class Page {
 
 	/** Writes what the page looks like, all of it, to a PNG file. */
 	async shot(file) {
+		// Tabs of some themes come slowly to the front.
+		await this.until(() => document.getAnimations().every((one) => one.playState == 'finished'
+			|| one.effect.getComputedTiming().iterations == Infinity));
+
 		const { cssContentSize: { width, height } } = await this.send('Page.getLayoutMetrics');
 		const clip = { x: 0, y: 0, width, height: Math.min(height, 3000), scale: 1 };
 		const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true, clip });

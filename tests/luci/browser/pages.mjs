@@ -2,3 +2,6 @@
 // All tests of the pages in a browser, one after another: they share one router.
 
 import './bridge.mjs';
+import './status.mjs';
+import './settings.mjs';
+import './many.mjs';

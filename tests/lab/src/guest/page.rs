@@ -32,6 +32,8 @@ const START: u32 = 21;
 const ENABLED: &str = "/tmp/lab/enabled";
 /// The configuration files whose changes procd tells the service, by its `service_triggers`.
 const TRIGGERS: [&str; 3] = ["firewall", "network", "flowtable"];
+/// Room for more flows than a page shows; less where the kernel counts by the machine's memory.
+const CONNTRACK_MAX: (&str, &str) = ("/proc/sys/net/netfilter/nf_conntrack_max", "65536");
 /// Time between two looks at things that a browser has not asked for.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -41,6 +43,8 @@ const TURN: Duration = Duration::from_secs(1);
 /// # Errors
 /// The machine has no network card.
 pub fn listener() -> Result<Stdio> {
+    // One number for all namespaces, which only this one can set.
+    fs::write(CONNTRACK_MAX.0, CONNTRACK_MAX.1).context(CONNTRACK_MAX.0)?;
     run(Command::new("ip").args(["address", "add", ADDRESS, "dev", CARD]))?;
     run(Command::new("ip").args(["link", "set", CARD, "up"]))?;
     let listener = TcpListener::bind(("0.0.0.0", PORT)).context("listening")?;

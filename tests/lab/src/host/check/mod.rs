@@ -80,7 +80,7 @@ const STEPS: &[Step] = &[
     Step::heavy("targets: mips", foreign::mips),
     Step::heavy("targets: aarch64", foreign::aarch64),
     Step::new("page", page::check),
-    Step::new("browser", page::check_in_browser),
+    Step { name: "browser", heavy: true, act: page::check_in_browser },
     Step::new("uci-differential", uci_differential),
     Step::heavy("malta", malta::check),
     Step::heavy("openwrt", openwrt::check),

@@ -7,6 +7,9 @@
 'require uci';
 'require ui_widgets as base';
 
+// The tab in front of each group, by the names of its tabs.
+const front = {};
+
 let dialog = null;
 let before = null;
 
@@ -117,10 +120,17 @@ const ui = {
 			}));
 
 			group.parentNode.insertBefore(menu, group);
-			ui.tabs.show(menu, list, list[0].getAttribute('data-tab'));
+
+			// A form that is rendered again shows the tab that was in front.
+			const names = list.map((pane) => pane.getAttribute('data-tab'));
+			const kept = front[names.join()];
+
+			ui.tabs.show(menu, list, names.includes(kept) ? kept : names[0]);
 		},
 
 		show(menu, panes, name) {
+			front[panes.map((pane) => pane.getAttribute('data-tab')).join()] = name;
+
 			for (const pane of panes) {
 				const active = pane.getAttribute('data-tab') == name;
 				const was = pane.getAttribute('data-tab-active') == 'true';
