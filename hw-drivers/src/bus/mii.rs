@@ -165,6 +165,11 @@ mod tests {
                 panic!("loopback answered");
             };
             assert_eq!((step, address, unrestored), (Step::Operation(0), AT, None));
+            if matches!(fault, Fault::Os(libc::ENOSYS)) {
+                // No kernel says so; an emulator of single programs does not know the ioctl.
+                println!("skipped: the ioctl does not reach the kernel");
+                return;
+            }
             assert!(matches!(fault, Fault::Os(libc::EPERM | libc::EOPNOTSUPP)), "{fault}");
         }
     }

