@@ -83,10 +83,10 @@ impl Console {
     }
 
     /// Writes a file there. The shell reads it by lines, of which each is answered before the next
-    /// goes, since a terminal has room for one.
+    /// goes, since a terminal has room for one. They are not echoed, which would take as long again.
     pub fn send(&mut self, content: &[u8], to: &str) -> Result<()> {
         let loop_ =
-            "while read -r l && [ \"$l\" != . ]; do printf \"$l\"; printf '@%s\\n' @got >&2; done";
+            "while read -rs l && [ \"$l\" != . ]; do printf \"$l\"; printf '@%s\\n' @got >&2; done";
         self.type_in(&format!("{loop_} >{to}\n"))?;
         for line in lines(content) {
             self.type_in(&format!("{line}\n"))?;
@@ -98,6 +98,18 @@ impl Console {
             return Err(Error::new(format!("{to} arrived with {} bytes", size.trim())));
         }
         Ok(())
+    }
+
+    /// Gives an order to the lab's own program on that console and returns its answer, a line.
+    pub fn ask(&mut self, order: &str, patience: Duration) -> Result<String> {
+        self.type_in(&format!("{order}\n"))?;
+        self.answer(patience)
+    }
+
+    /// Waits for a line of the lab's own program and returns what stands behind its mark.
+    pub fn answer(&mut self, patience: Duration) -> Result<String> {
+        self.wait_for("@@", patience)?;
+        self.wait_for("\n", PATIENCE)
     }
 
     fn type_in(&mut self, text: &str) -> Result<()> {
