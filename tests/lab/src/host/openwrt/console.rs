@@ -18,7 +18,7 @@ const INVITATION: &str = "Please press Enter to activate this console";
 const BEGIN: &str = "@@begin";
 const END: &str = "@@end";
 /// A terminal takes lines of up to 4095 bytes.
-const LINE_BYTES: usize = 2000;
+const LINE_BYTES: usize = 4000;
 /// For a line to be taken, and for a shell to come up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -154,10 +154,15 @@ impl Drop for Console {
 /// Bytes as arguments of printf, in lines of a length that a terminal takes.
 fn lines(content: &[u8]) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for byte in content {
+    for (at, byte) in content.iter().enumerate() {
+        // A digit behind a number would be taken for a part of it.
+        let digit_follows = content.get(at + 1).is_some_and(|next| (b'0'..=b'7').contains(next));
         let piece = match byte {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(*byte).to_string(),
-            byte => format!("\\{byte:03o}"),
+            // Neither what printf or this file's marks are made of, nor what ends the file.
+            b'%' | b'\\' | b'@' | b'-' | b'.' => format!("\\{byte:03o}"),
+            b'!'..=b'~' => char::from(*byte).to_string(),
+            byte if digit_follows => format!("\\{byte:03o}"),
+            byte => format!("\\{byte:o}"),
         };
         match lines.last_mut() {
             Some(line) if line.len() + piece.len() <= LINE_BYTES => line.push_str(&piece),
@@ -173,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_shell_gets_the_same_bytes() {
-        let content: Vec<u8> = (0..3000_u32).map(|n| ((n * n) >> 3) as u8).collect();
+        // Each byte before each other.
+        let content: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_be_bytes).collect();
         let lines = lines(&content);
         assert!(lines.len() > 2 && lines.iter().all(|line| line.len() <= LINE_BYTES));
         let script = "while read -r l; do printf \"$l\"; done";
