@@ -7,6 +7,7 @@ use super::{evidence, files, generation, procd, LAB_DIR};
 use crate::command::run;
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
+use crate::scenario::{Scenario, Step};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -29,7 +30,7 @@ pub fn run_all() -> Result<()> {
         Report::Begin(name.into()).send();
         let begun = Instant::now();
         let args = ["scenario", name];
-        let result = in_router(&args, Some(SCENARIO_TIMEOUT));
+        let result = in_router(&args, Some(timeout(name)));
         clear();
         if let Err(e) = result {
             let ms = begun.elapsed().as_millis();
@@ -38,6 +39,17 @@ pub fn run_all() -> Result<()> {
     }
     Report::Done.send();
     Ok(())
+}
+
+/// How long a scenario may take.
+fn timeout(name: &str) -> Duration {
+    let soak = |scenario: Scenario| {
+        scenario.lines.iter().find_map(|line| match line.step {
+            Step::Soak { within } => Some(within),
+            _ => None,
+        })
+    };
+    files::load(name).ok().and_then(soak).unwrap_or(SCENARIO_TIMEOUT)
 }
 
 /// Runs one scenario in the router that this process is in, and reports.

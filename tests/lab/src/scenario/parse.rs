@@ -4,7 +4,7 @@
 use super::words::{split, Word};
 use super::{
     Action, Door, FlowKind, Line, MdioTask, Operand, Pace, Relation, Scenario, Shape, Step,
-    Streaming, Target, Value,
+    Streaming, Target, Value, LONG, SOAK,
 };
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -91,7 +91,7 @@ fn rest_of<'a>(line: &'a str, words: &[Word], n: usize) -> &'a str {
 
 fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
     let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
-    let takes_block = matches!(texts.first(), Some(&("config" | "nft" | "run")));
+    let takes_block = matches!(texts.as_slice(), ["config" | "nft" | "run", ..] | [_, "storm", ..]);
     if !block.is_empty() && !takes_block {
         return Err(Error::new("this step takes no indented block"));
     }
@@ -109,8 +109,14 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             Step::Edit { file: owned(file), old: owned(old), new: owned(new) }
         }
         ["nft"] => Step::Nft { ruleset: owned(block) },
-        ["ubusd", what] => Step::Ubusd(action(what)?),
         ["daemon", "start", "unprivileged"] => Step::Daemon(Action::StartUnprivileged),
+        [program @ ("ubusd" | "daemon"), "storm", times, within] => Step::Storm {
+            ubusd: *program == "ubusd",
+            times: times.parse().context(format!("not a number: {times}"))?,
+            within: seconds(within)?,
+            command: owned(block),
+        },
+        ["ubusd", what] => Step::Ubusd(action(what)?),
         ["daemon", what] => Step::Daemon(action(what)?),
         ["flow", name, kind, from, "->", to, rest @ ..] => Step::Flow {
             name: owned(name),
@@ -162,6 +168,8 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             Step::NeedsBefore { release: self::release(release)? }
         }
         ["needs", "package"] => Step::NeedsPackage,
+        [LONG] => Step::Long,
+        [SOAK, within] => Step::Soak { within: seconds(within)? },
         ["phase", ..] => Step::Phase { text: owned(rest_of(line, words, 1)) },
         _ => return Err(Error::new(format!("not a step: {line}"))),
     })
