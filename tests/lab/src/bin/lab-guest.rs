@@ -16,6 +16,7 @@ fn act(args: &[&str]) -> Result<()> {
             let inner = format!("{}-inside", args.concat());
             plan::in_router_with(&[&inner], None, page::listener()?)
         }
+        ["entries", number] => memory::entries(number.parse().context("how many")?),
         ["memory"] => memory::report(),
         ["memory-inside"] => memory::measure(),
         ["scenario", name] => plan::run_one(name),

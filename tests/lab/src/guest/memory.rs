@@ -4,16 +4,16 @@
 use super::driver::uname;
 use super::{plan, procd};
 use crate::bench::daemon::Programs;
-use crate::bench::flows;
+use crate::bench::{entries, flows};
 use crate::command::run;
 use crate::console::Report;
 use crate::error::{Context, Result};
+use flowtabled::netlink::conntrack::Conntrack;
 use std::fs;
 use std::process::Command;
 
-/// Room for the greatest number of flows; by default it goes by the machine's memory. It is one for all
-/// namespaces, and only the first can set it.
-const CONNTRACK_MAX: &str = "131072";
+/// Room for the greatest number of flows; by default it goes by the machine's memory.
+const ROOM: &str = "131072";
 
 /// Installs the package and measures in a namespace of its own.
 ///
@@ -22,11 +22,19 @@ const CONNTRACK_MAX: &str = "131072";
 pub fn report() -> Result<()> {
     Report::Booted(uname()?).send();
     procd::install()?;
-    let path = "/proc/sys/net/netfilter/nf_conntrack_max";
-    fs::write(path, CONNTRACK_MAX).context(path)?;
+    fs::write(plan::CONNTRACK_MAX, ROOM).context(plan::CONNTRACK_MAX)?;
     plan::in_router(&["memory-inside"], None)?;
     Report::Done.send();
     Ok(())
+}
+
+/// Makes so many conntrack entries in the namespace of this process, for scenarios.
+///
+/// # Errors
+/// Conntrack refuses.
+pub fn entries(number: u32) -> Result<()> {
+    let mut conntrack = Conntrack::open().context("conntrack")?;
+    entries::make(&mut conntrack, 0..number)
 }
 
 /// Measures in the namespace of this process.

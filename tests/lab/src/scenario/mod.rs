@@ -259,6 +259,8 @@ pub enum Action {
     Start,
     /// Start it as the user and with the capabilities that procd's jail gives it.
     StartUnprivileged,
+    /// Start it with room for so many MiB of address space and no more.
+    StartStarved(u32),
     /// SIGTERM, then wait for its end.
     Stop,
     /// SIGKILL, then wait for its end.
