@@ -62,8 +62,8 @@ impl Manager {
     pub fn install(self) -> String {
         let verb = match self {
             Manager::Opkg => "install",
-            // It is signed by nobody.
-            Manager::Apk => "add --allow-untrusted",
+            // It is signed by nobody, and from no feed, which an image that lives in memory alone refuses.
+            Manager::Apk => "add --allow-untrusted --force-non-repository",
         };
         format!("{} {verb} {}", self.name(), self.parcel())
     }
