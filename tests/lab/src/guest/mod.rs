@@ -31,6 +31,7 @@ pub mod peer;
 pub mod plan;
 pub mod probe;
 mod procd;
+mod refusals;
 pub mod service;
 pub mod steady;
 pub mod switch;
