@@ -62,7 +62,8 @@ impl Confinement {
     /// The files of names have become these: tells the log of those that are out of reach.
     pub fn check(&mut self, lease_files: &[String]) {
         let Some(readable) = &self.readable else { return };
-        let beyond = |file: &&String| !readable.iter().any(|path| Path::new(file).starts_with(path));
+        let beyond =
+            |file: &&String| !readable.iter().any(|path| Path::new(file).starts_with(path));
         let beyond: Vec<String> = lease_files.iter().filter(beyond).cloned().collect();
         if beyond != self.told {
             for file in &beyond {
@@ -139,9 +140,16 @@ mod tests {
         let leases = leases.map(str::to_owned);
         let all = readable(Path::new("/etc/config"), Path::new("/tmp/.uci"), &leases);
         let text: Vec<&str> = all.iter().filter_map(|path| path.to_str()).collect();
-        for path in
-            ["/proc", "/sys", "/etc/config", "/tmp", "/var/run", "/etc/leases", "/mnt/usb", "/leases"]
-        {
+        for path in [
+            "/proc",
+            "/sys",
+            "/etc/config",
+            "/tmp",
+            "/var/run",
+            "/etc/leases",
+            "/mnt/usb",
+            "/leases",
+        ] {
             assert!(text.contains(&path), "{path}: {text:?}");
         }
         assert!(!text.contains(&"/") && !text.contains(&"/etc"), "{text:?}");

@@ -165,11 +165,7 @@ impl Daemon {
             switches: Switches::default(),
             around_switches: None,
             watches: Watches::default(),
-            confinement: Confinement::new(
-                &options.config_dir,
-                &options.save_dir,
-                options.sandbox,
-            ),
+            confinement: Confinement::new(&options.config_dir, &options.save_dir, options.sandbox),
         };
         let sources = [
             (Some(daemon.signals.as_raw_fd()), SIGNALS),

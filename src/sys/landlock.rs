@@ -75,22 +75,20 @@ pub fn restrict<'p>(readable: impl IntoIterator<Item = &'p Path>) -> io::Result<
     }
     let none: u32 = 0;
     // SAFETY: landlock_restrict_self(2) takes two numbers; the descriptor is open for the call.
-    let result = unsafe {
-        libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), none)
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), none) };
     checked(result).map(|_| version)
 }
 
-fn version() -> io::Result<u32> {
+/// The version of the kernel's interface, from 1.
+///
+/// # Errors
+/// As [`restrict`]: there is none, or it is switched off.
+pub fn version() -> io::Result<u32> {
     let (nothing, none): (*const Ruleset, usize) = (std::ptr::null(), 0);
     // SAFETY: with this flag landlock_create_ruleset(2) reads no memory, and wants no pointer.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            nothing,
-            none,
-            CREATE_RULESET_VERSION,
-        )
+        libc::syscall(libc::SYS_landlock_create_ruleset, nothing, none, CREATE_RULESET_VERSION)
     };
     checked(result)
 }

@@ -38,9 +38,7 @@ pub fn install() -> io::Result<()> {
     match load(&program, LOGGED) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => match load(&program, 0) {
             // A kernel that knows the call but was built without filters.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                Err(unknown())
-            }
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Err(unknown()),
             result => result,
         },
         result => result,

@@ -34,6 +34,9 @@ const SYS_CLOCK_GETTIME64: c_long = FIRST + 403;
 const SYS_CLOCK_NANOSLEEP_TIME64: c_long = FIRST + 407;
 #[cfg(target_pointer_width = "32")]
 const SYS_PPOLL_TIME64: c_long = FIRST + 414;
+// The crate lacks it for musl on MIPS.
+#[cfg(target_pointer_width = "32")]
+const SYS_FSTATAT64: c_long = if cfg!(target_arch = "mips") { FIRST + 293 } else { 327 };
 #[cfg(target_pointer_width = "32")]
 const SYS_FUTEX_TIME64: c_long = FIRST + 422;
 
@@ -130,7 +133,7 @@ calls! {
     #[cfg(target_pointer_width = "32")]
     SYS_lstat64: ALWAYS,
     #[cfg(target_pointer_width = "32")]
-    SYS_fstatat64: ALWAYS,
+    SYS_FSTATAT64: ALWAYS,
     SYS_readlinkat: ALWAYS,
     #[cfg(not(target_arch = "aarch64"))]
     SYS_readlink: ALWAYS,
@@ -173,6 +176,8 @@ calls! {
     SYS_restart_syscall: ALWAYS,
     SYS_clone: THREAD,
     SYS_set_robust_list: ALWAYS,
+    // Of glibc alone, which goes on without.
+    #[cfg(target_pointer_width = "64")]
     SYS_rseq: ALWAYS,
     SYS_prctl: THREAD_NAME,
     SYS_sched_getaffinity: ALWAYS,

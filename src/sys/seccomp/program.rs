@@ -84,9 +84,7 @@ fn body(when: &[&[Condition]]) -> Vec<sock_filter> {
                     (argument, jump(JUMP_IF_EQUAL, std::process::id(), 0, next))
                 }
                 Condition::Has(argument, bit) => (argument, jump(JUMP_IF_BITS, bit, 0, next)),
-                Condition::HasNone(argument, bits) => {
-                    (argument, jump(JUMP_IF_BITS, bits, next, 0))
-                }
+                Condition::HasNone(argument, bits) => (argument, jump(JUMP_IF_BITS, bits, next, 0)),
             };
             program.extend([statement(LOAD, ARGUMENTS + 8 * argument + LOWER_HALF), test]);
         }

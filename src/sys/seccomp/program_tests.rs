@@ -106,12 +106,8 @@ fn sockets_reach_the_router_only() {
         verdict(libc::SYS_socket, [family as u64, kind as u64, protocol as u64, 0, 0, 0])
     };
     assert_eq!(socket(libc::AF_UNIX, 0), ALLOW);
-    let known = [
-        libc::NETLINK_ROUTE,
-        libc::NETLINK_NETFILTER,
-        libc::NETLINK_GENERIC,
-        libc::NETLINK_XFRM,
-    ];
+    let known =
+        [libc::NETLINK_ROUTE, libc::NETLINK_NETFILTER, libc::NETLINK_GENERIC, libc::NETLINK_XFRM];
     for protocol in 0..32 {
         let expected = if known.contains(&protocol) { ALLOW } else { REFUSE };
         assert_eq!(socket(libc::AF_NETLINK, protocol), expected, "{protocol}");
@@ -192,10 +188,15 @@ fn the_clock_of_either_width_is_allowed() {
 fn the_program_fits() {
     let program = own();
     assert!(program.len() <= libc::BPF_MAXINSNS as usize, "{}", program.len());
-    for (at, instruction) in program.iter().enumerate() {
-        let target = at + 1 + usize::from(instruction.jt.max(instruction.jf));
-        assert!(target < program.len() && instruction.jt.max(instruction.jf) < u8::MAX, "{at}");
+    let jumps = program
+        .iter()
+        .enumerate()
+        .filter(|(_, instruction)| matches!(instruction.code, JUMP_IF_EQUAL | JUMP_IF_BITS));
+    for (at, sock_filter { jt, jf, .. }) in jumps {
+        let distance = *jt.max(jf);
+        assert!(distance < u8::MAX && at + 1 + usize::from(distance) < program.len(), "{at}");
     }
+    assert_eq!(program.last().unwrap().code, RETURN);
 }
 
 #[test]
