@@ -122,11 +122,11 @@ fn sockets_reach_the_router_only() {
 #[test]
 fn requests_to_devices_and_descriptors_are_few() {
     let second = |call, value: u64| verdict(call, [3, value, 0, 0, 0, 0]);
-    for request in [libc::FIONBIO as u64, libc::SIOCGMIIREG as u64, libc::SIOCSMIIREG as u64] {
-        assert_eq!(second(libc::SYS_ioctl, request & 0xffff_ffff), ALLOW, "{request:#x}");
+    for request in [libc::FIONBIO as u32, libc::SIOCGMIIREG as u32, libc::SIOCSMIIREG as u32] {
+        assert_eq!(second(libc::SYS_ioctl, request.into()), ALLOW, "{request:#x}");
     }
-    for request in [libc::TIOCSTI as u64, 0x8914, 0x89f0] {
-        assert_eq!(second(libc::SYS_ioctl, request), REFUSE, "{request:#x}");
+    for request in [libc::TIOCSTI as u32, 0x8914, 0x89f0] {
+        assert_eq!(second(libc::SYS_ioctl, request.into()), REFUSE, "{request:#x}");
     }
     assert_eq!(second(libc::SYS_fcntl, libc::F_GETFD as u64), ALLOW);
     assert_eq!(second(libc::SYS_fcntl, libc::F_SETOWN as u64), REFUSE);
