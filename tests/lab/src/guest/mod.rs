@@ -34,6 +34,7 @@ pub mod peers;
 pub mod plan;
 pub mod probe;
 mod procd;
+mod refusals;
 pub mod service;
 pub mod steady;
 mod storm;
