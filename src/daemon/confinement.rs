@@ -3,6 +3,7 @@
 //! kernel cannot hold back it goes on with, and says so. docs/security.md tells what remains.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use log::{info, warn};
@@ -27,6 +28,8 @@ pub struct Confinement {
     wanted: bool,
     /// What can be read; `None` while everything can.
     readable: Option<Vec<PathBuf>>,
+    /// File system and number of the configuration's folder when it began.
+    place: Option<(u64, u64)>,
     /// Files of names that cannot be read, as the log was told last.
     told: Vec<String>,
 }
@@ -35,7 +38,7 @@ impl Confinement {
     /// Nothing is given up yet, and nothing ever will be unless that is wanted.
     pub fn new(config_dir: &Path, save_dir: &Path, wanted: bool) -> Confinement {
         let (config_dir, save_dir) = (config_dir.to_owned(), save_dir.to_owned());
-        Confinement { config_dir, save_dir, wanted, readable: None, told: Vec::new() }
+        Confinement { config_dir, save_dir, wanted, readable: None, place: None, told: Vec::new() }
     }
 
     /// Gives up what is not needed; there is no way back. Must be called before any thread is made,
@@ -50,6 +53,7 @@ impl Confinement {
         let readable = readable(&self.config_dir, &self.save_dir, lease_files);
         let files = landlock::restrict(readable.iter().map(PathBuf::as_path));
         self.readable = files.is_ok().then_some(readable);
+        self.place = place(&self.config_dir);
         let parts = [
             ("capabilities", capabilities::keep_only(&KEPT)),
             ("files", files.map(drop)),
@@ -57,6 +61,12 @@ impl Confinement {
             ("system calls", seccomp::install()),
         ];
         tell(&parts);
+    }
+
+    /// The configuration's folder is another one than when this began, and out of reach for good: so
+    /// it is after the first boot of an image, when the overlay moves from memory to flash.
+    pub fn is_outdated(&self) -> bool {
+        self.readable.is_some() && place(&self.config_dir) != self.place
     }
 
     /// The files of names have become these: tells the log of those that are out of reach.
@@ -72,6 +82,11 @@ impl Confinement {
             self.told = beyond;
         }
     }
+}
+
+/// The file system and the number of a folder, which may be looked at without being read.
+fn place(folder: &Path) -> Option<(u64, u64)> {
+    folder.metadata().ok().map(|data| (data.dev(), data.ino()))
 }
 
 fn tell(parts: &[(&str, io::Result<()>)]) {

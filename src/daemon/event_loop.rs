@@ -70,6 +70,8 @@ pub enum RunError {
     },
     /// A netlink socket could not be opened.
     Netlink(Error),
+    /// The configuration is elsewhere now, where this process may not read; the next one may.
+    Outdated,
 }
 
 impl fmt::Display for RunError {
@@ -78,6 +80,9 @@ impl fmt::Display for RunError {
             RunError::Running => f.write_str("another flowtabled runs in this network namespace"),
             RunError::System { doing, source } => write!(f, "cannot {doing}: {source}"),
             RunError::Netlink(error) => error.fmt(f),
+            RunError::Outdated => f.write_str(
+                "the folder of the configuration is another one now, which takes a new start to read",
+            ),
         }
     }
 }
@@ -125,6 +130,8 @@ pub struct Daemon {
     watches: Watches,
     /// What this process has given up.
     confinement: Confinement,
+    /// The configuration has been read again in this turn.
+    reloaded: bool,
 }
 
 impl Daemon {
@@ -166,6 +173,7 @@ impl Daemon {
             around_switches: None,
             watches: Watches::default(),
             confinement: Confinement::new(&options.config_dir, &options.save_dir, options.sandbox),
+            reloaded: false,
         };
         let sources = [
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
@@ -229,6 +237,11 @@ impl Daemon {
             self.on_bus();
             self.tell_subscribers();
             self.on_switches();
+            if std::mem::take(&mut self.reloaded) && self.confinement.is_outdated() {
+                // Who watches over us starts us again; the kernel keeps everything meanwhile.
+                error!("{}", RunError::Outdated);
+                return Err(RunError::Outdated);
+            }
         }
     }
 
@@ -280,6 +293,7 @@ impl Daemon {
     /// Reads the configuration again, and opens what could not be opened before: modules may have
     /// been loaded. False when the configuration has a fault.
     fn reload(&mut self) -> bool {
+        self.reloaded = true;
         self.open_missing();
         self.switches.try_again(Instant::now());
         let settings = self.world.settings();

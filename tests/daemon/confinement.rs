@@ -196,3 +196,31 @@ fn a_lease_file_out_of_reach_is_told() {
         assert_eq!(told, !log.contains("this kernel cannot confine files"), "{log}");
     });
 }
+
+/// With Landlock another folder of the same name is out of reach; without it is as good as the first.
+#[test]
+fn another_folder_of_the_configuration_is_noticed() {
+    let dir = std::env::temp_dir().join(format!("flowtabled-moved-{}", std::process::id()));
+    let config = dir.join("config");
+    fs::create_dir_all(&config).unwrap();
+    let seen = std::thread::spawn({
+        let (dir, config) = (dir.clone(), config.clone());
+        move || {
+            let mut confinement = Confinement::new(&config, &dir.join("saved/changes"), true);
+            // The filter would not let this thread make the other folder.
+            let (moved, go) = std::sync::mpsc::channel();
+            let mover = std::thread::spawn(move || {
+                go.recv().unwrap();
+                fs::rename(&config, dir.join("before")).unwrap();
+                fs::create_dir(&config).unwrap();
+            });
+            confinement.begin(&[]);
+            let before = confinement.is_outdated();
+            moved.send(()).unwrap();
+            mover.join().unwrap();
+            (before, confinement.is_outdated())
+        }
+    });
+    assert_eq!(seen.join().unwrap(), (false, landlock::version().is_ok()));
+    fs::remove_dir_all(&dir).unwrap();
+}
