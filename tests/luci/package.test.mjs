@@ -13,7 +13,7 @@ const APP = 'luci-app/root/usr/share';
 const RESOURCES = 'luci-app/htdocs/luci-static/resources';
 const MENU = JSON.parse(read(`${APP}/luci/menu.d/luci-app-flowtable.json`));
 const ACL = JSON.parse(read(`${APP}/rpcd/acl.d/luci-app-flowtable.json`));
-const WORDS = read(`${RESOURCES}/flowtable/words.js`);
+const SENTENCES = read('luci-app/po/templates/daemon.js');
 // The scripts of all pages.
 const SCRIPTS = sources().filter((path) => path.endsWith('.js')).map((path) => [ path, readApp(path) ]);
 const CODE = SCRIPTS.map(([ , text ]) => text).join('');
@@ -79,22 +79,22 @@ test('the methods are those of the daemon', () => {
 		sorted([ ...ACL['luci-app-flowtable'].read.ubus.flowtable, ...CHANGING ]));
 });
 
-test('the reasons are those of the daemon, word for word', () => {
-	for (const [ file, type, map ] of [
-		[ 'reason', 'Reason', 'REASONS' ],
-		[ 'flow_reason', 'FlowReason', 'FLOW_REASONS' ]
-	]) {
-		const source = read(`src/core/${file}.rs`);
-		const arms = (name) => Object.fromEntries(matches(
-			source.match(new RegExp(`fn ${name}\\(.*?\\n    }\\n`, 's'))[0],
-			new RegExp(`${type}::(\\w+) => (?:\\{\\s*)?"(.*?)"`, 'g')));
-		const [ codes, texts ] = [ arms('code'), arms('text') ];
-		const daemon = Object.fromEntries(Object.keys(codes).map((r) => [ codes[r], texts[r] ]));
-		const page = WORDS.match(new RegExp(`const ${map} = \\{(.*?)\\n\\};`, 's'))[1];
-		const count = source.match(new RegExp(`ALL: \\[${type}; (\\d+)\\]`))[1];
+test('translators have the sentences of the daemon, word for word', () => {
+	const parts = SENTENCES.split('\n\n// ').slice(1);
+	const files = [ [ 'reason', 'Reason' ], [ 'flow_reason', 'FlowReason' ], [ 'evict', 'Cause' ] ];
 
-		assert.equal(Object.keys(codes).length, Number(count));
-		assert.deepEqual(Object.fromEntries(matches(page, /(\w+): _\('(.*?)'\)/g)), daemon);
+	assert.equal(parts.length, files.length);
+
+	for (const [ i, [ file, type ] ] of files.entries()) {
+		const source = read(`src/core/${file}.rs`);
+		const arms = source.match(/fn text\(.*?\n    }\n/s)[0];
+		const sent = matches(arms, new RegExp(`${type}::(\\w+) => (?:\\{\\s*)?"(.*?)"`, 'g'));
+		const kinds = source.match(new RegExp(`enum ${type} \\{(.*?)\\n\\}`, 's'))[1];
+
+		assert.equal(sent.length, [ ...kinds.matchAll(/^    [A-Z]\w+,/gm) ].length, file);
+		assert.ok(parts[i].includes(`src/core/${file}.rs`));
+		assert.deepEqual(matches(parts[i], /^_\('(.*)'\);$/gm).map(([ text ]) => text.replaceAll('\\\'', '\'')),
+			sent.map(([ , text ]) => text));
 	}
 });
 

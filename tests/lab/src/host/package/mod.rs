@@ -19,6 +19,7 @@ use crate::command::run;
 use crate::error::{Context, Result};
 pub use recipe::Recipe;
 use sizes::Sizes;
+pub use sizes::LUCI_BOUND;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
