@@ -21,8 +21,8 @@ use crate::error::{Error, Result};
 use std::time::Instant;
 pub use tally::Tally;
 
-/// What the differential UCI tests build the real libuci with.
-const UCI_PACKAGES: [&str; 3] = ["cmake", "g++", "libclang-dev"];
+/// What the differential tests build OpenWrt's libuci and libubox with.
+const C_PACKAGES: [&str; 3] = ["cmake", "g++", "libclang-dev"];
 
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ const STEPS: &[Step] = &[
     Step::heavy("targets: aarch64", foreign::aarch64),
     Step::new("page", page::check),
     Step { name: "browser", heavy: true, act: page::check_in_browser },
-    Step::new("uci-differential", uci_differential),
+    Step::new("c-differential", c_differential),
     Step::heavy("malta", malta::check),
     Step::heavy("openwrt", openwrt::check),
 ];
@@ -124,7 +124,7 @@ fn fmt(tally: &mut Tally) -> Result<()> {
 
 fn clippy(tally: &mut Tally) -> Result<()> {
     // The whole workspace, so what the differential tests build against as well.
-    apt::ensure_missing(&UCI_PACKAGES)?;
+    apt::ensure_missing(&C_PACKAGES)?;
     progress::step("cargo clippy", || {
         let args = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo_test::visible(cargo().args(args))
@@ -142,7 +142,7 @@ fn unit(tally: &mut Tally) -> Result<()> {
     cargo_test::run(&[], tally)
 }
 
-fn uci_differential(tally: &mut Tally) -> Result<()> {
-    apt::ensure_missing(&UCI_PACKAGES)?;
-    cargo_test::run(&["-p", "uci-differential"], tally)
+fn c_differential(tally: &mut Tally) -> Result<()> {
+    apt::ensure_missing(&C_PACKAGES)?;
+    cargo_test::run(&["-p", "c-differential"], tally)
 }

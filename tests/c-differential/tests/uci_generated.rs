@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
-use uci_differential::{compare, is_defined, Tally, Workspace, PACKAGE};
+use c_differential::uci::{compare, is_defined, Tally, Workspace, PACKAGE};
 
 /// The seed unless another is asked for: a run must not fail for what an earlier one passed.
 const SEED: u64 = 1;

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::thread;
 
+use c_differential::uci::tree::Tree;
+use c_differential::uci::{
+    agree, compare, is_defined, load_ours, sys, Verdict, Workspace, PACKAGE,
+};
 use flowtabled::uci::files::Source;
-use uci_differential::tree::Tree;
-use uci_differential::{agree, compare, is_defined, load_ours, sys, Verdict, Workspace, PACKAGE};
 
 fn inputs(dir: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(dir);

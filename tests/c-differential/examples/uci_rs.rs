@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Measures the crate `uci_rs` on the corpus, with libuci as the reference:
-//! `cargo run -p uci-differential --example uci_rs`. `docs/uci.md` shows the result.
+//! `cargo run -p c-differential --example uci_rs`. `docs/uci.md` shows the result.
 //!
 //! Only what the crate can show is compared: types of sections, and the names and values of
 //! their options in any order. Changes are left out, it has none. Each file is read by a child
@@ -16,8 +16,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use uci_differential::tree::{Bytes, Content};
-use uci_differential::{sys, Workspace, PACKAGE};
+use c_differential::uci::tree::{Bytes, Content};
+use c_differential::uci::{sys, Workspace, PACKAGE};
 use uci_rs::{parse_raw_to_uci, UciCommand};
 
 /// How long one file may take: libuci needs less than a millisecond for the longest.

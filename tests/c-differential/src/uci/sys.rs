@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Loading a package with libuci: the only unsafe code of this crate.
+//! Loading a package with libuci: unsafe code.
 //!
 //! libuci is C with linked lists inside its structures. One context is made for each load and
 //! freed after its tree has been copied, so no pointer outlives the call. Contexts are not
@@ -18,7 +18,7 @@ use libuci_sys::{
     uci_set_savedir,
 };
 
-use crate::tree::{Branch, Bytes, Content, Tree};
+use super::tree::{Branch, Bytes, Content, Tree};
 
 extern "C" {
     fn free(pointer: *mut std::ffi::c_void);
