@@ -15,7 +15,7 @@ mod shell_files;
 mod tally;
 
 use super::artifacts::cargo;
-use super::{apt, progress};
+use super::{apt, fuzz as targets, progress};
 use crate::command::run;
 use crate::error::{Error, Result};
 use std::time::Instant;
@@ -73,6 +73,7 @@ const STEPS: &[Step] = &[
     Step::new("shellcheck", shellcheck),
     Step::new("man", man_pages::check),
     Step::new("unit", unit),
+    Step::new("fuzz", fuzz),
     Step::new("unit mipsel", foreign::quick),
     Step::new("packages", package::smallest),
     Step::heavy("targets: packed", package::all),
@@ -118,6 +119,8 @@ pub fn run_all(breadth: Breadth<'_>) -> Result<()> {
 
 fn fmt(tally: &mut Tally) -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
+    // A workspace of its own.
+    run(cargo().args(["fmt", "--check", "--manifest-path", "tests/fuzz/Cargo.toml"]))?;
     tally.passed(1);
     Ok(())
 }
@@ -140,6 +143,16 @@ fn shellcheck(tally: &mut Tally) -> Result<()> {
 fn unit(tally: &mut Tally) -> Result<()> {
     apt::ensure_tools(&NAMESPACE_TOOLS)?;
     cargo_test::run(&[], tally)
+}
+
+fn fuzz(tally: &mut Tally) -> Result<()> {
+    for (found, name) in targets::run(&targets::TARGETS, targets::SECONDS)? {
+        match found {
+            Ok(()) => tally.passed(1),
+            Err(_) => tally.failed(&format!("fuzz {name}")),
+        }
+    }
+    Ok(())
 }
 
 fn c_differential(tally: &mut Tally) -> Result<()> {
