@@ -41,7 +41,7 @@ const TOO_LONG: usize = 70_000;
 
 /// The daemon keeps 64 KiB of what comes and 128 KiB of what goes for the broker, and at most 32
 /// calls. Its allocator may hold twice that after they grew, and some pages of every size.
-const GROWTH_KIB: u64 = 1024;
+const GROWTH_KIB: u64 = 512;
 
 fn broker() -> Kind {
     std::env::var_os("UBUSD").map_or(Kind::Rust, |path| Kind::C(path.into()))
