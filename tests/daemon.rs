@@ -7,6 +7,8 @@
 // The exceptions for tests do not reach their helper functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "daemon/confinement.rs"]
+mod confinement;
 mod fixture;
 
 use std::fs;

@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND
   screenshots                         the pictures of docs/screenshots
   lab shell [--off] [--kernel K]      a login on the lab's router
 
-Kernels: 6.1 (the default), 6.12, newest, malta (32-bit MIPS).
+Kernels: 6.1 (the default), 6.12, newest; of other processors: malta (32-bit MIPS), arm64, armhf.
 Targets: mipsel_24kc, mips_24kc, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, x86_64,
 and for packages all.
 ";
@@ -56,8 +56,8 @@ fn option(args: &mut Vec<String>, name: &str) -> Result<Option<String>> {
 
 fn lab(name: &str, kernel: &str) -> Result<()> {
     let names = suite::names()?;
-    let plan = if name == "all" { names } else { vec![name.to_string()] };
-    if !suite::names()?.contains(&plan.first().cloned().unwrap_or_default()) {
+    let plan = if name == "all" { suite::tests()? } else { vec![name.to_string()] };
+    if !names.contains(&plan.first().cloned().unwrap_or_default()) {
         return Err(Error::new(format!("no scenario {name:?}; `cargo xtask lab --list`")));
     }
     let (kernel, artifacts) = suite::prepare(kernel)?;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `cargo xtask bench`: measures in network namespaces of this machine, or on simulated chips, prints
-//! the figures and writes them to `target/bench/NAME.json`. A missed bound is shown, but only what could not be
+//! `cargo xtask bench`: measures in network namespaces of this machine, on simulated chips, or on emulated
+//! processors, prints the figures and writes them to `target/bench/NAME.json`. A missed bound is shown, but only what could not be
 //! measured is a failure.
+
+mod targets;
 
 use super::artifacts::{self, cargo};
 use super::{apt, paths, progress};
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 2] = ["flows", "mdio"];
+pub const NAMES: [&str; 3] = ["flows", "mdio", "targets"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
@@ -41,6 +43,11 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
         "mdio" => {
             let figures = progress::step("counting transfers", mdio::measure)?;
             publish(name, &figures)
+        }
+        "targets" => {
+            let (figures, failed) = targets::measure();
+            publish(name, &figures)?;
+            complete(&failed)
         }
         _ => {
             apt::ensure_tools(&TOOLS)?;
@@ -90,7 +97,12 @@ fn measure(name: &str, built: &Built) -> Result<()> {
         }
     }
     publish(name, &figures)?;
-    match failed.as_slice() {
+    complete(&failed)
+}
+
+/// An error when there is anything that could not be measured.
+fn complete(failed: &[String]) -> Result<()> {
+    match failed {
         [] => Ok(()),
         failed => Err(Error::new(format!("not measured: {}", failed.join("; ")))),
     }

@@ -3,13 +3,14 @@
 //!
 //! Emulation takes most of the time of all tests, and a scenario that fails on one kernel mostly
 //! fails on all. So CI runs each on the kernel that OpenWrt's next release has and on one of the two
-//! others, and those that speak of kernels themselves, and so differ between them, on all three.
+//! others, those that speak of kernels themselves, and so differ between them, on all three, and those that
+//! call themselves long on the first alone. Those that take hours run where they are named, and in no test.
 
 use super::lab::Plan;
 use super::Breadth;
-use crate::error::{Context, Result};
-use crate::host::{paths, suite};
-use std::fs;
+use crate::error::Result;
+use crate::host::suite;
+use crate::scenario::LONG;
 
 /// Kernels that the scenarios run on.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "newest"];
@@ -21,9 +22,8 @@ const EITHER: [&str; 2] = ["6.1", "newest"];
 /// The scenarios by kernel; kernels without any are left out.
 pub fn plans(breadth: Breadth<'_>) -> Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = KERNELS.iter().map(|kernel| (*kernel, Vec::new())).collect();
-    for name in suite::names()? {
-        let file = paths::lab("scenarios").join(format!("{name}.scenario"));
-        let text = fs::read_to_string(&file).context(format!("reading {}", file.display()))?;
+    for name in suite::tests()? {
+        let text = suite::text(&name)?;
         for (kernel, plan) in &mut plans {
             let heavy = !in_ci(kernel, &name, &text);
             if breadth.wants(&format!("lab {kernel} {name}"), heavy) {
@@ -40,7 +40,8 @@ fn in_ci(kernel: &str, name: &str, text: &str) -> bool {
     let of_kernels = text.lines().any(|line| line.trim_start().starts_with("needs kernel"));
     // By the name alone: a scenario that is added moves none of the others.
     let turn = name.bytes().map(usize::from).sum::<usize>() % EITHER.len();
-    kernel == ALWAYS || of_kernels || EITHER.get(turn) == Some(&kernel)
+    let long = text.lines().any(|line| line.trim() == LONG);
+    kernel == ALWAYS || of_kernels || (!long && EITHER.get(turn) == Some(&kernel))
 }
 
 #[cfg(test)]
@@ -56,12 +57,14 @@ mod tests {
         assert_eq!(kernels("a", "about a\n"), ["6.12", "newest"]);
         assert_eq!(kernels("b", "about a\n"), ["6.1", "6.12"]);
         assert_eq!(kernels("a", "about a\nneeds kernel 6.12\n"), KERNELS);
+        assert_eq!(kernels("a", "about a\nlong\n"), ["6.12"]);
+        assert_eq!(kernels("a", "about a long day\n"), ["6.12", "newest"]);
     }
 
     #[test]
     fn both_old_and_new_kernels_have_their_share() {
         let plans = plans(Breadth::Ci).unwrap();
-        let all = suite::names().unwrap().len();
+        let all = suite::tests().unwrap().len();
         for (kernel, plan) in plans {
             assert!(plan.len() > all / 4, "{kernel}: {} of {all}", plan.len());
         }
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_full_run_and_a_name_leave_nothing_out() {
-        let all = suite::names().unwrap();
+        let all = suite::tests().unwrap();
         let full = plans(Breadth::Full).unwrap();
         assert!(full.iter().all(|(_, plan)| *plan == all), "{full:?}");
         let named = plans(Breadth::Named("lab newest")).unwrap();
