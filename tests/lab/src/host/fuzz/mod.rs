@@ -127,7 +127,7 @@ fn build() -> Result<PathBuf> {
     let out = paths::target().join("fuzz");
     progress::step("building the fuzz targets", || {
         let mut cargo = cargo();
-        cargo.args(["build", "--quiet", "--locked", "--bins", "--manifest-path"]);
+        cargo.args(["build", "--quiet", "--bins", "--manifest-path"]);
         cargo.arg(folder().join("Cargo.toml")).arg("--target-dir").arg(&out);
         // With a target named, build scripts and macros do not get the flags.
         cargo.args(["--target", &host]);
