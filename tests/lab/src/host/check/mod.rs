@@ -84,7 +84,8 @@ const STEPS: &[Step] = &[
     Step { name: "browser", heavy: true, act: page::check_in_browser },
     Step::new("c-differential", c_differential),
     Step::heavy("malta", malta::check),
-    Step::heavy("openwrt", openwrt::check),
+    Step::heavy("openwrt x86", openwrt::x86),
+    Step::heavy("openwrt malta", openwrt::malta),
 ];
 
 /// Runs the steps and scenarios of this breadth (`lab 6.1 plain` is a scenario's name).
