@@ -138,7 +138,9 @@ fn answer(request: &Request) -> Result<BlobMsgTable, StatusCode> {
         Request::Devices(query) => devices::encode(&some_devices(), None, query),
         Request::Flows(query) => Ok(some_flows(query)),
         Request::Hosts(_) | Request::Explain(_) => Err(StatusCode::NoData),
-        Request::History => Ok(history::of(&FlowTable::new(1).ledger().account, [true; 3])),
+        Request::History(points) => {
+            Ok(history::of(&FlowTable::new(1).ledger().account, [true; 3], *points))
+        }
         Request::Hardware => Ok(hardware::encode(&[a_switch()])),
         Request::Flush => flush::encode(Some(3)),
         Request::Evict(_) => evict::encode(Err(OrderError::TooMany)),
@@ -254,7 +256,7 @@ fn the_object_is_listed_with_its_types() {
                 r#""protocol":3,"device":3,"host":3,"partition":3,"sort":3,"limit":5,"cursor":3},"#,
                 r#""hosts":{"host":3,"sort":3,"limit":5,"cursor":3},"#,
                 r#""explain":{"source":3,"source_port":5,"destination":3,"#,
-                r#""destination_port":5,"protocol":3},"history":{},"hardware":{},"flush":{},"#,
+                r#""destination_port":5,"protocol":3},"history":{"points":5},"hardware":{},"flush":{},"#,
                 r#""evict":{"state":3,"address":3,"port":5,"protocol":3,"device":3,"host":3,"#,
                 r#""partition":3,"duration_s":5},"#,
                 r#""release":{"state":3,"address":3,"port":5,"protocol":3,"device":3,"host":3,"#,
@@ -330,6 +332,9 @@ fn flows_are_filtered_sorted_and_paged() {
         assert_eq!(code(call(path, "flows", &wrong)), 2);
         let reply = call(path, "history", &BlobMsgTable::empty()).unwrap();
         assert!(json::render(&reply[0]).unwrap().ends_with(r#""samples":[]}"#));
+        let points = |number| BlobMsgTable::build(|b| b.put_i32(Some("points"), number));
+        assert!(call(path, "history", &points(1)).is_ok());
+        assert_eq!(code(call(path, "history", &points(301))), 2);
     });
 }
 

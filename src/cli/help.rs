@@ -39,6 +39,9 @@ Options of flows and hosts:
   --limit NUMBER       at most so many, 1 to 100 (else 50)
   --all                all of them; with --json a reply a line
 
+Option of history:
+  --points NUMBER      only so many lines, the newest, 0 to 300
+
 Option of hosts:
   --host HOST          only this client: MAC address, address or name
 

@@ -86,6 +86,10 @@ fn flows_take_what_the_daemon_takes() {
             vec![text("device", "lan1"), text("host", "laptop"), text("partition", "flowtabled")]
         )
     );
+    assert_eq!(parse("history --points 1"), call("history", vec![("points", Value::Number(1))]));
+    let many = UsageError::BadValue("--points".into(), "301".into());
+    assert_eq!(parse("history --points 301"), Err(many));
+    assert_eq!(parse("flows --points 1"), misplaced("--points", "flows"));
     let all = Action::Call(MethodCall { all: true, ..method("flows", Vec::new()) });
     assert_eq!(parse("flows --all").unwrap().action, all);
     for (option, value) in [

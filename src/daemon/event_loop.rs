@@ -492,7 +492,7 @@ impl Daemon {
                 Request::Flows(query) => self.ask(Question::Flows(query), reply_to),
                 Request::Hosts(query) => self.ask(Question::Hosts(query), reply_to),
                 Request::Explain(wanted) => self.ask(Question::Explain(wanted), reply_to),
-                Request::History => self.ask(Question::History, reply_to),
+                Request::History(points) => self.ask(Question::History(points), reply_to),
                 Request::Hardware => self.ask(Question::Hardware, reply_to),
                 Request::Flush => self.ask(Question::Order(Wish::Flush), reply_to),
                 Request::Evict(eviction) => {

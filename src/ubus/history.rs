@@ -2,26 +2,49 @@
 //! Method `history`: what flows carried since the daemon started, and between the polls of the
 //! last ten minutes.
 //!
+//! The optional int32 argument `points` asks for so many of the newest samples and no more, 0 to 300;
+//! one that is out of this range fails the call with "invalid argument".
+//!
 //! The reply has the table `totals`, with a table of the int64 `packets` and `bytes` for each of
 //! `classic`, `software` and `hardware`, and the array `samples`, the oldest first. A sample has
 //! the int32 `at_s`, when its poll ended, in seconds since the daemon started (from 0 again after
 //! 49 days), the int32 `span_ms`, the time since the poll before, and for each state an array of
 //! packets and bytes. A state whose bytes nobody counts is absent. When they do not fit the oldest are left out and the reply says `truncated`.
 
-use ubus::BlobMsgTable;
+use ubus::{BlobMsgTable, BlobType};
 
-use super::policy::{Method, Policy};
+use super::policy::{Argument, Arguments, Method, Policy};
 use super::reply::Reply;
-use crate::core::flows::account::{Account, ByState, Sample};
+use super::status_code::StatusCode;
+use crate::core::flows::account::{Account, ByState, Sample, SAMPLES_MAX};
 use crate::core::flows::FlowState;
 use crate::netlink::conntrack::entry::Counters;
 
-/// The method takes no arguments.
-pub const POLICY: Policy = Policy { method: Method::History, name: "history", arguments: &[] };
+/// The argument that says how many samples.
+pub const POINTS: &str = "points";
 
-/// The reply about an account; `counted` tells for each state whether what it carries is known.
-pub fn of(account: &Account, counted: [bool; 3]) -> BlobMsgTable {
-    encode(account.history(), account.totals(), counted)
+/// The method takes a number of samples.
+pub const POLICY: Policy = Policy {
+    method: Method::History,
+    name: "history",
+    arguments: &[Argument { name: POINTS, ty: BlobType::Int32 }],
+};
+
+/// How many samples the arguments ask for at most.
+///
+/// # Errors
+/// The number makes no sense.
+pub fn points(arguments: &Arguments<'_>) -> Result<usize, StatusCode> {
+    let Some(number) = arguments.number(POINTS) else { return Ok(SAMPLES_MAX) };
+    let points = usize::try_from(number).ok().filter(|points| *points <= SAMPLES_MAX);
+    points.ok_or(StatusCode::InvalidArgument)
+}
+
+/// The reply about an account with its newest samples, `points` at most; `counted` tells for each
+/// state whether what it carries is known.
+pub fn of(account: &Account, counted: [bool; 3], points: usize) -> BlobMsgTable {
+    let older = account.history().len().saturating_sub(points);
+    encode(account.history().skip(older), account.totals(), counted)
 }
 
 /// The reply; `samples` are those of an account, the oldest first.
@@ -121,9 +144,37 @@ pub(crate) mod tests {
     fn a_full_ring_fits() {
         let mut account = Account::default();
         (0..=1000).for_each(|tick| account.sample(tick * 2000));
-        let reply = of(&account, [true; 3]);
+        let reply = of(&account, [true; 3], SAMPLES_MAX);
         assert!(reply.lookup("truncated").is_none());
         assert_eq!(json::render(reply.contents()).unwrap().matches("at_s").count(), 300);
+    }
+
+    #[test]
+    fn the_newest_are_told_and_no_more_than_asked_for() {
+        let mut account = Account::default();
+        (0..=3).for_each(|tick| account.sample(tick * 2000));
+        let times = |points| {
+            let reply = of(&account, [true, false, false], points);
+            assert!(reply.lookup("truncated").is_none() && reply.lookup("totals").is_some());
+            let text = json::render(reply.contents()).unwrap();
+            let at = |n: &u32| text.contains(&format!(r#""at_s":{n},"#));
+            [2, 4, 6].into_iter().filter(at).collect::<Vec<u32>>()
+        };
+        assert_eq!(times(0), [0; 0]);
+        assert_eq!(times(1), [6]);
+        assert_eq!(times(2), [4, 6]);
+        assert_eq!(times(300), [2, 4, 6]);
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused() {
+        let asked = |number| {
+            let data = BlobMsgTable::build(|b| b.put_i32(Some(POINTS), number));
+            points(&Arguments::check(&POLICY, data.contents()).unwrap())
+        };
+        assert_eq!([asked(0), asked(1), asked(300)], [Ok(0), Ok(1), Ok(300)]);
+        assert_eq!([asked(-1), asked(301)], [Err(StatusCode::InvalidArgument); 2]);
+        assert_eq!(points(&Arguments::default()), Ok(SAMPLES_MAX));
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub enum Request {
     Hosts(HostsQuery),
     /// Why a flow takes the path that it takes.
     Explain(Wanted),
-    /// What flows carried in the last minutes.
-    History,
+    /// What flows carried in the last minutes, in so many samples at most.
+    History(usize),
     /// What the switches are at, and how full.
     Hardware,
     /// Return all flows to the classic path.
@@ -111,7 +111,7 @@ impl Request {
             Method::Flows => Request::Flows(FlowQuery::of(arguments)?),
             Method::Hosts => Request::Hosts(HostsQuery::of(arguments)?),
             Method::Explain => Request::Explain(super::explain::wanted(arguments)?),
-            Method::History => Request::History,
+            Method::History => Request::History(super::history::points(arguments)?),
             Method::Hardware => Request::Hardware,
             Method::Flush => Request::Flush,
             Method::Evict => Request::Evict(Eviction::of(arguments)?),

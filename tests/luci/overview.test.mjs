@@ -24,7 +24,7 @@ test('the mode, the flows and the rate are one line', async () => {
 	const line = await show({});
 
 	assert.equal(line.text, 'mixed In hardware : 88 In software : 340 On the classic path : 12 Rate : 3.0 MB/s');
-	assert.deepEqual(line.calls.slice(1), [ 'flowtable status', 'flowtable history' ]);
+	assert.deepEqual(line.calls.slice(1), [ 'flowtable status', 'flowtable history points=1' ]);
 	assert.deepEqual(line.node.find((n) => n.tag == 'a').map((a) => a.attributes.href), [ '/cgi-bin/luci/admin/status/flowtable' ]);
 });
 

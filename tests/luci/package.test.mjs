@@ -13,7 +13,7 @@ const APP = 'luci-app/root/usr/share';
 const RESOURCES = 'luci-app/htdocs/luci-static/resources';
 const MENU = JSON.parse(read(`${APP}/luci/menu.d/luci-app-flowtable.json`));
 const ACL = JSON.parse(read(`${APP}/rpcd/acl.d/luci-app-flowtable.json`));
-const WORDS = read(`${RESOURCES}/flowtable/words.js`);
+const SENTENCES = read('luci-app/po/templates/daemon.js');
 // The scripts of all pages.
 const SCRIPTS = sources().filter((path) => path.endsWith('.js')).map((path) => [ path, readApp(path) ]);
 const CODE = SCRIPTS.map(([ , text ]) => text).join('');
@@ -51,10 +51,14 @@ const CHANGING = [ 'evict', 'flush', 'release', 'reload' ];
 test('the access list grants what the pages call, and nothing that changes for reading', () => {
 	const { read: reading, write: writing } = ACL['luci-app-flowtable'];
 	const granted = (object) => [ ...reading.ubus[object] ?? [], ...writing.ubus[object] ?? [] ];
-	const calls = matches(CODE, /rpc\.declare\(\{\s*object: '(\w+)',\s*method: '(\w+)'/g);
+	// bus.js calls the daemon by the names in its list, what is not the daemon by those in the call.
+	const listed = matches(CODE.match(/const METHODS = \{(.*?)\n\};/s)[1], /^\t(\w+):/gm).map(([ name ]) => [ 'flowtable', name ]);
+	const calls = [ ...listed, ...matches(CODE, /declare\('(\w+)', '(\w+)'/g),
+		...matches(CODE, /rpc\.declare\(\{\s*object: '(\w+)',\s*method: '(\w+)'/g) ];
 	const packages = sorted(matches(CODE, /(?:uci\.[gs]et|form\.Map)\('(\w+)'/g).flat());
 
-	assert.equal(calls.length, [ ...CODE.matchAll(/rpc\.declare\(/g) ].length);
+	assert.equal([ ...CODE.matchAll(/(?<!function )\bdeclare\(/g) ].length, 4, 'a call that this test does not read');
+	assert.equal(calls.length, listed.length + 2);
 	// Everybody may ask what he may do; rpcd's own list grants that.
 	const own = calls.filter((call) => call.join('.') != 'session.access');
 
@@ -75,22 +79,22 @@ test('the methods are those of the daemon', () => {
 		sorted([ ...ACL['luci-app-flowtable'].read.ubus.flowtable, ...CHANGING ]));
 });
 
-test('the reasons are those of the daemon, word for word', () => {
-	for (const [ file, type, map ] of [
-		[ 'reason', 'Reason', 'REASONS' ],
-		[ 'flow_reason', 'FlowReason', 'FLOW_REASONS' ]
-	]) {
-		const source = read(`src/core/${file}.rs`);
-		const arms = (name) => Object.fromEntries(matches(
-			source.match(new RegExp(`fn ${name}\\(.*?\\n    }\\n`, 's'))[0],
-			new RegExp(`${type}::(\\w+) => (?:\\{\\s*)?"(.*?)"`, 'g')));
-		const [ codes, texts ] = [ arms('code'), arms('text') ];
-		const daemon = Object.fromEntries(Object.keys(codes).map((r) => [ codes[r], texts[r] ]));
-		const page = WORDS.match(new RegExp(`const ${map} = \\{(.*?)\\n\\};`, 's'))[1];
-		const count = source.match(new RegExp(`ALL: \\[${type}; (\\d+)\\]`))[1];
+test('translators have the sentences of the daemon, word for word', () => {
+	const parts = SENTENCES.split('\n\n// ').slice(1);
+	const files = [ [ 'reason', 'Reason' ], [ 'flow_reason', 'FlowReason' ], [ 'evict', 'Cause' ] ];
 
-		assert.equal(Object.keys(codes).length, Number(count));
-		assert.deepEqual(Object.fromEntries(matches(page, /(\w+): _\('(.*?)'\)/g)), daemon);
+	assert.equal(parts.length, files.length);
+
+	for (const [ i, [ file, type ] ] of files.entries()) {
+		const source = read(`src/core/${file}.rs`);
+		const arms = source.match(/fn text\(.*?\n    }\n/s)[0];
+		const sent = matches(arms, new RegExp(`${type}::(\\w+) => (?:\\{\\s*)?"(.*?)"`, 'g'));
+		const kinds = source.match(new RegExp(`enum ${type} \\{(.*?)\\n\\}`, 's'))[1];
+
+		assert.equal(sent.length, [ ...kinds.matchAll(/^    [A-Z]\w+,/gm) ].length, file);
+		assert.ok(parts[i].includes(`src/core/${file}.rs`));
+		assert.deepEqual(matches(parts[i], /^_\('(.*)'\);$/gm).map(([ text ]) => text.replaceAll('\\\'', '\'')),
+			sent.map(([ , text ]) => text));
 	}
 });
 

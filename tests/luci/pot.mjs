@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Writes luci-app/po/templates/flowtable.pot: every string that the pages, the menu and the access
-// list show, with the file that has it. Run it by hand after a change of strings:
+// Writes luci-app/po/templates/flowtable.pot: every string that the pages, the daemon, the menu and the
+// access list show, with the file that has it. Run it by hand after a change of strings:
 //
 //     node tests/luci/pot.mjs
 
@@ -10,6 +10,8 @@ import { pathToFileURL } from 'node:url';
 const APP = new URL('../../luci-app/', import.meta.url);
 const TEMPLATE = new URL('po/templates/flowtable.pot', APP);
 const SOURCES = [ 'htdocs/luci-static/resources/', 'root/usr/share/luci/menu.d/', 'root/usr/share/rpcd/acl.d/' ];
+/** What the daemon sends; nothing of it is installed. */
+const SENTENCES = 'po/templates/daemon.js';
 
 /** All files below the folders that have strings, as paths below luci-app. */
 export function sources() {
@@ -31,8 +33,9 @@ export function strings(path) {
 		const literal = /\b_\(\s*'((?:[^'\\\n]|\\.)*)'\s*\)/g;
 		const found = [ ...text.matchAll(literal) ].map((m) => m[1].replaceAll("\\'", "'"));
 
-		// One that is put together, or kept in a variable, cannot be translated.
-		if (found.length != [ ...text.matchAll(/\b_\(/g) ].length)
+		// One that is put together, or kept in a variable, cannot be collected: only the daemon's are,
+		// from their own file.
+		if (found.length != [ ...text.matchAll(/\b_\((?!sentence\))/g) ].length)
 			throw new Error(`${path}: an argument of _() is not one literal in single quotes`);
 
 		return found;
@@ -45,7 +48,7 @@ export function strings(path) {
 export function template() {
 	const places = new Map();
 
-	for (const path of sources())
+	for (const path of [ ...sources(), SENTENCES ])
 		for (const text of strings(path))
 			places.set(text, (places.get(text) ?? new Set()).add(path));
 

@@ -27,7 +27,7 @@ test('a mixed mode is told with its reason and what was requested', async () => 
 });
 
 test('what is as requested says so once', async () => {
-	const page = await open({ ...replies('mixed'), status: { requested: 'software', effective: 'software', reason: 'as_configured' } });
+	const page = await open({ ...replies('mixed'), status: { requested: 'software', effective: 'software', reason: 'as_configured', reason_text: 'as configured' } });
 
 	assert.equal(mode(page).textContent, 'software as configured');
 	assert.deepEqual(badges(mode(page)), [ [ 'label notice', 'software' ] ]);

@@ -27,8 +27,8 @@ put() {
 
 while :; do
 	flows=$(flowtable status --json 2>/dev/null | part flows)
-	# Samples would have the same keys.
-	totals=$(flowtable history --json 2>/dev/null | sed 's/"samples":.*//' | part totals)
+	# Without samples, which would have the same keys.
+	totals=$(flowtable history --points 0 --json 2>/dev/null | part totals)
 	for state in classic software hardware; do
 		put "$state" current_connections "$(echo "$flows" | number "$state")"
 		carried=$(echo "$totals" | part "$state")

@@ -43,7 +43,7 @@ const leaked = counter("flowtabled_leaked_packets_total",
 for (let state in STATES)
 	leaked({ state }, status.leaked?.[state]?.packets);
 
-const totals = ubus.call("flowtable", "history")?.totals;
+const totals = ubus.call("flowtable", "history", { points: 0 })?.totals;
 const packets = counter("flowtabled_packets_total", "Packets carried, by path.");
 for (let state in STATES)
 	packets({ state }, totals?.[state]?.packets);

@@ -13,6 +13,7 @@ use ubus::BlobMsgTable;
 use super::view::Answers;
 use crate::cli::client::{Client, ClientError};
 use crate::cli::TIMEOUT;
+use crate::ubus::history::POINTS;
 use crate::ubus::StatusCode;
 
 /// How long the bus may take to let us in; it is on the same machine and answers at once. The keys
@@ -133,9 +134,13 @@ impl Asker {
             }
         };
         client.extend(Instant::now() + TIMEOUT);
-        let nothing = BlobMsgTable::empty();
-        let flows = round.question == Question::Flows;
-        client.begin(round.question.method(), if flows { &round.arguments } else { &nothing })?;
+        let method = round.question.method();
+        match round.question {
+            Question::Status => client.begin(method, &BlobMsgTable::empty()),
+            Question::Flows => client.begin(method, &round.arguments),
+            // The present rates are all that is shown of it.
+            Question::History => client.begin(method, &newest()),
+        }?;
         Ok(None)
     }
 
@@ -171,6 +176,11 @@ impl Asker {
         }
         self.round.take().map(|round| (round.answers, round.error))
     }
+}
+
+/// Arguments that ask for the newest sample.
+fn newest() -> BlobMsgTable {
+    BlobMsgTable::build(|b| b.put_i32(Some(POINTS), 1))
 }
 
 /// The connection is of no more use. An object that was looked up and is not found has gone.

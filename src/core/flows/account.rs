@@ -9,7 +9,7 @@ use super::FlowState;
 use crate::netlink::conntrack::entry::Counters;
 
 /// Ten minutes at the quickest poll.
-const SAMPLES_MAX: usize = 300;
+pub const SAMPLES_MAX: usize = 300;
 /// How far back the ring goes.
 pub const HISTORY: Duration = Duration::from_secs(600);
 
@@ -73,7 +73,7 @@ impl Account {
     }
 
     /// The samples of the last ten minutes, the oldest first.
-    pub fn history(&self) -> impl Iterator<Item = &Sample> {
+    pub fn history(&self) -> impl ExactSizeIterator<Item = &Sample> {
         self.samples.iter()
     }
 }

@@ -8,9 +8,16 @@
 //! Addresses and ports are read from conntrack and not from the packet, so that they are the same
 //! in both directions. Devices are not in conntrack: what goes in by a zone comes back by it, so
 //! each direction has a rule of its own.
+//!
+//! A set of ranges is empty for the packets that come while a transaction begins to apply: the
+//! kernel starts the new rules in nf_tables_commit() and fills these sets after that, one after the
+//! other, in nft_set_commit_update(). A flow that went into the flowtable then would stay there,
+//! whatever rule is about it. So the first rule of `decide` sends everything back to the classic path
+//! until the set that is filled last has its entry.
 
 use super::key::{Family, Field, Kind};
 use super::{Action, Group, Places, Policy};
+use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP};
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::{
     Chain, CtKey, Direction, Expression, KeyType, MetaKey, Register, Rule, Set, Table, Verdict,
@@ -21,6 +28,8 @@ use crate::netlink::nftables::{
 pub const CHAIN_DECIDE: &str = "decide";
 /// The chain whose only rule offloads.
 const CHAIN_TAKE: &str = "take";
+/// The last of the sets of ranges. Its one entry is met by all that passes the gate.
+pub(super) const SET_COMPLETE: &str = "complete";
 
 /// Which flows a table is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +70,9 @@ impl Policy {
                 expressions.push(Expression::Verdict(verdict.clone()));
                 rules.push(builder.rule(CHAIN_DECIDE, expressions, &comment(group)));
             }
+        }
+        if !builder.sets.is_empty() {
+            rules.insert(0, builder.incomplete());
         }
         if share.rest {
             let verdict = Expression::Verdict(Verdict::Goto(CHAIN_TAKE.into()));
@@ -124,6 +136,22 @@ impl Builder<'_> {
     fn rule(&self, chain: &str, expressions: Vec<Expression>, comment: &str) -> Rule {
         let (chain, comment) = (chain.to_owned(), comment.to_owned());
         Rule { table: self.table.clone(), chain, expressions, comment, handle: 0 }
+    }
+
+    /// The rule for packets that come before all sets are filled, with the set that tells.
+    fn incomplete(&mut self) -> Rule {
+        let bound = |protocol: u8| [[protocol, 0, 0, 0]; 2].concat();
+        let entry = [bound(IPPROTO_TCP), bound(IPPROTO_GRE)].concat();
+        // The kernel has sets of ranges for two fields or more.
+        let fields = [KeyType::InetProto; 2];
+        self.sets.push(Set::of_ranges(self.table, SET_COMPLETE, &fields, [entry]));
+        let expressions = vec![
+            Expression::Meta(MetaKey::L4Proto, Register::behind(0)),
+            Expression::Meta(MetaKey::L4Proto, Register::behind(4)),
+            Expression::Lookup { set: SET_COMPLETE.to_owned(), inverted: true },
+            Expression::Verdict(Verdict::Accept),
+        ];
+        self.rule(CHAIN_DECIDE, expressions, "the sets are being filled")
     }
 
     /// What becomes of the packets of a group in this table.

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use litemap::LiteMap;
 use proptest::prelude::*;
 
 use super::chain::{Built, Share};
@@ -258,6 +259,30 @@ fn ranges_of_one_field_are_one_set() {
     let policy = Policy::new(rules).unwrap();
     let [group] = policy.groups() else { panic!("{:?}", policy.groups()) };
     assert_eq!(group.entries.iter().count(), 2);
+}
+
+#[test]
+fn no_flow_slips_through_while_the_kernel_fills_the_sets() {
+    let port = |port, action| Rule { dest_port: vec![(port, port)], ..Rule::all("x", action) };
+    let source = Rule { src_ip: prefixes(&["10.0.0.0/8"]), ..bypass() };
+    let policy = Policy::new(vec![port(80, Action::OFFLOAD), port(443, Action::Bypass), source]);
+    let policy = policy.unwrap();
+    let places = places(&policy);
+    let complete = build(&policy, &places, ORDINARY);
+    assert!(complete.sets.len() > 2, "{:?}", complete.sets);
+    let other =
+        Packet { source: [packet().source[0], ("203.0.113.2".parse().unwrap(), 81)], ..packet() };
+    for filled in 0..=complete.sets.len() {
+        let mut built = build(&policy, &places, ORDINARY);
+        for set in &mut built.sets[filled..] {
+            set.elements = LiteMap::new();
+        }
+        assert!(!offloads(&built, &packet()), "{filled} sets are filled");
+        assert_eq!(offloads(&built, &other), filled == complete.sets.len(), "{filled}");
+    }
+    // Without sets of ranges there is nothing to wait for.
+    let plain = Policy::new(vec![Rule { protocols: (17, 17), ..bypass() }]).unwrap();
+    assert!(build(&plain, &places, ORDINARY).sets.is_empty());
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) enum Question {
     Flows(FlowQuery),
     Hosts(HostsQuery),
     Explain(Wanted),
-    History,
+    History(usize),
     Hardware,
     Order(Wish),
 }
@@ -167,10 +167,10 @@ impl Daemon {
             Question::Flows(query) => self.about(listed, now).and_then(|a| a.flows(query)),
             Question::Hosts(query) => self.about(listed, now).and_then(|a| a.hosts(query)),
             Question::Explain(wanted) => self.explain(wanted, listed, now),
-            Question::History => {
+            Question::History(points) => {
                 let flows = self.known_flows(listed).ok_or(StatusCode::NoData);
                 let counted = self.control.counted();
-                flows.map(|flows| history::of(&flows.table().ledger().account, counted))
+                flows.map(|flows| history::of(&flows.table().ledger().account, counted, *points))
             }
             Question::Hardware => Ok(hardware::encode(&self.switches.views())),
             Question::Order(wish) => return self.order(wish, reply_to, listed),

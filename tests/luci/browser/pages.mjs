@@ -4,4 +4,5 @@
 import './bridge.mjs';
 import './status.mjs';
 import './settings.mjs';
+import './hardware.mjs';
 import './many.mjs';

@@ -17,7 +17,7 @@ const VIEWS = [
 	[ 'status-clients', 'status/flowtable', 'clients', 'laptop' ],
 	[ 'status-devices', 'status/flowtable', 'devices', 'wan0' ],
 	[ 'status-tables', 'status/flowtable', 'tables', 'flowtabled' ],
-	[ 'status-hardware', 'status/flowtable', 'hardware', 'Flow Offload' ],
+	[ 'status-hardware', 'status/flowtable', 'hardware', 'takes flows' ],
 	[ 'status-health', 'status/flowtable', 'health', 'Version' ],
 	[ 'settings-general', 'network/flowtable', null, 'Make flowtables' ],
 	[ 'settings-devices', 'network/flowtable', 'device', 'guest*' ],
@@ -59,5 +59,9 @@ await take(VIEWS.slice(0, 1));
 await run(`sed -i "s/option flow_offloading '1'/option flow_offloading '1'\\n\\toption flow_offloading_hw '1'/" /etc/config/firewall`);
 await run('ubus call flowtable reload');
 await eventually(async () => (await daemon('status')).flows.hardware > 0, 'flows in hardware', 60000);
+await eventually(async () => (await daemon('hardware')).switches[0].used == 1, 'an entry in the switch', 60000);
+// So that there is a failure to be seen.
+await run('echo 3 >/sys/class/net/sw0/labmdio/fail_at');
+await eventually(async () => (await daemon('hardware')).switches[0].faults > 0, 'a failed transfer', 60000);
 await take(VIEWS.slice(1));
 await browser.close();

@@ -152,6 +152,11 @@ impl Flow {
         self.order("gentle")
     }
 
+    /// Round trips are being made.
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
     /// Ends them; an error if one was lost or none was made.
     pub fn stop_stream(&mut self) -> Result<u32> {
         self.order("stop")?;

@@ -80,7 +80,7 @@ pub fn serve() -> Result<()> {
 pub fn router(switch_off: bool) -> Result<Driver> {
     let mut driver = Driver::new(switch_off)?;
     driver.perform(&files::load("live")?)?;
-    for flow in driver.flows.values_mut() {
+    for flow in driver.flows.values_mut().filter(|flow| !flow.is_streaming()) {
         flow.start_gentle()?;
     }
     fs::write(ENABLED, "").context(ENABLED)?;
@@ -108,7 +108,7 @@ impl Router for Driver {
         match action {
             // What procd does itself: it starts what is not running yet.
             "start" if self.is_running() => Ok(()),
-            "start" => self.daemon(Action::Start),
+            "start" => self.daemon(Action::StartUnprivileged),
             "stop" if !self.is_running() => Ok(()),
             "stop" => init_script("stop"),
             "restart" => {

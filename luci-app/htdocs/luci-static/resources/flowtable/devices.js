@@ -16,7 +16,7 @@ class Devices {
 			columns: [
 				{ title: _('Device'), cell: (device) => words.known(device.name), sort: (device) => device.name },
 				{ title: _('State'), cell: (device) => words.badge(device.state), sort: (device) => device.state },
-				{ title: _('Reason'), cell: (device) => words.reason(device, words.REASONS) },
+				{ title: _('Reason'), cell: (device) => words.reason(device) },
 				{ title: _('Zones'), cell: (device) => words.list(device.zones), wide: true },
 				{ title: _('Flows'), cell: (device) => words.known(carried.flows(device)), sort: carried.flows, wide: true },
 				{ title: _('Rate'), cell: (device) => words.scaled(carried.rate(device), 'B/s'), sort: carried.rate },

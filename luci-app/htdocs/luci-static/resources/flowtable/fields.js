@@ -222,4 +222,11 @@ function bounded(section, most, text) {
 	return section;
 }
 
-return baseclass.extend({ boolean, flag, single, list, choice, zone, devices, ordered, bounded });
+/** A section of rows without names of their own; `one` is the title of a single row. */
+function grid(map, type, title, text, one) {
+	return Object.assign(map.section(form.GridSection, type, title, text), {
+		anonymous: true, addremove: true, nodescriptions: true, modaltitle: one
+	});
+}
+
+return baseclass.extend({ boolean, flag, single, list, choice, zone, devices, ordered, bounded, grid });

@@ -29,7 +29,7 @@ function bytes(flow) {
 
 // Of an offloaded flow whose packets take the fast path there is none.
 function reason(flow) {
-	return flow.state != 'classic' && flow.reason == null ? null : words.reason(flow, words.FLOW_REASONS);
+	return flow.state != 'classic' && flow.reason == null ? null : words.reason(flow);
 }
 
 function state(flow) {

@@ -15,9 +15,8 @@ function evictions(evicted) {
 	if (evicted.cause == null)
 		return String(evicted.count);
 
-	const cause = words.lookup(words.CAUSES, evicted.cause) || evicted.cause_text || evicted.cause;
-
-	return _('%d, the last one %s ago: %s').format(evicted.count, words.duration(evicted.age_s), cause);
+	return _('%d, the last one %s ago: %s').format(evicted.count, words.duration(evicted.age_s),
+		words.said(evicted.cause_text));
 }
 
 // Packets of offloaded flows on the classic path, of flows in software and in hardware.

@@ -145,14 +145,10 @@ function addAction(section) {
 return baseclass.extend({
 	/** The section of rules. */
 	add(map) {
-		const section = fields.bounded(fields.ordered(map.section(form.GridSection, 'rule', _('Rules'),
-			_('The first rule that matches a connection decides; one that none matches is offloaded.'))),
+		const section = fields.bounded(fields.ordered(fields.grid(map, 'rule', _('Rules'),
+			_('The first rule that matches a connection decides; one that none matches is offloaded.'), _('Rule'))),
 			RULES_MAX, _('no more than 1024 rules'));
 
-		section.anonymous = true;
-		section.addremove = true;
-		section.nodescriptions = true;
-		section.modaltitle = _('Rule');
 		section.tab('general', _('General'));
 		section.tab('match', _('Connections'));
 		section.tab('packet', _('More'));

@@ -62,13 +62,9 @@ function addWay(section, buses) {
 return baseclass.extend({
 	/** The section of switches; `buses` are the names of the MDIO buses that there are. */
 	add(map, buses) {
-		const section = map.section(form.GridSection, 'switch', _('Switches'),
-			_('Chips whose registers the daemon reaches beside the driver of the kernel. None is touched that is not named here.'));
-
-		section.anonymous = true;
-		section.addremove = true;
-		section.nodescriptions = true;
-		section.modaltitle = _('Switch');
+		const section = fields.grid(map, 'switch', _('Switches'),
+			_('Chips whose registers the daemon reaches beside the driver of the kernel. None is touched that is not named here.'),
+			_('Switch'));
 
 		const name = section.option(form.Value, 'name', _('Name'), _('That of the driver unless given.'));
 

@@ -22,14 +22,14 @@ class Tables {
 				{ title: _('Priority'), cell: (record) => words.known(record.priority), wide: true },
 				{ title: _('Counts traffic'), cell: (record) => words.yesNo(record.counter), wide: true },
 				// Of the daemon's own tables the mode tells.
-				{ title: _('Reason'), cell: (record) => record.reason == null ? '' : words.reason(record, words.REASONS), wide: true }
+				{ title: _('Reason'), cell: (record) => record.reason == null ? '' : words.reason(record), wide: true }
 			],
 			detail: (record) => [
 				[ _('Flowtable'), words.known(record.flowtable) ],
 				[ _('Devices'), words.list(record.devices) ],
 				[ _('Priority'), words.known(record.priority) ],
 				[ _('Counts traffic'), words.yesNo(record.counter) ],
-				[ _('Reason'), record.reason == null ? _('as the mode') : words.reason(record, words.REASONS) ]
+				[ _('Reason'), record.reason == null ? _('as the mode') : words.reason(record) ]
 			],
 			actions: [ {
 				label: () => _('Flows'),

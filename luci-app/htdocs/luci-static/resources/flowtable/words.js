@@ -8,65 +8,11 @@ const UNKNOWN = '-';
 
 const STATES = [ 'classic', 'software', 'hardware' ];
 
-// The same sentences as in src/core/reason.rs, here to be translated.
-const REASONS = {
-	as_configured: _('as configured'),
-	disabled: _('switched off by flowtable.global.enabled'),
-	offload_off: _('firewall flow_offloading is off'),
-	no_configuration: _('no usable configuration has been read yet'),
-	no_device: _('no firewall zone has a device that exists'),
-	no_kernel_support: _('the kernel has no flowtable support'),
-	no_permission: _('no permission to change nf_tables'),
-	refused: _('the kernel refused the change, the last good state stays in force'),
-	no_hardware: _('no device accepts hardware offload'),
-	some_hardware: _('only some devices accept hardware offload'),
-	no_hardware_seen: _('hardware offload was accepted but live flows are not in hardware'),
-	observing: _('offloading by firewall4 itself is left alone and observed'),
-	offloaded_in_name: _('offloaded flows still take the classic path'),
-	device_no_hardware: _('the device does not accept hardware offload'),
-	device_override: _('set by a device section of /etc/config/flowtable'),
-	device_shaped: _('a shaper is in charge of its traffic'),
-	device_absent: _('there is no such device at present'),
-	lower_covered: _('covered by the devices below it'),
-	lower_elsewhere: _('the device below it is in another network namespace'),
-	no_lower: _('there is no device below it')
-};
-
 // What became of firewall4's own flowtable and rule.
 const TAKEOVER = {
 	none: _('none'),
 	left: _('in force'),
 	taken: _('taken over')
-};
-
-// The same sentences as in src/core/evict.rs.
-const CAUSES = {
-	firewall: _('the firewall\'s rules have changed'),
-	routes: _('routes, rules or addresses have changed'),
-	roaming: _('a client has moved to another port'),
-	neighbour: _('a neighbour has another MAC address'),
-	device: _('a device has changed'),
-	settings: _('the configuration has changed'),
-	unshown: _('the kernel does not show some that are offloaded')
-};
-
-// The same sentences as in src/core/flow_reason.rs.
-const FLOW_REASONS = {
-	offload_off: _('nothing is offloaded at present'),
-	local: _('one end is this router, and only forwarded packets are offloaded'),
-	protocol: _('only TCP, UDP and untranslated GRE are offloaded'),
-	not_established: _('the connection is not established yet'),
-	closing: _('the connection is being closed'),
-	not_assured: _('it has not carried packets both ways for long enough'),
-	bypassed: _('it was handed back to the classic path and is kept there'),
-	device_not_covered: _('one of its devices is in no flowtable'),
-	policy_bypass: _('a rule of /etc/config/flowtable keeps it there'),
-	below_threshold: _('it has carried less than its rule asks for'),
-	helper: _('a conntrack helper has to see all of its packets'),
-	ipsec: _('its packets of both directions come out of IPsec'),
-	idle: _('it was silent; its next packet makes it offloaded'),
-	in_name_only: _('it is marked as offloaded, yet takes the classic path'),
-	unknown: _('nothing that is known stands in the way')
 };
 
 const PATHS = {
@@ -111,14 +57,13 @@ function list(values) {
 	return values.length ? values.join(', ') : _('none');
 }
 
-function reason(object, sentences) {
-	if (object.reason == null)
-		return UNKNOWN;
+// A sentence of the daemon's: po/templates/daemon.js has them for translators.
+function said(sentence) {
+	return sentence ? _(sentence) : UNKNOWN;
+}
 
-	// A newer daemon may have reasons that this page has not heard of.
-	const text = lookup(sentences, object.reason) || object.reason_text || object.reason;
-
-	return object.detail ? '%s (%s)'.format(text, object.detail) : text;
+function reason(object) {
+	return object.detail ? '%s (%s)'.format(said(object.reason_text), object.detail) : said(object.reason_text);
 }
 
 // `warn`: not as it should be.
@@ -179,6 +124,5 @@ function failure(error) {
 }
 
 return baseclass.extend({
-	UNKNOWN, STATES, REASONS, FLOW_REASONS, CAUSES, TAKEOVER, PATHS,
-	lookup, known, yesNo, list, reason, badge, endpoint, sum, amount, scaled, duration, firstLine, failure
+	UNKNOWN, STATES, TAKEOVER, PATHS, lookup, known, yesNo, list, said, reason, badge, endpoint, sum, amount, scaled, duration, firstLine, failure
 });

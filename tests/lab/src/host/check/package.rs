@@ -51,6 +51,7 @@ fn check(target: &'static Target, tally: &mut Tally) -> Result<()> {
     count("flowtabled: program", program(target, &daemon));
     count("luci-app-flowtable: files", luci_files(&luci));
     count("luci-app-flowtable: control", control(&luci, "luci-app-flowtable", "all"));
+    count("luci-app-flowtable: size", within(first.get(1), package::LUCI_BOUND));
     let again = package::make(&toolchain).and_then(|packages| bytes(&packages));
     count("made again, the same bytes", again.and_then(|again| same(&first, &again)));
     print!("{}", package::table(&[packages]));
@@ -62,6 +63,15 @@ fn same(first: &[Vec<u8>], again: &[Vec<u8>]) -> Result<()> {
         return Ok(());
     }
     Err(Error::new("a package made twice from the same files is not the same"))
+}
+
+/// A package is no larger than it may be.
+fn within(package: Option<&Vec<u8>>, bound: u64) -> Result<()> {
+    let size = package.context("no such package")?.len();
+    if u64::try_from(size).is_ok_and(|size| size <= bound) {
+        return Ok(());
+    }
+    Err(Error::new(format!("{size} bytes, and the bound is {bound}")))
 }
 
 fn bytes(packages: &Packages) -> Result<Vec<Vec<u8>>> {
@@ -234,6 +244,13 @@ const INTERPRETER: &[u8] = b"/lib/ld-musl";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_holds_or_not() {
+        assert!(within(Some(&vec![0; 3]), 3).is_ok());
+        assert!(within(Some(&vec![0; 4]), 3).is_err());
+        assert!(within(None, 3).is_err());
+    }
 
     #[test]
     fn a_difference_has_a_name() {

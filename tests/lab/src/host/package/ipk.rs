@@ -25,16 +25,15 @@ pub fn pack(recipe: &Recipe, tree: &Tree, time_s: u64) -> Result<Vec<u8>> {
     let data = archive(tree, time_s)?;
     let mut about = Tree::default();
     about.file("control", control(recipe, data.len(), time_s).into_bytes(), false)?;
-    about.file("postinst", POSTINST.into(), true)?;
-    about.file("prerm", PRERM.into(), true)?;
+    about.file("postinst", script(POSTINST).into_bytes(), true)?;
+    about.file("prerm", script(PRERM).into_bytes(), true)?;
     for (name, text) in &recipe.scripts {
         // The router's functions call these two by this name.
         let name = match name.as_str() {
             "postinst" | "prerm" => format!("{name}-pkg"),
             _ => name.clone(),
         };
-        let text = with_interpreter(text);
-        about.file(&name, text.into_bytes(), true)?;
+        about.file(&name, script(text).into_bytes(), true)?;
     }
     if !recipe.conffiles.is_empty() {
         for path in &recipe.conffiles {
@@ -54,12 +53,15 @@ fn file(content: &[u8]) -> Node {
     Node::File { content: content.to_vec(), mode: 0o644 }
 }
 
-/// A script as the recipe has it may leave the interpreter to who packs it.
-fn with_interpreter(text: &str) -> String {
-    match text.starts_with("#!") {
-        true => text.to_string(),
-        false => format!("#!/bin/sh\n{text}"),
-    }
+/// A script as opkg gets it. The recipe may leave the interpreter to who packs it. Lines of comment
+/// stay in the repository: they would be a quarter of what the page's package has beside its files.
+fn script(text: &str) -> String {
+    let (interpreter, rest) = match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("#!") => (first, rest),
+        _ => ("#!/bin/sh", text),
+    };
+    let code = rest.lines().filter(|line| !line.trim_start().starts_with('#'));
+    [interpreter].into_iter().chain(code).map(|line| format!("{line}\n")).collect()
 }
 
 /// The control file, with the fields in OpenWrt's order. `size` is that of the unpacked archive.

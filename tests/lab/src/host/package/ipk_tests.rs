@@ -32,7 +32,7 @@ fn recipe() -> Recipe {
         architecture: Some("mips_24kc".into()),
         conffiles: vec!["/etc/config/x".into()],
         description: vec!["One line.".into(), "Another.".into()],
-        scripts: vec![("postinst".into(), "true\n".into())],
+        scripts: vec![("postinst".into(), "# Why.\ntrue # yes\n".into())],
     }
 }
 
@@ -90,6 +90,9 @@ with tarfile.open(d + '/control.tar.gz') as t:
     print(text.replace(f'Installed-Size: {size}', 'Installed-Size: right'))
     print(t.extractfile('./conffiles').read().decode(), end='')
     print(t.extractfile('./postinst-pkg').read().decode(), end='')
+    prerm = t.extractfile('./prerm').read().decode()
+    print(prerm.splitlines()[0])
+    print([line for line in prerm.splitlines()[1:] if line.startswith('#')])
 ";
     let told = run_with_input(Command::new("python3").arg("-").arg(&dir), script).unwrap();
     let wanted = "\
@@ -116,7 +119,9 @@ Description:  One line.
 
 /etc/config/x
 #!/bin/sh
-true
+true # yes
+#!/bin/sh
+[]
 ";
     assert_eq!(told, wanted);
     fs::remove_dir_all(dir).unwrap();

@@ -21,6 +21,7 @@ use crate::error::{Context, Result};
 pub use apk::{tool as apk_tool, KIT_SCRIPT};
 pub use recipe::Recipe;
 use sizes::Sizes;
+pub use sizes::LUCI_BOUND;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Flash that the compressed daemon may take on the smallest routers, bytes.
 const DAEMON_BOUND: (&str, u64) = ("mipsel_24kc", 220_000);
 /// The same for the LuCI application, anywhere.
-const LUCI_BOUND: u64 = 25_000;
+pub const LUCI_BOUND: u64 = 25_000;
 
 /// The sizes of one target, in bytes.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ function renderState(status) {
 
 	return [ E('p', {}, [
 		words.badge(status.effective, status.effective != status.requested), ' ',
-		words.reason(status, words.REASONS), ' – ', more
+		words.reason(status), ' – ', more
 	]) ].concat(status.last_error ? [ E('div', { 'class': 'alert-message error' }, [
 		E('h4', {}, [ _('Last error') ]),
 		E('p', { 'style': 'overflow-wrap:anywhere' }, [ status.last_error ])
@@ -115,13 +115,8 @@ function addGlobal(map, readable) {
 }
 
 function addDevices(map) {
-	const section = fields.ordered(map.section(form.GridSection, 'device', _('Devices'),
-		_('What a device may be used for. The first entry with a matching name applies.')));
-
-	section.anonymous = true;
-	section.addremove = true;
-	section.nodescriptions = true;
-	section.modaltitle = _('Device');
+	const section = fields.ordered(fields.grid(map, 'device', _('Devices'),
+		_('What a device may be used for. The first entry with a matching name applies.'), _('Device')));
 
 	const name = fields.devices(section.option(widgets.DeviceSelect, 'name', _('Device'),
 		_('Names or patterns of *, ? and [a-z], for instance wlan*.')), 'glob', (section_id, values) => {
@@ -144,14 +139,10 @@ function addDevices(map) {
 }
 
 function addTables(map) {
-	const section = fields.bounded(map.section(form.GridSection, 'table', _('Tables'),
-		_('Further flowtables: what happens to one leaves the flows of the others alone.')),
+	const section = fields.bounded(fields.grid(map, 'table', _('Tables'),
+		_('Further flowtables: what happens to one leaves the flows of the others alone.'), _('Table')),
 		TABLES_MAX, _('no more than 8 tables'));
 
-	section.anonymous = true;
-	section.addremove = true;
-	section.nodescriptions = true;
-	section.modaltitle = _('Table');
 	rules.keepTables(section);
 
 	const name = section.option(form.Value, 'name', _('Name'));

@@ -74,7 +74,7 @@ function renderMode(status) {
 
 	return [
 		E('p', {}, [
-			words.badge(status.effective, differs), ' ', words.reason(status, words.REASONS)
+			words.badge(status.effective, differs), ' ', words.reason(status)
 		].concat(differs ? [ ' ', _('Requested:'), ' ', words.badge(status.requested) ] : []))
 	];
 }

@@ -35,7 +35,7 @@ return baseclass.extend({
 	load() {
 		// The overview gives up an include that fails once.
 		return L.resolveDefault(callAccess('ubus', 'flowtable', 'status'), false).then((granted) =>
-			granted === true ? Promise.all([ bus.status(), bus.history() ]) : null);
+			granted === true ? Promise.all([ bus.status(), bus.history(1) ]) : null);
 	},
 
 	render(replies) {
