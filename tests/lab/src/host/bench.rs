@@ -3,6 +3,8 @@
 //! the figures and writes them to `target/bench/NAME.json`. A missed bound is shown, but only what could not be
 //! measured is a failure.
 
+mod days;
+
 use super::artifacts::{self, cargo};
 use super::{apt, paths, progress};
 use crate::bench::figure::{document, table, Figure};
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 2] = ["flows", "mdio"];
+pub const NAMES: [&str; 3] = ["flows", "mdio", "days"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
@@ -42,6 +44,7 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
             let figures = progress::step("counting transfers", mdio::measure)?;
             publish(name, &figures)
         }
+        "days" => days::measure(name),
         _ => {
             apt::ensure_tools(&TOOLS)?;
             measure(name, &build()?)
@@ -123,7 +126,12 @@ fn in_namespace(part: &str, built: &Built) -> Result<Vec<Figure>> {
     if !output.status.success() {
         return Err(Error::new(format!("{part}: {}", output.status)));
     }
-    let text = String::from_utf8_lossy(&output.stdout);
+    parse(&output.stdout)
+}
+
+/// The figures that a program has printed.
+fn parse(output: &[u8]) -> Result<Vec<Figure>> {
+    let text = String::from_utf8_lossy(output);
     let figure = |line: &str| Figure::from_line(line).context(format!("not a figure: {line}"));
     text.lines().map(figure).collect()
 }
