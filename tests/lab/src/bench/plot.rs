@@ -329,7 +329,7 @@ fn colour(index: usize) -> &'static str {
 fn number(value: f64) -> String {
     let (unit, letter) = match value.abs() {
         size if size >= 1e6 => (1e6, "M"),
-        size if size >= 20_000.0 => (1e3, "k"),
+        size if size >= 10_000.0 && size % 1000.0 == 0.0 => (1e3, "k"),
         _ => (1.0, ""),
     };
     let text = format!("{:.3}", value / unit);
@@ -349,8 +349,8 @@ mod tests {
         assert_eq!(even(0.0, 97.0), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
         assert_eq!(even(0.0, 1.0), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
         assert_eq!(decades(30.0, 2000.0), [10.0, 100.0, 1000.0, 10_000.0]);
-        let shown = [0.5, 0.6000000000000001, 64.0, 16_384.0, 65_536.0, 2.5e6].map(number);
-        assert_eq!(shown, ["0.5", "0.6", "64", "16384", "65.536k", "2.5M"]);
+        let shown = [0.5, 0.6000000000000001, 64.0, 16_384.0, 50_000.0, 2.5e6].map(number);
+        assert_eq!(shown, ["0.5", "0.6", "64", "16384", "50k", "2.5M"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use flowtabled::core::hardware::{SETTLED, WORTHWHILE};
 use flowtabled::netlink::conntrack::entry::{Counters, Entry};
 use flowtabled::netlink::conntrack::Tuple;
 use flowtabled::sys::clock::cpu_time;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hint::black_box;
 
@@ -68,7 +69,9 @@ impl Evening {
             }
             if begins_ms == next_ms {
                 let opened = self.opened.next();
-                opened.iter().for_each(|opened| drop(self.connections.begin(opened)));
+                for opened in &opened {
+                    self.connections.begin(opened);
+                }
             } else if let Some(ended) = self.connections.change() {
                 ends.push(ended.entry);
             }
@@ -80,47 +83,79 @@ impl Evening {
     }
 }
 
+/// Heap, and nanoseconds for each entry and each end, a list at a time.
+#[derive(Default)]
+struct Side {
+    heap: usize,
+    entry_ns: Vec<f64>,
+    end_ns: Vec<f64>,
+}
+
+impl Side {
+    /// Has it follow the ends and a list; the first one is not timed.
+    fn follow(
+        &mut self,
+        heap: &impl Fn() -> usize,
+        (ended, list): (&[Entry], &[Entry]),
+        [end, observe]: [&mut dyn FnMut(); 2],
+    ) {
+        let before = heap();
+        let [end_ns, list_ns] = [timed(end), timed(observe)];
+        self.heap = (self.heap + heap()).saturating_sub(before);
+        self.end_ns.push(end_ns / ended.len().max(1) as f64);
+        self.entry_ns.push(list_ns / list.len().max(1) as f64);
+    }
+}
+
 /// Measures with so many clients and room for so many flows; `heap` tells how many bytes the
 /// program has.
 pub fn measure(clients: u32, limit: usize, heap: impl Fn() -> usize) -> Cost {
     let mut evening = Evening::new(clients);
     let before = heap();
     let mut table = new_table(limit);
-    let own = heap() - before;
-    let mut peer = Known::new();
-    let mut heaps = [own, 0];
-    let (mut entries, mut ends, mut picks) = ([vec![], vec![]], [vec![], vec![]], vec![]);
+    let mut ours = Side { heap: heap() - before, ..Side::default() };
+    let (mut peer, mut theirs) = (Known::new(), Side::default());
+    let mut picks = Vec::new();
     let mut cost = Cost::default();
     for number in 0..LISTS {
         let at_ms = EARLIER_MS + LIST_MS * number as u64;
         let ended = evening.pass(at_ms);
         let list = evening.list(at_ms);
-        let before = heap();
-        let own_times = [
-            timed(|| ended.iter().for_each(|end| table.destroyed(end, at_ms as u32, &mut ask))),
-            timed(|| observe(&mut table, &list, at_ms)),
-        ];
-        let between = heap();
-        let pick = timed_pick(&table, at_ms);
-        let peers = [
-            timed(|| ended.iter().for_each(|end| drop(peer.remove(&(end.orig, end.zone))))),
-            timed(|| keep(&mut peer, &list)),
-        ];
-        heaps[0] = (heaps[0] + between).saturating_sub(before);
-        heaps[1] = (heaps[1] + heap()).saturating_sub(between);
-        if number > 0 {
-            let each = |time: f64, count: usize| time / count.max(1) as f64;
-            for (place, [end, entry]) in [own_times, peers].into_iter().enumerate() {
-                ends[place].push(each(end, ended.len()));
-                entries[place].push(each(entry, list.len()));
-            }
-            picks.push(each(pick, list.len()));
-        }
+        let both = (ended.as_slice(), list.as_slice());
+        // The two closures take turns with the table.
+        let shared = RefCell::new(&mut table);
+        ours.follow(
+            &heap,
+            both,
+            [
+                &mut || {
+                    let mut table = shared.borrow_mut();
+                    ended.iter().for_each(|end| table.destroyed(end, at_ms as u32, &mut ask));
+                },
+                &mut || observe(&mut shared.borrow_mut(), &list, at_ms),
+            ],
+        );
+        picks.push(timed_pick(&table, at_ms) / list.len().max(1) as f64);
+        let shared = RefCell::new(&mut peer);
+        theirs.follow(
+            &heap,
+            both,
+            [
+                &mut || {
+                    let mut peer = shared.borrow_mut();
+                    for end in &ended {
+                        peer.remove(&(end.orig, end.zone));
+                    }
+                },
+                &mut || keep(&mut shared.borrow_mut(), &list),
+            ],
+        );
         (cost.flows, cost.left_out) = (list.len(), list.len() - table.len().min(list.len()));
     }
-    [cost.heap, cost.peer_heap] = heaps;
-    cost.entry_ns = entries.map(|times| median(&times));
-    cost.end_ns = ends.map(|times| median(&times));
+    let later = |times: &[f64]| median(times.get(1..).unwrap_or_default());
+    [cost.heap, cost.peer_heap] = [ours.heap, theirs.heap];
+    cost.entry_ns = [later(&ours.entry_ns), later(&theirs.entry_ns)];
+    cost.end_ns = [later(&ours.end_ns), later(&theirs.end_ns)];
     cost.pick_ns = median(&picks);
     cost
 }
@@ -184,7 +219,7 @@ fn timed_pick(table: &FlowTable, at_ms: u64) -> f64 {
 }
 
 /// Nanoseconds of the processor.
-fn timed(act: impl FnOnce()) -> f64 {
+fn timed(mut act: impl FnMut()) -> f64 {
     let before = cpu_time();
     act();
     cpu_time().saturating_sub(before).as_nanos() as f64

@@ -13,12 +13,13 @@ use std::path::Path;
 
 /// In the order of [`Table::outcomes`].
 const NAMES: [&str; 4] = ["flowtabled", "oracle", "random", "LRU"];
-/// Clients whose evening has some one, ten, fifty and two hundred thousand connections.
-const CROWDS: [u32; 4] = [20, 250, 1250, 5000];
+/// Clients whose evening has from one to two hundred thousand connections.
+const CROWDS: [u32; 5] = [20, 250, 1250, 5000, 9000];
 /// Share of the oracle's bytes that the daemon's selection should bring.
 const OF_ORACLE: f64 = 0.8;
-/// Heap for a flow: what leaves room for the rest in 8 MiB at 65,536.
-const HEAP_MAX: f64 = 120.0;
+/// MiB of heap when as many flows are kept as the daemon keeps.
+const HEAP_MAX: f64 = 8.0;
+const MIB: f64 = 1024.0 * 1024.0;
 
 /// What [`measure`] can do, each in a program of its own.
 pub const PARTS: [&str; 5] = ["home", "flats", "campus", "rules", "costs"];
@@ -125,10 +126,8 @@ fn costs(dir: &Path, heap: impl Fn() -> usize) -> Result<Vec<Figure>> {
     let crowd = CROWDS.last().copied().unwrap_or_default();
     let bounded = cost::measure(crowd, FLOWS_MAX, &heap);
     let name = format!("heap when {} of {} flows are kept", FLOWS_MAX, bounded.flows);
-    figures.push(
-        Figure::new(name, bounded.heap as f64 / 1e6, "MB")
-            .peer("left out", bounded.left_out as f64),
-    );
+    let heap = Figure::new(name, bounded.heap as f64 / MIB, "MiB");
+    figures.push(heap.bound(Bound::AtMost(HEAP_MAX)).peer("left out", bounded.left_out as f64));
     let line = |name: &str, number: fn(&Cost) -> usize| Line {
         name: name.into(),
         points: costs.iter().map(|cost| (cost.flows as f64, number(cost) as f64 / 1e6)).collect(),
@@ -149,7 +148,6 @@ fn of_cost(cost: &Cost) -> Vec<Figure> {
     };
     vec![
         Figure::new(format!("{flows} flows: heap for each"), each(cost.heap), "bytes")
-            .bound(Bound::AtMost(HEAP_MAX))
             .peer("hash map", each(cost.peer_heap)),
         time("an entry of a list", cost.entry_ns),
         time("an end", cost.end_ns),
