@@ -266,3 +266,38 @@ fn the_poll_period_follows_the_need() {
         assert_eq!(flows.deadline(at(50)), Some(at(50)));
     });
 }
+
+/// A busy router takes its time for a list of many flows; only one that stands still is given up.
+#[test]
+fn a_list_that_goes_on_is_not_given_up() {
+    const FLOWS: u16 = 12_000;
+    const SLOW: Duration = Duration::from_secs(4);
+    in_namespace("a_list_that_goes_on_is_not_given_up", || {
+        let host = |last| IpAddr::from([192, 168, 1, last]);
+        let tuple = |port| Tuple::new(IPPROTO_UDP, (host(2), 1024 + port), (host(3), 53)).unwrap();
+        let mut conntrack = Conntrack::open().unwrap();
+        let new = |port| NewEntry::new(tuple(port), 600);
+        conntrack.create_all(&(0..FLOWS).map(new).collect::<Vec<_>>()).unwrap();
+        let start = Instant::now();
+        let mut flows = FlowPoll::open(start).unwrap();
+        flows.look(start);
+        let control = Control::new(start);
+        flows.start(&control, start).unwrap();
+        let mut now = start;
+        let mut turns = 0;
+        while !matches!(flows.on_lists(now), Progress::Done(Ok(()))) {
+            turns += 1;
+            now += SLOW;
+            assert!(matches!(flows.on_timer(&control, now), Progress::Waiting), "turn {turns}");
+        }
+        assert!(turns >= 3, "{turns} turns are no longer than the patience with one");
+        assert_eq!(flows.table().len(), usize::from(FLOWS));
+
+        // The kernel waits for us to read; we do not.
+        now += SLOW;
+        flows.start(&control, now).unwrap();
+        assert!(matches!(flows.on_timer(&control, now + SLOW), Progress::Waiting));
+        let end = flows.on_timer(&control, now + SLOW + SLOW);
+        assert!(matches!(end, Progress::Done(Err(Error::Timeout { .. }))), "{end:?}");
+    });
+}

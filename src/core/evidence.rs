@@ -11,7 +11,8 @@
 //!
 //! A refused flow is offered to the device again about once a second, which costs time. So a
 //! device that has nothing in hardware for long goes on in software, and is tried again with
-//! growing pauses.
+//! growing pauses. Not so a port while another port of its bridge works: the forward hook sees the
+//! bridge and no port, so both would go, and what is lost there is far more than what is saved.
 
 use crate::core::device_names::DeviceNames;
 use std::time::{Duration, Instant};
@@ -134,6 +135,7 @@ impl Evidence {
         let pairs: Vec<&Pair> = pairs.iter().filter(inside).collect();
         let any = pairs.iter().any(|pair| pair.hardware > 0);
         let proven: Vec<String> = self.proven(&pairs);
+        let held = self.masters_that_work(links);
         let mut effects = Vec::new();
         for witness in self.witnesses.iter_mut().filter(|entry| bound.contains(&entry.name)) {
             let own = pairs.iter().filter(|pair| pair.devices.contains(&witness.name));
@@ -148,7 +150,11 @@ impl Evidence {
                 witness.seen()
             } else if software > 0 {
                 // One that has worked finds no room while others have it all; that will pass.
-                let patience = patience.filter(|_| !(witness.proven && any));
+                let full = witness.proven && any;
+                let holds = |(master, port): &(u32, String)| {
+                    *port != witness.name && links.master_of(&witness.name) == Some(*master)
+                };
+                let patience = patience.filter(|_| !full && !held.iter().any(holds));
                 witness.missed(passed, patience, now)
             } else {
                 witness.against = false;
@@ -159,6 +165,14 @@ impl Evidence {
             }));
         }
         effects
+    }
+
+    /// The bridges with a port that has had flows in hardware and has not been found without, each with that port.
+    fn masters_that_work(&self, links: &Links) -> Vec<(u32, String)> {
+        let working = self.witnesses.iter().filter(|witness| witness.proven && !witness.unseen);
+        let master =
+            |witness: &Witness| Some((links.master_of(&witness.name)?, witness.name.clone()));
+        working.filter_map(master).collect()
     }
 
     /// Notes which devices have flows in hardware now, and returns all that ever had.

@@ -125,6 +125,31 @@ fn a_full_table_bars_nobody_who_has_worked_but_a_dead_one_does() {
 }
 
 #[test]
+fn a_port_stays_while_another_of_its_bridge_works() {
+    let mut lists = Lists::new();
+    let port = |index, name| Link { master: Some(7), ..link(index, name) };
+    lists.links.replace(vec![link(1, "a"), port(2, "b"), port(3, "c"), link(7, "bridge")]);
+    let flows = [pair("a", "b", 1, 0), pair("a", "c", 0, 1)];
+    lists.pass(4 * PATIENCE.as_secs(), &flows);
+    assert_eq!(lists.evidence.names(), ["c"], "what is seen is said");
+    // The other port is silent, and has worked.
+    lists.pass(4 * PATIENCE.as_secs(), &flows[1..]);
+    assert!(!lists.evidence.bars("c"));
+    // It works no more: the bridge is better off in software.
+    lists.pass(PATIENCE.as_secs() + 12, &[pair("a", "b", 0, 1), pair("a", "c", 0, 1)]);
+    assert!(lists.evidence.bars("b") && lists.evidence.bars("c"));
+}
+
+#[test]
+fn a_port_of_another_bridge_holds_nobody() {
+    let mut lists = Lists::new();
+    let port = |index, name, master| Link { master: Some(master), ..link(index, name) };
+    lists.links.replace(vec![link(1, "a"), port(2, "b", 7), port(3, "c", 8)]);
+    lists.pass(PATIENCE.as_secs() + 6, &[pair("a", "b", 1, 0), pair("a", "c", 0, 1)]);
+    assert!(lists.evidence.bars("c"));
+}
+
+#[test]
 fn another_device_of_the_name_is_another_device() {
     let mut lists = Lists::new();
     lists.pass(12, &[pair("a", "b", 0, 1)]);

@@ -55,6 +55,11 @@ impl Links {
         self.by_index.get(&index)
     }
 
+    /// The index of the bridge, bond or team that the device of this name is a port of.
+    pub fn master_of(&self, name: &str) -> Option<u32> {
+        self.named(name)?.master
+    }
+
     /// The devices whose master is `index`, in order of their indexes.
     pub fn ports_of(&self, index: u32) -> impl Iterator<Item = &Link> {
         self.by_index.values().filter(move |link| link.master == Some(index))

@@ -46,7 +46,8 @@ const SLOW: Duration = Duration::from_secs(30);
 const SETTLING: Duration = Duration::from_secs(8);
 /// Between lists while switches have room: a flow that lasts is worth waiting for.
 const PICKING: Duration = Duration::from_secs(5);
-/// A list of 64k flows takes a slow router about half a second.
+/// The kernel makes the next part of a list when one is read. When it has not for so long it never
+/// will; the whole list of 64k flows takes a slow router about half a second, and a busy one longer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
 /// longer than it takes to walk them.
@@ -81,6 +82,8 @@ pub struct FlowPoll {
     started: Instant,
     /// Sequence number and beginning of the list under way.
     listing: Option<(u32, Instant)>,
+    /// When the list under way was begun, or last went on.
+    heard: Instant,
     /// A part of the list was received, but not all the ends before it have been read.
     held: bool,
     listed: Option<Instant>,
@@ -113,6 +116,7 @@ impl FlowPoll {
             table: FlowTable::new(FLOWS_MAX),
             started,
             listing: None,
+            heard: started,
             held: false,
             listed: None,
             begun: None,
@@ -280,6 +284,7 @@ impl FlowPoll {
         self.cpu = cpu_time().saturating_sub(before);
         self.table.begin(now_ms);
         self.listing = Some((sequence, now));
+        self.heard = now;
         Ok(())
     }
 
@@ -291,7 +296,7 @@ impl FlowPoll {
     /// When a list is due or given up.
     fn list_deadline(&self, now: Instant) -> Option<Instant> {
         match self.listing {
-            Some((_, begun)) => Some(begun + TIMEOUT),
+            Some(_) => Some(self.heard + TIMEOUT),
             None => {
                 let interval = self.interval(now)?;
                 let regular = self.listed.map_or(now, |listed| listed + interval);
@@ -337,7 +342,7 @@ impl FlowPoll {
         for _ in 0..DATAGRAMS_PER_TURN {
             if !std::mem::take(&mut self.held) {
                 match self.lists.receive(DOING) {
-                    Ok(Some(_)) => (),
+                    Ok(Some(_)) => self.heard = now,
                     Ok(None) => return Progress::Waiting,
                     Err(error) => return Progress::Done(Err(error)),
                 }

@@ -31,7 +31,9 @@ pub enum Report {
     Live(String),
     /// A block of the live view is complete.
     Frame,
-    /// All scenarios were run.
+    /// A finding of a benchmark, as [`crate::bench::figure::Figure::to_line`] writes it.
+    Figure(String),
+    /// All scenarios were run, or all was measured.
     Done,
 }
 
@@ -48,6 +50,7 @@ impl fmt::Display for Report {
             Report::Evidence(text) => write!(f, "{MARK} evidence {text}"),
             Report::Live(text) => write!(f, "{MARK} live {text}"),
             Report::Frame => write!(f, "{MARK} frame"),
+            Report::Figure(line) => write!(f, "{MARK} figure {line}"),
             Report::Done => write!(f, "{MARK} done"),
         }
     }
@@ -87,6 +90,7 @@ impl Report {
             "evidence" => Report::Evidence(own()),
             "live" => Report::Live(own()),
             "frame" => Report::Frame,
+            "figure" => Report::Figure(own()),
             "done" => Report::Done,
             _ => return None,
         })
@@ -110,6 +114,7 @@ mod tests {
             Report::Evidence("  indented".into()),
             Report::Live("x".into()),
             Report::Frame,
+            Report::Figure("[\"memory\",1.5]".into()),
             Report::Done,
         ];
         for report in all {

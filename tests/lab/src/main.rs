@@ -30,7 +30,7 @@ usage: cargo xtask COMMAND
   screenshots                         the pictures of docs/screenshots
   lab shell [--off] [--kernel K]      a login on the lab's router
 
-Kernels: 6.1 (the default), 6.12, newest, malta (32-bit MIPS).
+Kernels: 6.1 (the default), 6.12, newest; of other processors: malta (32-bit MIPS), arm64, armhf.
 Targets: mipsel_24kc, mips_24kc, aarch64_cortex-a53, arm_cortex-a7_neon-vfpv4, x86_64,
 and for packages all.
 ";

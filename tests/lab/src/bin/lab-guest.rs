@@ -2,7 +2,7 @@
 //! The program that runs inside the lab's virtual machine; started by `guest/init`.
 
 use lab::error::{Context, Error, Result};
-use lab::guest::{capture, capture_route, capture_xfrm, live, page, peer, plan, witness};
+use lab::guest::{capture, capture_route, capture_xfrm, live, memory, page, peer, plan, witness};
 use std::process::ExitCode;
 
 fn act(args: &[&str]) -> Result<()> {
@@ -16,6 +16,9 @@ fn act(args: &[&str]) -> Result<()> {
             let inner = format!("{}-inside", args.concat());
             plan::in_router_with(&[&inner], None, page::listener()?)
         }
+        ["entries", number] => memory::entries(number.parse().context("how many")?),
+        ["memory"] => memory::report(),
+        ["memory-inside"] => memory::measure(),
         ["scenario", name] => plan::run_one(name),
         ["live-inside"] => live::show(false),
         ["live-off-inside"] => live::show(true),

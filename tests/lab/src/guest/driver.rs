@@ -3,7 +3,7 @@
 
 use super::flow::{Flow, FIRST_PORT};
 use super::service::Service;
-use super::{files, generation, logd, look, mdio, procd, switch, topology};
+use super::{files, generation, logd, look, mdio, procd, storm, switch, topology};
 use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
@@ -156,6 +156,10 @@ impl Driver {
             Step::Nft { ruleset } => nft(ruleset),
             Step::Ubusd(action) => self.ubusd.act(*action),
             Step::Daemon(action) => self.daemon.act(*action),
+            Step::Storm { ubusd, times, within, command } => {
+                let service = if *ubusd { &mut self.ubusd } else { &mut self.daemon };
+                storm::rage(service, *times, *within, command)
+            }
             Step::Flow { name, kind, from, to, target } => {
                 let served = self.next_port;
                 let (address, port) = match target {
@@ -202,7 +206,11 @@ impl Driver {
                 Report::Held(format!("{} (saw {})", line.text, brief(&seen))).send();
                 Ok(())
             }
-            Step::Needs { .. } | Step::NeedsBefore { .. } | Step::NeedsPackage => Ok(()),
+            Step::Needs { .. }
+            | Step::NeedsBefore { .. }
+            | Step::NeedsPackage
+            | Step::Long
+            | Step::Soak { .. } => Ok(()),
             Step::Phase { text } => {
                 Report::Phase(text.clone()).send();
                 Ok(())

@@ -6,7 +6,7 @@
 //! That process is `driver`; it performs the steps with the help of `topology` (wires),
 //! `service` (the daemon and the bus broker), `peer` (hosts that talk), `look` (values) and `probe`
 //! (packets as `witness`es on the hosts see them). `mdio` reaches a simulated switch, `switch` looks at
-//! what it would do with packets. `live` shows the router to people, `page` to a browser.
+//! what it would do with packets. `memory` measures the daemon's. `live` shows the router to people, `page` to a browser.
 //! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
 pub mod capture;
@@ -25,6 +25,7 @@ pub mod mdio;
 mod mdio_bus;
 mod mdio_driver;
 mod mdio_engine;
+pub mod memory;
 pub mod packet;
 pub mod page;
 pub mod peer;
@@ -33,6 +34,7 @@ pub mod probe;
 mod procd;
 pub mod service;
 pub mod steady;
+mod storm;
 pub mod switch;
 mod switch_ports;
 pub mod topology;

@@ -7,6 +7,7 @@ use super::{evidence, files, generation, procd, LAB_DIR};
 use crate::command::run;
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
+use crate::scenario::{Scenario, Step};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Longer than all waits of any scenario together; only a driver that hangs reaches it.
 const SCENARIO_TIMEOUT: Duration = Duration::from_secs(240);
+/// How many entries conntrack's table takes, in all namespaces together.
+pub const CONNTRACK_MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 const POLL: Duration = Duration::from_millis(20);
 
 /// Runs every scenario named in the plan.
@@ -25,12 +28,15 @@ pub fn run_all() -> Result<()> {
     }
     let path = format!("{LAB_DIR}/plan");
     let plan = fs::read_to_string(&path).context(path)?;
+    let room = fs::read(CONNTRACK_MAX).context(CONNTRACK_MAX)?;
     for name in plan.lines() {
         Report::Begin(name.into()).send();
         let begun = Instant::now();
         let args = ["scenario", name];
-        let result = in_router(&args, Some(SCENARIO_TIMEOUT));
+        let result = in_router(&args, Some(timeout(name)));
         clear();
+        // It belongs to the machine, and a scenario that failed left it as it was then.
+        fs::write(CONNTRACK_MAX, &room).context(CONNTRACK_MAX)?;
         if let Err(e) = result {
             let ms = begun.elapsed().as_millis();
             Report::Fail(name.into(), format!("{e} (after {ms} ms)")).send();
@@ -38,6 +44,17 @@ pub fn run_all() -> Result<()> {
     }
     Report::Done.send();
     Ok(())
+}
+
+/// How long a scenario may take.
+fn timeout(name: &str) -> Duration {
+    let soak = |scenario: Scenario| {
+        scenario.lines.iter().find_map(|line| match line.step {
+            Step::Soak { within } => Some(within),
+            _ => None,
+        })
+    };
+    files::load(name).ok().and_then(soak).unwrap_or(SCENARIO_TIMEOUT)
 }
 
 /// Runs one scenario in the router that this process is in, and reports.

@@ -51,6 +51,7 @@ impl Service {
         match action {
             Action::Start => self.start(&[]),
             Action::StartUnprivileged => self.start(&unprivileged()?),
+            Action::StartStarved(mib) => self.start(&starved(mib)),
             Action::Hup => self.signal("-HUP"),
             Action::Kill => {
                 self.signal("-KILL")?;
@@ -175,6 +176,12 @@ fn set_privileges(text: &str) -> Result<Vec<String>> {
         words.push(format!("--{option}={value}"));
     }
     Ok(words)
+}
+
+/// The words before a program that leave it so much address space.
+fn starved(mib: u32) -> Vec<String> {
+    let limit = format!("ulimit -v {}; exec \"$0\" \"$@\"", u64::from(mib) * 1024);
+    ["sh", "-c", &limit].map(str::to_string).to_vec()
 }
 
 #[cfg(test)]

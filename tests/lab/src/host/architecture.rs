@@ -61,3 +61,23 @@ pub static MIPSEL: Architecture = Architecture {
     kernel_words: "console=ttyS0",
     foreign: Some(Foreign { target: "mipsel_24kc" }),
 };
+
+/// The processor of Filogic and of most new routers: 64 bits.
+pub static ARM64: Architecture = Architecture {
+    debian: "arm64",
+    libraries: "aarch64-linux-gnu",
+    qemu: ("qemu-system-aarch64", "qemu-system-arm"),
+    machine: &["-cpu", "cortex-a53", "-M", "virt", "-m", "512", "-nodefaults"],
+    kernel_words: "console=ttyAMA0",
+    foreign: Some(Foreign { target: "aarch64_cortex-a53" }),
+};
+
+/// The processor of IPQ40xx and its kin: 32 bits.
+pub static ARMHF: Architecture = Architecture {
+    debian: "armhf",
+    libraries: "arm-linux-gnueabihf",
+    qemu: ("qemu-system-arm", "qemu-system-arm"),
+    machine: &["-cpu", "cortex-a7", "-M", "virt", "-m", "512", "-nodefaults"],
+    kernel_words: "console=ttyAMA0",
+    foreign: Some(Foreign { target: "arm_cortex-a7_neon-vfpv4" }),
+};

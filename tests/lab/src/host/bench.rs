@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `cargo xtask bench`: measures in network namespaces of this machine, or on simulated chips, prints
-//! the figures and writes them to `target/bench/NAME.json`. A missed bound is shown, but only what could not be
-//! measured is a failure.
+//! `cargo xtask bench`: measures in network namespaces of this machine, on simulated chips, on emulated
+//! processors, or without any of these, prints the figures and writes them to
+//! `target/bench/NAME.json`. A missed bound is shown, but only what could not be measured is a failure.
 
 mod days;
+mod targets;
 
 use super::artifacts::{self, cargo};
 use super::{apt, paths, progress};
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 3] = ["flows", "mdio", "days"];
+pub const NAMES: [&str; 4] = ["flows", "mdio", "targets", "days"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
@@ -45,6 +46,11 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
             publish(name, &figures)
         }
         "days" => days::measure(name),
+        "targets" => {
+            let (figures, failed) = targets::measure();
+            publish(name, &figures)?;
+            complete(&failed)
+        }
         _ => {
             apt::ensure_tools(&TOOLS)?;
             measure(name, &build()?)
@@ -93,7 +99,12 @@ fn measure(name: &str, built: &Built) -> Result<()> {
         }
     }
     publish(name, &figures)?;
-    match failed.as_slice() {
+    complete(&failed)
+}
+
+/// An error when there is anything that could not be measured.
+fn complete(failed: &[String]) -> Result<()> {
+    match failed {
         [] => Ok(()),
         failed => Err(Error::new(format!("not measured: {}", failed.join("; ")))),
     }

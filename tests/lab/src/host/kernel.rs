@@ -4,7 +4,7 @@
 //! A version is never written down, because old ones leave the archive; the meta package of a
 //! suite names the present one.
 
-use super::architecture::{Architecture, AMD64, MIPSEL};
+use super::architecture::{Architecture, AMD64, ARM64, ARMHF, MIPSEL};
 use super::{apt, modules, paths, progress};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
@@ -26,7 +26,7 @@ pub struct Source {
 
 /// All kernels of the lab; the first is the base. Not the cloud flavours, which are smaller, but
 /// lack PPPoE and Wi-Fi.
-pub static SOURCES: [Source; 4] = [
+pub static SOURCES: [Source; 6] = [
     Source {
         name: "6.1",
         suite: "bookworm",
@@ -56,6 +56,20 @@ pub static SOURCES: [Source; 4] = [
         package: "linux-image-4kc-malta",
         newer: false,
         architecture: &MIPSEL,
+    },
+    Source {
+        name: "arm64",
+        suite: "bookworm",
+        package: "linux-image-arm64",
+        newer: false,
+        architecture: &ARM64,
+    },
+    Source {
+        name: "armhf",
+        suite: "bookworm",
+        package: "linux-image-armmp",
+        newer: false,
+        architecture: &ARMHF,
     },
 ];
 
@@ -185,6 +199,6 @@ mod tests {
     fn an_unknown_kernel_is_answered_with_the_known_ones() {
         assert_eq!(source("6.12").unwrap().suite, "bookworm-backports");
         let error = source("2.4").unwrap_err().to_string();
-        assert!(error.contains("6.1, 6.12, newest, malta"), "{error}");
+        assert!(error.contains("6.1, 6.12, newest, malta, arm64, armhf"), "{error}");
     }
 }

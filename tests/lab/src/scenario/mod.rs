@@ -15,6 +15,11 @@ pub use shape::Shape;
 use serde_json::Value as Json;
 use std::time::Duration;
 
+/// The step by which a scenario says that it takes long.
+pub const LONG: &str = "long";
+/// The first word of the step by which a scenario says that it takes longer than any test.
+pub const SOAK: &str = "soak";
+
 /// A whole scenario.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -111,6 +116,17 @@ pub enum Step {
     Ubusd(Action),
     /// Something about the daemon under test.
     Daemon(Action),
+    /// A program is killed at random instants and started again, many times.
+    Storm {
+        /// The bus broker, else the daemon.
+        ubusd: bool,
+        /// How often.
+        times: u32,
+        /// Longest time between a start and the next kill.
+        within: Duration,
+        /// What the router's shell does before each start.
+        command: String,
+    },
     /// Opens a connection and keeps it.
     Flow {
         /// Name by which later steps mean it.
@@ -200,6 +216,13 @@ pub enum Step {
     /// The steps that follow need the daemon to be installed from its package; else the scenario is
     /// skipped.
     NeedsPackage,
+    /// Nothing is done: the scenario takes long, and CI runs it on one kernel only.
+    Long,
+    /// Nothing is done: the scenario takes very long, and runs only where it is named.
+    Soak {
+        /// It has hung when it takes longer.
+        within: Duration,
+    },
     /// A heading for the reader of the results.
     Phase {
         /// The heading.
@@ -236,6 +259,8 @@ pub enum Action {
     Start,
     /// Start it as the user and with the capabilities that procd's jail gives it.
     StartUnprivileged,
+    /// Start it with room for so many MiB of address space and no more.
+    StartStarved(u32),
     /// SIGTERM, then wait for its end.
     Stop,
     /// SIGKILL, then wait for its end.

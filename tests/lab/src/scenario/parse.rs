@@ -4,7 +4,7 @@
 use super::words::{split, Word};
 use super::{
     Action, Door, FlowKind, Line, MdioTask, Operand, Pace, Relation, Scenario, Shape, Step,
-    Streaming, Target, Value,
+    Streaming, Target, Value, LONG, SOAK,
 };
 use crate::error::{Context, Error, Result};
 use std::net::{IpAddr, SocketAddr};
@@ -91,7 +91,7 @@ fn rest_of<'a>(line: &'a str, words: &[Word], n: usize) -> &'a str {
 
 fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
     let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
-    let takes_block = matches!(texts.first(), Some(&("config" | "nft" | "run")));
+    let takes_block = matches!(texts.as_slice(), ["config" | "nft" | "run", ..] | [_, "storm", ..]);
     if !block.is_empty() && !takes_block {
         return Err(Error::new("this step takes no indented block"));
     }
@@ -109,8 +109,18 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
             Step::Edit { file: owned(file), old: owned(old), new: owned(new) }
         }
         ["nft"] => Step::Nft { ruleset: owned(block) },
-        ["ubusd", what] => Step::Ubusd(action(what)?),
         ["daemon", "start", "unprivileged"] => Step::Daemon(Action::StartUnprivileged),
+        ["daemon", "start", "starved", mib] => {
+            let mib = mib.strip_suffix('M').and_then(|number| number.parse().ok());
+            Step::Daemon(Action::StartStarved(mib.context("not as 8M")?))
+        }
+        [program @ ("ubusd" | "daemon"), "storm", times, within] => Step::Storm {
+            ubusd: *program == "ubusd",
+            times: times.parse().context(format!("not a number: {times}"))?,
+            within: duration(within)?,
+            command: owned(block),
+        },
+        ["ubusd", what] => Step::Ubusd(action(what)?),
         ["daemon", what] => Step::Daemon(action(what)?),
         ["flow", name, kind, from, "->", to, rest @ ..] => Step::Flow {
             name: owned(name),
@@ -151,17 +161,19 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         }
         ["eventually", within, ..] => {
             let (value, relation, operand) = comparison(line, words, 2)?;
-            Step::Check { patience: Some(seconds(within)?), value, relation, operand }
+            Step::Check { patience: Some(duration(within)?), value, relation, operand }
         }
         ["throughout", time, ..] => {
             let (value, relation, operand) = comparison(line, words, 2)?;
-            Step::Throughout { time: seconds(time)?, value, relation, operand }
+            Step::Throughout { time: duration(time)?, value, relation, operand }
         }
         ["needs", "kernel", release] => Step::Needs { release: self::release(release)? },
         ["needs", "kernel", "before", release] => {
             Step::NeedsBefore { release: self::release(release)? }
         }
         ["needs", "package"] => Step::NeedsPackage,
+        [LONG] => Step::Long,
+        [SOAK, within] => Step::Soak { within: duration(within)? },
         ["phase", ..] => Step::Phase { text: owned(rest_of(line, words, 1)) },
         _ => return Err(Error::new(format!("not a step: {line}"))),
     })
@@ -231,11 +243,17 @@ fn target(words: &[&str]) -> Result<Option<Target>> {
     Ok(Some(Target { address: whole.ip().to_string(), port: Some(whole.port()) }))
 }
 
-fn seconds(text: &str) -> Result<Duration> {
-    text.strip_suffix('s')
-        .and_then(|number| number.parse().ok())
-        .map(Duration::from_secs)
-        .context(format!("not a time like 5s: {text}"))
+fn duration(text: &str) -> Result<Duration> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = text.strip_suffix(unit).and_then(|number| number.parse::<u64>().ok());
+    let of = |unit_ms: u64| number?.checked_mul(unit_ms).map(Duration::from_millis);
+    let found = match unit {
+        "ms" => of(1),
+        "s" => of(1000),
+        "m" => of(60_000),
+        _ => None,
+    };
+    found.context(format!("not a time like 5s, 200ms or 2m: {text}"))
 }
 
 /// Major and minor number of a release such as `6.12` or `6.12.95-cloud-amd64`.

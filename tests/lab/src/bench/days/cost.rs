@@ -69,7 +69,7 @@ impl Evening {
             }
             if begins_ms == next_ms {
                 let opened = self.opened.next();
-                for opened in &opened {
+                if let Some(opened) = &opened {
                     self.connections.begin(opened);
                 }
             } else if let Some(ended) = self.connections.change() {

@@ -3,12 +3,14 @@
 //!
 //! Emulation takes most of the time of all tests, and a scenario that fails on one kernel mostly
 //! fails on all. So CI runs each on the kernel that OpenWrt's next release has and on one of the two
-//! others, and those that speak of kernels themselves, and so differ between them, on all three.
+//! others, those that speak of kernels themselves, and so differ between them, on all three, and those that
+//! call themselves long on the first alone. Those that take hours run where they are named, and in no test.
 
 use super::lab::Plan;
 use super::Breadth;
 use crate::error::{Context, Result};
 use crate::host::{paths, suite};
+use crate::scenario::{LONG, SOAK};
 use std::fs;
 
 /// Kernels that the scenarios run on.
@@ -24,6 +26,9 @@ pub fn plans(breadth: Breadth<'_>) -> Result<Vec<Plan>> {
     for name in suite::names()? {
         let file = paths::lab("scenarios").join(format!("{name}.scenario"));
         let text = fs::read_to_string(&file).context(format!("reading {}", file.display()))?;
+        if text.lines().any(|line| line.split_whitespace().next() == Some(SOAK)) {
+            continue;
+        }
         for (kernel, plan) in &mut plans {
             let heavy = !in_ci(kernel, &name, &text);
             if breadth.wants(&format!("lab {kernel} {name}"), heavy) {
@@ -40,7 +45,8 @@ fn in_ci(kernel: &str, name: &str, text: &str) -> bool {
     let of_kernels = text.lines().any(|line| line.trim_start().starts_with("needs kernel"));
     // By the name alone: a scenario that is added moves none of the others.
     let turn = name.bytes().map(usize::from).sum::<usize>() % EITHER.len();
-    kernel == ALWAYS || of_kernels || EITHER.get(turn) == Some(&kernel)
+    let long = text.lines().any(|line| line.trim() == LONG);
+    kernel == ALWAYS || of_kernels || (!long && EITHER.get(turn) == Some(&kernel))
 }
 
 #[cfg(test)]
@@ -56,6 +62,8 @@ mod tests {
         assert_eq!(kernels("a", "about a\n"), ["6.12", "newest"]);
         assert_eq!(kernels("b", "about a\n"), ["6.1", "6.12"]);
         assert_eq!(kernels("a", "about a\nneeds kernel 6.12\n"), KERNELS);
+        assert_eq!(kernels("a", "about a\nlong\n"), ["6.12"]);
+        assert_eq!(kernels("a", "about a long day\n"), ["6.12", "newest"]);
     }
 
     #[test]

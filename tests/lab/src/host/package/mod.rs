@@ -15,6 +15,7 @@ mod tree;
 
 use super::cross::{self, Target, Toolchain};
 use super::{artifacts, paths, progress};
+use crate::bench::figure::Figure;
 use crate::command::run;
 use crate::error::{Context, Result};
 pub use recipe::Recipe;
@@ -37,6 +38,13 @@ pub struct Packages {
     /// The LuCI application's, for opkg.
     pub luci: PathBuf,
     sizes: Sizes,
+}
+
+impl Packages {
+    /// What they take, as findings of a benchmark.
+    pub fn figures(&self) -> Vec<Figure> {
+        self.sizes.figures()
+    }
 }
 
 /// The folder that a target's packages are written to.

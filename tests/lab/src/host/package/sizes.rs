@@ -2,6 +2,7 @@
 //! What the packages take, against the bounds that they are held to.
 
 use super::ipk;
+use crate::bench::figure::{Bound, Figure};
 use crate::error::{Context, Result};
 use serde_json::{json, Value};
 use std::fs;
@@ -40,6 +41,22 @@ impl Sizes {
             "flowtabled" => (target == self.target).then_some(bound),
             _ => Some(LUCI_BOUND),
         }
+    }
+
+    /// As findings of a benchmark.
+    pub fn figures(&self) -> Vec<Figure> {
+        let bytes = |what: &str, size: u64| {
+            Figure::new(format!("{}, {what}", self.target), size as f64, "bytes")
+        };
+        let program = bytes("program", self.binary).peer("gzip -9", self.compressed as f64);
+        let packages = self.packages.iter().map(|(name, kind, size)| {
+            let figure = bytes(&format!("{name} (.{kind})"), *size);
+            match self.bound(name) {
+                Some(bound) => figure.bound(Bound::AtMost(bound as f64)),
+                None => figure,
+            }
+        });
+        std::iter::once(program).chain(packages).collect()
     }
 
     fn json(&self) -> Value {
