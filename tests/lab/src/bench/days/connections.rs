@@ -78,8 +78,10 @@ impl Live {
 
     fn paths(&self, at_ms: u64) -> Paths {
         let hardware = self.switched.iter().sum();
-        let classic = self.traffic.classic(at_ms) - self.switched_classic;
-        Paths { classic, software: self.traffic.total(at_ms) - classic - hardware, hardware }
+        // A packet that ends a silence counts at once, and its bytes as they come.
+        let rest = self.traffic.total(at_ms) - hardware;
+        let classic = (self.traffic.classic(at_ms) - self.switched_classic).min(rest);
+        Paths { classic, software: rest - classic, hardware }
     }
 
     /// The entry as a list names it, but for what is carried by a switch just now.

@@ -42,12 +42,16 @@ pub fn measure(part: &str, dir: &Path, heap: impl Fn() -> usize) -> Result<Vec<F
 }
 
 fn rules() -> Vec<Figure> {
-    let (place, capacity) = &VARIED;
-    let each = varied(place, *capacity).into_iter().map(|varied| {
+    let all = VARIED.iter().flat_map(|(place, capacity)| {
+        varied(place, *capacity).into_iter().map(move |varied| (place, capacity, varied))
+    });
+    let each = all.map(|(place, capacity, varied)| {
         let outcome = replay(varied.setting);
         let name = format!("{}, {capacity} entries, {} {}", place.name, varied.rule, varied.value);
-        let figure = Figure::new(name, percent(outcome.hardware()), "%");
-        figure.peer("entries made", outcome.inserted as f64)
+        Figure::new(name, percent(outcome.hardware()), "%")
+            .peer("saved", percent(outcome.saved()))
+            .peer("bus, s", outcome.bus_ms as f64 / 1000.0)
+            .peer("entries made", outcome.inserted as f64)
     });
     each.collect()
 }
@@ -108,6 +112,7 @@ fn draw(dir: &Path, place: &Place, tables: &[Table]) -> Result<()> {
         let content = Content::Lines(axis(), lines.collect());
         let clients = place.population.clients;
         let title = format!("{}, {clients} clients: {label}", place.name);
+        // A table that is changed too often costs more than it saves.
         let least = if file == "saved" { -20.0 } else { 0.0 };
         let y = Axis::linear(label).range(least, 100.0);
         write(dir, &format!("{}-{file}", place.name), &Plot { title, y, content })?;

@@ -34,8 +34,9 @@ pub const PLACES: [Place; 3] = [
     place("flats", 200, 20, HOUR_MS),
     place("campus", 1000, 20, HOUR_MS / 4),
 ];
-/// Where the rules are varied, and for how many entries.
-pub const VARIED: (Place, usize) = (place("flats", 200, 20, HOUR_MS / 3), 64);
+/// Where the rules are varied, and for how many entries: one with room, one with too few.
+pub const VARIED: [(Place, usize); 2] =
+    [(place("home", 10, 19, HOUR_MS), 1024), (place("flats", 200, 20, HOUR_MS / 3), 64)];
 
 /// What a table of one size came to.
 #[derive(Debug, Clone, Copy)]
@@ -124,7 +125,7 @@ pub fn varied(place: &Place, capacity: usize) -> Vec<Varied> {
     for list_s in [2, 5, 10, 30] {
         add("list every", format!("{list_s} s"), 1000 * list_s, rules);
     }
-    for kib in [4, 16, 64, 256] {
+    for kib in [1, 4, 16, 64, 256] {
         let rules = Rules { worthwhile: kib * 1024, ..rules };
         add("worth an entry from", format!("{kib} KiB/s"), LIST_MS, rules);
     }
