@@ -54,8 +54,8 @@ fn option(args: &mut Vec<String>, name: &str) -> Result<Option<String>> {
 
 fn lab(name: &str, kernel: &str) -> Result<()> {
     let names = suite::names()?;
-    let plan = if name == "all" { names } else { vec![name.to_string()] };
-    if !suite::names()?.contains(&plan.first().cloned().unwrap_or_default()) {
+    let plan = if name == "all" { suite::tests()? } else { vec![name.to_string()] };
+    if !names.contains(&plan.first().cloned().unwrap_or_default()) {
         return Err(Error::new(format!("no scenario {name:?}; `cargo xtask lab --list`")));
     }
     let (kernel, artifacts) = suite::prepare(kernel)?;

@@ -8,6 +8,8 @@ use super::machine::{self, Machine};
 use super::{apt, initramfs, kernel_module, paths, progress, userland};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
+use crate::scenario::SOAK;
+use std::fs;
 use std::time::{Duration, Instant};
 
 /// Silence of the guest that means that it hangs: longer than its own deadline for a scenario.
@@ -46,6 +48,24 @@ pub fn names() -> Result<Vec<String>> {
         files.filter_map(|file| file.strip_suffix(".scenario").map(str::to_string)).collect();
     names.sort();
     Ok(names)
+}
+
+/// The names of those that tests run: all but what takes longer than any test.
+pub fn tests() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for name in self::names()? {
+        let text = text(&name)?;
+        if text.lines().all(|line| line.split_whitespace().next() != Some(SOAK)) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// A scenario's file.
+pub fn text(name: &str) -> Result<String> {
+    let file = paths::lab("scenarios").join(format!("{name}.scenario"));
+    fs::read_to_string(&file).context(format!("reading {}", file.display()))
 }
 
 /// Installs what packing and booting need and this machine lacks.

@@ -8,10 +8,9 @@
 
 use super::lab::Plan;
 use super::Breadth;
-use crate::error::{Context, Result};
-use crate::host::{paths, suite};
-use crate::scenario::{LONG, SOAK};
-use std::fs;
+use crate::error::Result;
+use crate::host::suite;
+use crate::scenario::LONG;
 
 /// Kernels that the scenarios run on.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "newest"];
@@ -23,12 +22,8 @@ const EITHER: [&str; 2] = ["6.1", "newest"];
 /// The scenarios by kernel; kernels without any are left out.
 pub fn plans(breadth: Breadth<'_>) -> Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = KERNELS.iter().map(|kernel| (*kernel, Vec::new())).collect();
-    for name in suite::names()? {
-        let file = paths::lab("scenarios").join(format!("{name}.scenario"));
-        let text = fs::read_to_string(&file).context(format!("reading {}", file.display()))?;
-        if text.lines().any(|line| line.split_whitespace().next() == Some(SOAK)) {
-            continue;
-        }
+    for name in suite::tests()? {
+        let text = suite::text(&name)?;
         for (kernel, plan) in &mut plans {
             let heavy = !in_ci(kernel, &name, &text);
             if breadth.wants(&format!("lab {kernel} {name}"), heavy) {
@@ -69,7 +64,7 @@ mod tests {
     #[test]
     fn both_old_and_new_kernels_have_their_share() {
         let plans = plans(Breadth::Ci).unwrap();
-        let all = suite::names().unwrap().len();
+        let all = suite::tests().unwrap().len();
         for (kernel, plan) in plans {
             assert!(plan.len() > all / 4, "{kernel}: {} of {all}", plan.len());
         }
@@ -77,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_full_run_and_a_name_leave_nothing_out() {
-        let all = suite::names().unwrap();
+        let all = suite::tests().unwrap();
         let full = plans(Breadth::Full).unwrap();
         assert!(full.iter().all(|(_, plan)| *plan == all), "{full:?}");
         let named = plans(Breadth::Named("lab newest")).unwrap();
