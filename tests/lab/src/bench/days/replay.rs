@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// The daemon's lists while a switch wants flows.
 pub const LIST_MS: u64 = 5000;
-/// What a packet costs the processor in the flowtable: a 720 MHz MIPS forwards some 400 Mbit/s
+/// What a packet is taken to cost in the flowtable: that of a small MIPS that forwards 400 Mbit/s
 /// so, which with their acknowledgements are 50,000 packets a second.
 const PACKET_MS: f64 = 0.02;
 /// Flows that the table keeps: all.
