@@ -7,6 +7,8 @@
 // The exceptions for tests do not reach their helper functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "daemon/confinement.rs"]
+mod confinement;
 mod fixture;
 
 use std::fs;
@@ -52,6 +54,10 @@ struct Router {
 
 impl Router {
     fn start(name: &str) -> Router {
+        Router::start_with(name, &[])
+    }
+
+    fn start_with(name: &str, options: &[&str]) -> Router {
         run("ip link add lan0 type veth peer name lan0-peer");
         run("ip link add wan0 type veth peer name wan0-peer");
         let dir = directory(name);
@@ -63,6 +69,7 @@ impl Router {
             .arg(dir.join("save"))
             .arg("--ubus-socket")
             .arg(dir.join("ubus.sock"))
+            .args(options)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[path = "ubus_broker/access.rs"]
+mod access;
 mod fixture;
 #[path = "ubus_broker/top.rs"]
 mod top;

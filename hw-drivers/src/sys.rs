@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The only unsafe code of this crate: a socket without an address, and the two MII ioctls.
+//! The only unsafe code of this crate: the two MII ioctls, and the socket that they need.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 
 // Linux include/uapi/linux/sockios.h; the same on every architecture. The type of an ioctl number
 // is the C library's.
@@ -24,15 +25,9 @@ struct MiiRequest {
     padding: [u8; 16],
 }
 
-/// An unbound datagram socket: the descriptor that interface ioctls need.
+/// The descriptor that interface ioctls need: any socket, so one that reaches nobody.
 pub fn ioctl_socket() -> io::Result<OwnedFd> {
-    // SAFETY: socket(2) takes three numbers and touches no memory of ours.
-    let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: socket has just returned this descriptor, nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    UnixDatagram::unbound().map(OwnedFd::from)
 }
 
 /// Reads register `reg_num` of the device at `phy_id` on the bus of the interface `name`.

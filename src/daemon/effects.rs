@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{kernel, radios};
+use super::kernel::{self, Accounting};
+use super::radios;
 use crate::core::answers::Answer;
 use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
@@ -30,12 +31,19 @@ pub struct World {
     nftables: Option<Nftables>,
     route: Option<Socket>,
     surveyed: Option<Instant>,
+    accounting: Accounting,
 }
 
 impl World {
     /// A world that opens its sockets when they are needed.
     pub fn new(config_dir: PathBuf, save_dir: PathBuf) -> World {
-        World { config_dir, save_dir, nftables: None, route: None, surveyed: None }
+        let accounting = Accounting::default();
+        World { config_dir, save_dir, nftables: None, route: None, surveyed: None, accounting }
+    }
+
+    /// Opens the one setting that the daemon may change, while it may open files to write.
+    pub fn hold_accounting(&mut self) {
+        self.accounting.hold();
     }
 
     /// Netlink port of our transactions, once there was one.
@@ -77,7 +85,7 @@ impl World {
             }
             Effect::ProbeHardware(devices) => Event::HardwareProbed(self.probe(devices, true)),
             Effect::ProbeDevices(devices) => Event::DevicesProbed(self.probe(devices, false)),
-            Effect::SwitchAccounting => Event::AccountingSwitched(kernel::switch_accounting()),
+            Effect::SwitchAccounting => Event::AccountingSwitched(self.accounting.switch_on()),
             // The loop answers the caller, and has the switches.
             Effect::Done(..) | Effect::HandBack(_) => return None,
             Effect::Commit(commands, generation) => Event::Committed(

@@ -17,6 +17,7 @@ use log::{error, info, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use super::confinement::Confinement;
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
 use super::lease_files::LeaseFiles;
@@ -28,6 +29,7 @@ use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::evict::Tables;
 use crate::core::notices::Notices;
+use crate::core::settings::Settings;
 use crate::core::takeover::State;
 use crate::netlink::message::{Message, Messages};
 use crate::netlink::nftables::event::NftEvent;
@@ -121,6 +123,8 @@ pub struct Daemon {
     around_switches: Option<(bool, u32)>,
     /// Flows that the kernel watches because somebody asked about them.
     watches: Watches,
+    /// What this process has given up.
+    confinement: Confinement,
 }
 
 impl Daemon {
@@ -161,6 +165,7 @@ impl Daemon {
             switches: Switches::default(),
             around_switches: None,
             watches: Watches::default(),
+            confinement: Confinement::new(&options.config_dir, &options.save_dir, options.sandbox),
         };
         let sources = [
             (Some(daemon.signals.as_raw_fd()), SIGNALS),
@@ -191,8 +196,12 @@ impl Daemon {
     /// The event queue failed, and nothing was removed; or removing failed.
     pub fn run(mut self) -> Result<(), RunError> {
         info!("version {VERSION} started");
+        // What is asked of the kernel first loads its modules.
         self.feed(Event::Started);
-        self.feed(self.world.settings());
+        self.world.hold_accounting();
+        let settings = self.world.settings();
+        self.confine(&settings);
+        self.feed(settings);
         let mut events = Events::with_capacity(SOURCES);
         loop {
             let timeout = self.timeout(Instant::now());
@@ -220,6 +229,14 @@ impl Daemon {
             self.on_bus();
             self.tell_subscribers();
             self.on_switches();
+        }
+    }
+
+    /// Nothing that others have written has been acted upon yet.
+    fn confine(&mut self, settings: &Event) {
+        match settings {
+            Event::Settings(Ok((settings, _))) => self.confinement.begin(&settings.lease_files),
+            _ => self.confinement.begin(&Settings::default().lease_files),
         }
     }
 
@@ -269,6 +286,7 @@ impl Daemon {
         let read = matches!(settings, Event::Settings(Ok(_)));
         let before = self.control.overrides();
         self.feed(settings);
+        self.confinement.check(self.control.lease_files());
         if before != self.control.overrides() {
             // Without hardware of the kernel's nothing is made anew for that.
             self.hand_back(&Tables::All);

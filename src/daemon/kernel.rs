@@ -2,6 +2,9 @@
 //! Asking the running kernel what it can do, by dry runs where possible: versions lie, because
 //! distributions carry patches both ways.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, Write};
+
 use crate::core::answers::Answer;
 use crate::core::plan;
 use crate::core::settings::Settings;
@@ -125,9 +128,38 @@ fn conntrack_lists() -> Option<bool> {
     }
 }
 
-/// Makes conntrack count connections that begin from now on; the fault in words.
-pub fn switch_accounting() -> Result<(), String> {
-    std::fs::write(ACCOUNTING, "1\n").map_err(|error| format!("writing {ACCOUNTING}: {error}"))
+/// The setting by which conntrack counts. Once the daemon is confined it can open nothing to be
+/// written, so this is held open from the start.
+#[derive(Debug, Default)]
+pub struct Accounting {
+    file: Option<File>,
+    /// Why it could not be opened at the start.
+    fault: Option<io::Error>,
+}
+
+impl Accounting {
+    /// Opens the setting; that it cannot be is told when it is needed.
+    pub fn hold(&mut self) {
+        match OpenOptions::new().write(true).open(ACCOUNTING) {
+            Ok(file) => self.file = Some(file),
+            Err(error) => self.fault = Some(error),
+        }
+    }
+
+    /// Makes conntrack count connections that begin from now on; the fault in words.
+    pub fn switch_on(&mut self) -> Result<(), String> {
+        let words = |error: &io::Error| format!("writing {ACCOUNTING}: {error}");
+        if self.file.is_none() {
+            let opened = OpenOptions::new().write(true).open(ACCOUNTING);
+            // Where that is forbidden now, what went wrong before is what can be helped.
+            self.file = Some(opened.map_err(|error| match &self.fault {
+                Some(fault) => format!("{}, when the daemon started", words(fault)),
+                None => words(&error),
+            })?);
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.rewind().and_then(|()| file.write_all(b"1\n")).map_err(|error| words(&error))
+    }
 }
 
 fn read(path: &str) -> Option<String> {

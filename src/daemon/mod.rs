@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod check;
+pub mod confinement;
 pub mod effects;
 mod event_loop;
 pub mod flow_poll;

@@ -22,6 +22,7 @@ Keep the kernel's flowtables as the configuration asks, until SIGTERM.
       --config-dir DIR    read the configuration in DIR (/etc/config)
       --save-dir DIR      apply the uncommitted changes in DIR (/tmp/.uci)
       --ubus-socket PATH  socket of ubusd (/var/run/ubus/ubus.sock)
+      --no-sandbox        keep all rights once it runs, to look for faults
       --check             read the configuration, print what would be made,
                           change nothing
       --version           print the version
@@ -59,6 +60,8 @@ pub struct Options {
     pub save_dir: PathBuf,
     /// Socket of ubusd.
     pub ubus_socket: PathBuf,
+    /// Give up what is not needed once the daemon runs.
+    pub sandbox: bool,
 }
 
 /// A wrong command line.
@@ -94,6 +97,7 @@ impl Options {
             config_dir: PathBuf::from("/etc/config"),
             save_dir: PathBuf::from("/tmp/.uci"),
             ubus_socket: PathBuf::from("/var/run/ubus/ubus.sock"),
+            sandbox: true,
         };
         let mut words = words;
         while let Some(word) = words.next() {
@@ -110,6 +114,7 @@ impl Options {
                 "--ubus-socket" => options.ubus_socket = value("--ubus-socket")?.into(),
                 _ if inline.is_some() => return Err(UsageError::Unknown(word)),
                 "-f" | "--foreground" => options.foreground = true,
+                "--no-sandbox" => options.sandbox = false,
                 "--check" => options.action = Action::Check,
                 "--version" => options.action = Action::Version,
                 "-h" | "--help" => options.action = Action::Help,
@@ -133,7 +138,7 @@ mod tests {
         let options = parse("").unwrap();
         assert_eq!(options.action, Action::Run);
         assert_eq!(options.config_dir, PathBuf::from("/etc/config"));
-        assert!(!options.foreground);
+        assert!(!options.foreground && options.sandbox);
     }
 
     #[test]
@@ -143,6 +148,7 @@ mod tests {
         assert_eq!(options.config_dir, PathBuf::from("/a"));
         assert_eq!(options.save_dir, PathBuf::from("/b"));
         assert_eq!(options.ubus_socket, PathBuf::from("/c"));
+        assert!(!parse("--no-sandbox").unwrap().sandbox);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::flow::{Flow, FIRST_PORT};
 use super::service::Service;
-use super::{files, generation, logd, look, mdio, procd, storm, switch, topology};
+use super::{files, generation, logd, look, mdio, procd, refusals, storm, switch, topology};
 use super::{CONFIG_DIR, LAB_DIR, SAVE_DIR, SCRATCH_DIR, UBUS_SOCKET};
 use crate::command::{run, run_with_input};
 use crate::console::Report;
@@ -44,6 +44,8 @@ pub struct Driver {
     remembered: BTreeMap<String, Json>,
     next_port: u16,
     switch_off: bool,
+    /// Calls of the daemon that the kernel had refused before this scenario.
+    refused: usize,
 }
 
 /// Where everything that the daemon says is written.
@@ -81,6 +83,7 @@ impl Driver {
             remembered: BTreeMap::new(),
             next_port: FIRST_PORT,
             switch_off,
+            refused: refusals::read().len(),
         })
     }
 
@@ -121,6 +124,9 @@ impl Driver {
         }
         if read_log().contains("panicked at") {
             return Err(Error::new("the daemon panicked, see its log"));
+        }
+        if let Some(record) = refusals::read().get(self.refused) {
+            return Err(Error::new(format!("the daemon was refused a system call: {record}")));
         }
         Ok(Verdict::Passed)
     }

@@ -32,6 +32,7 @@ pub mod peer;
 pub mod plan;
 pub mod probe;
 mod procd;
+mod refusals;
 pub mod service;
 pub mod steady;
 mod storm;
