@@ -12,116 +12,18 @@ mod confinement;
 mod fixture;
 
 use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output};
 
 use fixture::broker::{Broker, Kind};
 use fixture::namespace::{in_namespace, run};
+use fixture::router::{directory, text, Router, BINARY, FIREWALL, NETWORK};
 use fixture::{eventually, PATIENCE};
 use flowtabled::ubus::json;
 use ubus::client::UbusClient;
 use ubus::envelope::{self, UbusAttr};
 use ubus::unix::UnixUbusTransport;
 use ubus::{BlobMsgTable, Transport, UbusError};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_flowtabled");
-const FIREWALL: &str = "\
-config defaults
-	option flow_offloading '1'
-
-config zone
-	option name 'lan'
-	list network 'lan'
-
-config zone
-	option name 'wan'
-	list network 'wan'
-";
-const NETWORK: &str = "\
-config interface 'lan'
-	option device 'lan0'
-
-config interface 'wan'
-	option device 'wan0'
-";
-
-/// A configuration directory, a bus and a daemon; ended and removed when dropped.
-struct Router {
-    dir: PathBuf,
-    child: Child,
-}
-
-impl Router {
-    fn start(name: &str) -> Router {
-        Router::start_with(name, &[])
-    }
-
-    fn start_with(name: &str, options: &[&str]) -> Router {
-        run("ip link add lan0 type veth peer name lan0-peer");
-        run("ip link add wan0 type veth peer name wan0-peer");
-        let dir = directory(name);
-        std::os::unix::fs::symlink(BINARY, dir.join("bin/flowtable")).unwrap();
-        let child = Command::new(BINARY)
-            .args(["--foreground", "--config-dir"])
-            .arg(&dir)
-            .arg("--save-dir")
-            .arg(dir.join("save"))
-            .arg("--ubus-socket")
-            .arg(dir.join("ubus.sock"))
-            .args(options)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Router { dir, child }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.join("ubus.sock")
-    }
-
-    fn command(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(self.dir.join("bin/flowtable"));
-        command.args(words).arg("--ubus-socket").arg(self.socket()).output().unwrap()
-    }
-
-    fn status(&self) -> String {
-        text(&self.command(&["status", "--json"]).stdout)
-    }
-
-    fn signal(&self, name: &str) {
-        run(&format!("kill -{name} {}", self.child.id()));
-    }
-
-    /// Ends the daemon and returns its exit code and its log.
-    fn stop(mut self) -> (Option<i32>, String) {
-        self.signal("TERM");
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().code(), log)
-    }
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
-fn directory(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("flowtabled-{name}-{}", std::process::id()));
-    fs::create_dir_all(dir.join("save")).unwrap();
-    fs::create_dir_all(dir.join("bin")).unwrap();
-    fs::write(dir.join("firewall"), FIREWALL).unwrap();
-    fs::write(dir.join("network"), NETWORK).unwrap();
-    dir
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 fn daemon(words: &[&str], dir: &Path) -> Output {
     Command::new(BINARY).args(words).arg("--config-dir").arg(dir).output().unwrap()

@@ -15,6 +15,8 @@ pub mod client;
 pub mod devices;
 pub mod explain;
 pub mod flows;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod hardware;
 pub mod help;
 pub mod history;

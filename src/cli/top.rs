@@ -10,6 +10,8 @@ mod asker;
 mod cells;
 mod choice;
 mod flow_rows;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod keys;
 mod screen;
 mod view;

@@ -7,6 +7,12 @@ mod keep_alive;
 mod ppe_listing;
 mod sessions;
 
+/// What the fuzz targets in `tests/fuzz` read; no other build has it.
+#[cfg(fuzzing)]
+pub mod fuzz {
+    pub use super::sessions::parse as sessions;
+}
+
 use litemap::LiteMap;
 use std::collections::VecDeque;
 use std::fmt;

@@ -33,7 +33,7 @@ impl std::str::FromStr for Prefix {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| error())?;
-        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let whole = bits(address);
         let length = match length {
             None => whole,
             Some(length) => length.parse().ok().filter(|bits| *bits <= whole).ok_or_else(error)?,
@@ -42,10 +42,19 @@ impl std::str::FromStr for Prefix {
     }
 }
 
+/// Bits of an address.
+fn bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
 impl Prefix {
-    /// The prefix of `length` bits that `address` is in.
+    /// The prefix of `length` bits that `address` is in; of one that has fewer bits, the address
+    /// itself.
     pub fn new(address: IpAddr, length: u8) -> Prefix {
-        Prefix { address, length }
+        Prefix { address, length: length.min(bits(address)) }
     }
 
     /// True for IPv4.
@@ -87,11 +96,11 @@ impl Prefix {
         match (self.address, address) {
             (IpAddr::V4(a), IpAddr::V4(b)) => {
                 let differ = u32::from(a) ^ u32::from(b);
-                differ.leading_zeros() >= u32::from(self.length).min(u32::BITS)
+                differ.leading_zeros() >= u32::from(self.length)
             }
             (IpAddr::V6(a), IpAddr::V6(b)) => {
                 let differ = u128::from(a) ^ u128::from(b);
-                differ.leading_zeros() >= u32::from(self.length).min(u128::BITS)
+                differ.leading_zeros() >= u32::from(self.length)
             }
             _ => false,
         }
@@ -113,6 +122,16 @@ mod tests {
         assert!(inside("fd00::/8", "fd12::1") && inside("::1", "::1"));
         for bad in ["192.168.1.0/33", "::/129", "x", "1.2.3.4/", "1.2.3.4/-1"] {
             assert!(bad.parse::<Prefix>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_prefix_is_longer_than_its_address() {
+        for (address, whole) in [("10.2.0.0", 32), ("fd00::", 128)] {
+            let address: IpAddr = address.parse().unwrap();
+            let prefix = Prefix::new(address, u8::MAX);
+            assert_eq!((prefix.length(), Prefix::new(address, whole)), (whole, prefix));
+            assert!(prefix.contains(address));
         }
     }
 }

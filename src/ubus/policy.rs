@@ -3,8 +3,8 @@
 //!
 //! The same policies are sent to the broker when the object is registered, so that
 //! `ubus -v list flowtable` shows them, and are held against the arguments of each call before the
-//! method runs. Attributes that a policy does not name are ignored, as libubus ignores them. A
-//! wrong type is refused, where libubus drops the attribute and calls the method without it: a
+//! method runs. Attributes that a policy does not name are ignored, as libubus ignores them, but one
+//! that is malformed is refused whatever its name, as libubox refuses it. A wrong type is refused, where libubus drops the attribute and calls the method without it: a
 //! filter that is silently forgotten is an answer to another question. JSON does not tell int32
 //! from int64, and callers send either.
 
@@ -78,6 +78,9 @@ impl<'a> Arguments<'a> {
             let Some(attribute) = attribute else {
                 return Ok(Arguments { found });
             };
+            if !is_well_formed(&attribute) {
+                return Err(StatusCode::InvalidArgument);
+            }
             let Some(argument) = policy.arguments.iter().find(|a| Some(a.name) == attribute.name)
             else {
                 continue;
@@ -108,6 +111,20 @@ impl<'a> Arguments<'a> {
 
     fn get(&self, name: &str) -> Option<&BlobRef<'a>> {
         self.found.iter().find(|(known, _)| *known == name).map(|(_, attribute)| attribute)
+    }
+}
+
+/// What libubox asks of the data of each type (`blob_check_type`).
+fn is_well_formed(attribute: &BlobRef<'_>) -> bool {
+    let data = attribute.payload;
+    match attribute.ty {
+        BlobType::String => data.last() == Some(&0),
+        BlobType::Int8 => data.len() == 1,
+        BlobType::Int16 => data.len() == 2,
+        BlobType::Int32 => data.len() == 4,
+        BlobType::Int64 => data.len() == 8,
+        BlobType::Double => data.len() >= 8,
+        BlobType::Table | BlobType::Array | BlobType::Unspec => true,
     }
 }
 
@@ -171,6 +188,23 @@ mod tests {
         bytes[at] = 0xff;
         refused(&bytes);
         refused(&good[..good.len() - 1]);
+    }
+
+    #[test]
+    fn a_malformed_attribute_is_refused_whatever_its_name() {
+        for name in ["name", "stranger"] {
+            // Without the zero byte at the end, though there is one before it.
+            let mut text = table(|b| b.put_str(Some(name), "abc\0def"));
+            *text.last_mut().unwrap() = b'g';
+            let mut number = table(|b| b.put_i64(Some(name), 1));
+            number[0] = number[0] & 0x80 | BlobType::Int32 as u8;
+            let mut short = table(|b| b.put_i32(Some(name), 1));
+            short[0] = short[0] & 0x80 | BlobType::Double as u8;
+            for data in [text, number, short] {
+                let checked = Arguments::check(&devices(), &data);
+                assert_eq!(checked.unwrap_err(), StatusCode::InvalidArgument, "{data:?}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! UCI is read a physical line at a time; a quoted word or a backslash at the end of a line pulls
 //! in the next one. The lexer keeps a window on the present line and knows nothing of commands:
 //! `statement` and `delta` give the words their meaning. The odd rules are libuci's, and each is
-//! held to libuci by `tests/uci-differential`.
+//! held to libuci by `tests/c-differential`.
 
 use std::fmt;
 

@@ -3,7 +3,7 @@
 //!
 //! [`load`] reads `firewall`, `network` and `flowtable` as libuci would, uncommitted changes
 //! included, and reduces them to [`Settings`]. Every section and option keeps its line, so that
-//! errors can name it. `docs/uci.md` lists the corners of the format; `tests/uci-differential`
+//! errors can name it. `docs/uci.md` lists the corners of the format; `tests/c-differential`
 //! compares the reader with libuci itself.
 
 pub mod delta;

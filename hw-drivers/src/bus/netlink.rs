@@ -15,6 +15,13 @@ mod message;
 mod program;
 mod socket;
 
+/// What the fuzz targets in `tests/fuzz` read; no other build has it.
+#[cfg(fuzzing)]
+pub mod fuzz {
+    pub use super::message::{parse, Reply};
+    pub use super::program::Endian;
+}
+
 #[cfg(test)]
 mod machine;
 

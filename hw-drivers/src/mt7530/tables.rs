@@ -73,7 +73,7 @@ fn run_read(access: &mut Translation, table: Table, index: u16) -> Result<[Slot3
 /// Reads an entry.
 ///
 /// # Errors
-/// [`Error::Stuck`], the bus; [`Error::Driver`] if the chip has no such entry.
+/// [`Error::Stuck`], the bus; [`Error::Mismatch`] if the chip says that it has no such entry.
 pub(super) fn read<B: Bus>(bus: &mut B, table: Table, index: u16) -> Result<[u32; 2], Error> {
     let mut access = begin()?;
     let [status, first, second] = run_read(&mut access, table, index)?;
@@ -111,9 +111,22 @@ pub(super) fn write<B: Bus>(
     Ok(())
 }
 
+/// Indices are cut to what the tables have, so a chip that calls one invalid is not as it should be.
 fn valid(status: u32) -> Result<(), Error> {
-    if status & VTCR_INVALID != 0 {
-        return Err(Error::Driver("an index that the MT7530 calls invalid"));
+    match status & !VTCR_INVALID {
+        wanted if wanted == status => Ok(()),
+        wanted => Err(Error::Mismatch { at: VTCR, wanted, found: status }),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_called_invalid_is_the_chips_fault() {
+        assert_eq!(valid(5), Ok(()));
+        let found = VTCR_INVALID | 5;
+        assert_eq!(valid(found), Err(Error::Mismatch { at: VTCR, wanted: 5, found }));
+    }
 }

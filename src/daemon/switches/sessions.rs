@@ -14,7 +14,7 @@ pub fn read() -> Vec<Session> {
 /// Below a heading a line for each: the session's number, the other end's address, the device. The
 /// number is the one of the frames, which the kernel prints as if it were in its own byte order
 /// (Linux `drivers/net/ppp/pppoe.c`).
-fn parse(text: &str) -> Vec<Session> {
+pub fn parse(text: &str) -> Vec<Session> {
     text.lines().skip(1).filter_map(session).collect()
 }
 

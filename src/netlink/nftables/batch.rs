@@ -165,7 +165,7 @@ impl Stage {
             write_header(writer, 0, NFNL_SUBSYS_NFTABLES);
             fill(writer);
         });
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
         self.batch.bytes.extend_from_slice(&bytes);
     }
 
@@ -185,7 +185,7 @@ impl Stage {
             object: command.to_string(),
             table: command.table().name.clone(),
         });
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
     }
 
     fn command(&mut self, command: &Command, set_id: u32, last: bool) {
@@ -387,6 +387,14 @@ mod tests {
             let finished = batch.finish(1, None, true);
             assert!(Messages::new(finished.bytes()).count() as u32 <= bound);
         }
+    }
+
+    #[test]
+    fn the_last_number_there_is_can_be_used() {
+        let batch = Batch::new(vec![Command::AddTable(Table::inet("t"))]);
+        let finished = batch.finish(u32::MAX - 2, None, true);
+        let last = Messages::new(finished.bytes()).last().unwrap().unwrap();
+        assert_eq!((last.kind, last.sequence), (NFNL_MSG_BATCH_END, u32::MAX));
     }
 
     #[test]

@@ -145,8 +145,12 @@ impl Qdisc {
     }
 }
 
-/// Reads one filter of a list: index of its device, and the device to which it redirects packets.
-pub(super) fn parse_redirect(message: &Message<'_>) -> Result<Option<(u32, u32)>, DecodeError> {
+/// Reads one filter of a list: index of its device, and the device to which it redirects packets;
+/// `None` when it does not, or when the message is something else.
+///
+/// # Errors
+/// The message is shorter than its lengths say.
+pub fn parse_redirect(message: &Message<'_>) -> Result<Option<(u32, u32)>, DecodeError> {
     if message.kind != RTM_NEWTFILTER {
         return Ok(None);
     }

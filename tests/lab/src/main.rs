@@ -4,7 +4,7 @@
 use lab::error::{Context, Error, Result};
 use lab::host::check::Breadth;
 use lab::host::suite::{self, Detail, Outcome};
-use lab::host::{bench, browser, check, cross, demo, openwrt, package, shell};
+use lab::host::{bench, browser, check, cross, demo, fuzz, openwrt, package, shell};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,6 +18,8 @@ usage: cargo xtask COMMAND
   test full                           that, every scenario on every kernel, and the
                                       targets that take long
   test FILTER                         of all that, what has a name with FILTER in it
+  fuzz [TARGET] [--seconds N]         hostile input for every decoder, or for one
+  fuzz TARGET --input FILE            an input that was kept, once more
   bench [NAME]                        measures, and writes target/bench/NAME.json
   bench --list                        names of the benchmarks
   package --target TARGET             packages for a router, into target/packages/TARGET
@@ -79,6 +81,12 @@ fn cross(target: &str, args: &[String]) -> Result<()> {
     Err(Error::new(format!("cargo ended with {status}")))
 }
 
+/// How long a fuzz target runs.
+fn time(seconds: Option<String>) -> Result<u32> {
+    let Some(seconds) = seconds else { return Ok(fuzz::SECONDS) };
+    seconds.parse().context(format!("--seconds {seconds}"))
+}
+
 fn act(mut args: Vec<String>) -> Result<()> {
     // Its options are cargo's.
     if let [command, target, args @ ..] = args.as_slice() {
@@ -97,6 +105,8 @@ fn act(mut args: Vec<String>) -> Result<()> {
     let (once, off) = (flag(&mut args, "--once"), flag(&mut args, "--off"));
     let target = option(&mut args, "--target")?;
     let list = flag(&mut args, "--list");
+    let seconds = option(&mut args, "--seconds")?;
+    let input = option(&mut args, "--input")?;
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["demo"] if once => demo::once(&kernel),
@@ -109,6 +119,11 @@ fn act(mut args: Vec<String>) -> Result<()> {
             let target = target.context("which --target? (all, or one of `cargo xtask help`)")?;
             package::command(&cross::named(&target)?)
         }
+        ["fuzz", name] if input.is_some() => {
+            fuzz::command(fuzz::Plan::Input(name, Path::new(&input.unwrap_or_default())))
+        }
+        ["fuzz"] => fuzz::command(fuzz::Plan::All(time(seconds)?)),
+        ["fuzz", name] => fuzz::command(fuzz::Plan::One(name, time(seconds)?)),
         ["bench"] if list => {
             bench::NAMES.iter().for_each(|name| println!("{name}"));
             Ok(())

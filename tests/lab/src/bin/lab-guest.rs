@@ -2,7 +2,9 @@
 //! The program that runs inside the lab's virtual machine; started by `guest/init`.
 
 use lab::error::{Context, Error, Result};
-use lab::guest::{capture, capture_route, capture_xfrm, live, memory, page, peer, plan, witness};
+use lab::guest::{
+    capture, capture_route, capture_xfrm, live, memory, page, peer, peers, plan, witness,
+};
 use std::process::ExitCode;
 
 fn act(args: &[&str]) -> Result<()> {
@@ -25,6 +27,7 @@ fn act(args: &[&str]) -> Result<()> {
         ["browser-inside"] => page::serve(),
         ["shell-inside"] => live::shell(false),
         ["shell-off-inside"] => live::shell(true),
+        ["peers"] => peers::serve(),
         ["capture"] => capture::capture(),
         ["capture", "conntrack"] => capture::capture_conntrack(),
         ["capture", "route"] => capture_route::capture(),

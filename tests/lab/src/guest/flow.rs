@@ -31,6 +31,7 @@ pub struct Flow {
     /// The host that answers.
     pub to: String,
     server: Child,
+    server_says: BufReader<ChildStdout>,
     client: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -76,8 +77,9 @@ impl Flow {
         let protocol = if kind.tcp { "tcp" } else { "udp" };
         let mut server = spawn_peer(to, &["echo", protocol, &served.to_string()])?;
         let stdout = server.stdout.take().context("the server has no output")?;
+        let mut server_says = BufReader::new(stdout);
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).context("the server")?;
+        server_says.read_line(&mut line).context("the server")?;
         if line.trim() != "ready" {
             return Err(Error::new(format!("the server on {to} did not start: {line}")));
         }
@@ -92,6 +94,7 @@ impl Flow {
             from: from.to_string(),
             to: to.to_string(),
             server,
+            server_says,
             client,
             orders,
             answers,
@@ -185,6 +188,15 @@ impl Flow {
         self.order("stop")?;
         self.streaming = false;
         self.answer().map(drop)
+    }
+
+    /// The next address and port that the server has been called from; there is one as soon as the
+    /// flow is open.
+    pub fn caller(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.server_says.read_line(&mut line).context("the server is gone")?;
+        let caller = line.trim().strip_prefix("caller ");
+        Ok(caller.context(format!("the server: {line}"))?.to_string())
     }
 
     /// A key of what was seen of the replies.

@@ -7,6 +7,7 @@
 //! `service` (the daemon and the bus broker), `peer` (hosts that talk), `look` (values) and `probe`
 //! (packets as `witness`es on the hosts see them). `mdio` reaches a simulated switch, `switch` looks at
 //! what it would do with packets. `memory` measures the daemon's. `live` shows the router to people, `page` to a browser.
+//! `peers` are hosts for a router in another machine.
 //! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
 pub mod capture;
@@ -29,6 +30,7 @@ pub mod memory;
 pub mod packet;
 pub mod page;
 pub mod peer;
+pub mod peers;
 pub mod plan;
 pub mod probe;
 mod procd;

@@ -10,6 +10,7 @@
 use super::steady;
 use crate::error::{Context, Error, Result};
 use rustix::net::sockopt::set_socket_linger;
+use std::collections::BTreeSet;
 use std::io::{BufRead, Read, Write};
 use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{channel, Receiver, TryRecvError};
@@ -33,23 +34,44 @@ const LARGE_PAUSE: Duration = Duration::from_millis(20);
 /// Of a stream that leaves the guest time for other things: some 25 kB/s both ways together.
 const GENTLE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves forever; prints `ready` when clients may connect.
+/// Callers of a server that are told, so that a server whom nobody listens to does not stand still.
+const CALLERS_MAX: usize = 16;
+
+/// Who has called a server.
+#[derive(Default)]
+struct Callers(BTreeSet<SocketAddr>);
+
+impl Callers {
+    /// Prints `caller ADDRESS:PORT` for one that has not called before.
+    fn note(&mut self, from: SocketAddr) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        if self.0.len() < CALLERS_MAX && self.0.insert(from) {
+            // Whoever started the server need not be interested.
+            let _ = writeln!(std::io::stdout(), "caller {from}");
+        }
+    }
+}
+
+/// Serves forever; prints `ready` when clients may connect, then who they are as seen from here.
 pub fn echo(protocol: &str, port: u16) -> Result<()> {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let mut callers = Callers::default();
     if protocol == "udp" {
         let socket = UdpSocket::bind(any).context("echo server")?;
         println!("ready");
         let mut buffer = [0; 2048];
         loop {
             let (len, from) = socket.recv_from(&mut buffer).context("echo server")?;
+            callers.note(from);
             // An unreachable client is that client's problem.
             let _ = socket.send_to(buffer.get(..len).unwrap_or_default(), from);
         }
     }
     let listener = TcpListener::bind(any).context("echo server")?;
     println!("ready");
-    for stream in listener.incoming() {
-        let mut stream = stream.context("echo server")?;
+    loop {
+        let (mut stream, from) = listener.accept().context("echo server")?;
+        callers.note(from);
         thread::spawn(move || -> std::io::Result<()> {
             stream.set_nodelay(true)?;
             let mut buffer = [0; 4096];
@@ -63,7 +85,6 @@ pub fn echo(protocol: &str, port: u16) -> Result<()> {
             }
         });
     }
-    Ok(())
 }
 
 enum Wire {

@@ -2,7 +2,7 @@
 //! The programs that go into the guest: the daemon and the guest's driver from this repository,
 //! a bus broker and its client from crates.io.
 
-use super::architecture::{Architecture, AMD64};
+use super::architecture::Architecture;
 use super::cross::{self, Toolchain};
 use super::{package, paths, progress};
 use crate::error::{Context, Error, Result};
@@ -57,11 +57,7 @@ pub struct Tools {
 }
 
 /// Fetches and builds the programs from crates.io when they are missing.
-pub fn tools() -> Result<Tools> {
-    tools_for(&AMD64)
-}
-
-fn tools_for(architecture: &Architecture) -> Result<Tools> {
+pub fn tools(architecture: &Architecture) -> Result<Tools> {
     let name = match &architecture.foreign {
         None => "tools".to_string(),
         Some(_) => format!("tools-{}", architecture.debian),
@@ -91,9 +87,17 @@ fn toolchain(architecture: &Architecture) -> Result<Option<Toolchain>> {
     cross::toolchain(cross::one(foreign.target)?).map(Some)
 }
 
+/// The guest's driver for this machine's own architecture.
+pub fn driver() -> Result<PathBuf> {
+    progress::step("building the guest's driver", || {
+        visible(cargo().args(["build", "-p", "xtask", "--bin", "lab-guest"]))
+    })?;
+    Ok(paths::target().join("debug/lab-guest"))
+}
+
 /// Builds or fetches what is missing or out of date.
 pub fn build(architecture: &Architecture) -> Result<Artifacts> {
-    let Tools { ubusd, ubus } = tools_for(architecture)?;
+    let Tools { ubusd, ubus } = tools(architecture)?;
     let program = |cargo: &mut Command, package: &str, name: &str| {
         visible(cargo.args(["build", "-p", package, "--bin", name]))
     };

@@ -6,6 +6,7 @@
 mod days;
 mod targets;
 
+use super::architecture::AMD64;
 use super::artifacts::{self, cargo};
 use super::{apt, paths, progress};
 use crate::bench::figure::{document, table, Figure};
@@ -59,7 +60,7 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
 }
 
 fn build() -> Result<Built> {
-    let ubusd = artifacts::tools()?.ubusd;
+    let ubusd = artifacts::tools(&AMD64)?.ubusd;
     progress::step("building the daemon as it is shipped", || {
         let (target, build): (&[&str], _) = match has_musl() {
             true => (&["--target", MUSL], "static musl"),

@@ -73,8 +73,13 @@ pub fn pack(
     Ok(path)
 }
 
-/// Packs a system that stands in for OpenWrt, with its console and commands, for one boot.
-pub fn pack_stand_in(kernel: &Kernel, tools: &Tools) -> Result<PathBuf> {
+/// Packs a system that stands in for OpenWrt, with its console and commands, for one boot; with `apk`
+/// that is its package manager, and `depends` are the packages that are there.
+pub fn pack_stand_in(
+    kernel: &Kernel,
+    tools: &Tools,
+    (apk, depends): (Option<&Path>, &[String]),
+) -> Result<PathBuf> {
     let userland = Userland::of(kernel.architecture)?;
     let path = paths::cache("boot")?.join(format!("{}-stand-in.cpio", kernel.name));
     fs::copy(base(kernel)?, &path).context("copying the base initramfs")?;
@@ -83,13 +88,33 @@ pub fn pack_stand_in(kernel: &Kernel, tools: &Tools) -> Result<PathBuf> {
     let mut programs = Programs { userland: &userland, packed: BTreeSet::new() };
     programs.add(&mut archive, "usr/sbin/ubusd", &tools.ubusd)?;
     programs.add(&mut archive, "usr/bin/ubus", &tools.ubus)?;
+    if let Some(apk) = apk {
+        programs.add(&mut archive, "usr/sbin/apk", apk)?;
+    }
+    let depends: String = depends.iter().map(|name| format!("{name}\n")).collect();
+    archive.file("lab/depends", 0o644, depends.as_bytes())?;
     archive.copy("init", &paths::lab("guest/stand-in/init"))?;
+    archive.copy("lab/firewall.nft", &paths::lab("guest/firewall.nft"))?;
     for folder in ["openwrt", "stand-in"] {
         let name = format!("lab/{folder}");
         add_tree(&mut archive, &name, &paths::lab("guest").join(folder))?;
     }
     archive.link("etc/rc.common", "../lab/openwrt/rc.common")?;
     archive.link("lib/functions.sh", "../lab/openwrt/functions.sh")?;
+    archive.finish()?;
+    Ok(path)
+}
+
+/// Packs the machine of the hosts beside a router that is another machine, for one boot.
+pub fn pack_peers(kernel: &Kernel, driver: &Path) -> Result<PathBuf> {
+    let userland = Userland::of(kernel.architecture)?;
+    let path = paths::cache("boot")?.join(format!("{}-peers.cpio", kernel.name));
+    fs::copy(base(kernel)?, &path).context("copying the base initramfs")?;
+    let file = File::options().append(true).open(&path).context("the initramfs")?;
+    let mut archive = Archive::new(BufWriter::new(file));
+    let mut programs = Programs { userland: &userland, packed: BTreeSet::new() };
+    programs.add(&mut archive, "usr/bin/lab-guest", driver)?;
+    archive.copy("init", &paths::lab("guest/init"))?;
     archive.finish()?;
     Ok(path)
 }
@@ -141,7 +166,11 @@ pub fn luci_dir() -> Option<PathBuf> {
 /// The base initramfs of a kernel, packed anew only when a tool or the kernel changed.
 fn base(kernel: &Kernel) -> Result<PathBuf> {
     let mut tools = Vec::new();
-    let mut stamp = format!("layout {LAYOUT}\nkernel {}\n{}", kernel.release, modules::wish());
+    let mut stamp = format!(
+        "layout {LAYOUT}\nkernel {}\n{}",
+        kernel.release,
+        modules::wish(kernel.architecture)
+    );
     let userland = Userland::of(kernel.architecture)?;
     for (name, _) in userland::PROGRAMS {
         let path = userland.program(name)?;

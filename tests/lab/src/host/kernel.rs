@@ -127,7 +127,9 @@ impl Source {
         for part in parts(&view, &package) {
             files.push(view.download(&part, &work.join("download").join(&part))?);
         }
-        progress::step(&format!("unpacking {package}"), || unpack(&files, &work, &release))?;
+        progress::step(&format!("unpacking {package}"), || {
+            unpack(self.architecture, &files, (&work, &release))
+        })?;
         let _ = fs::remove_dir_all(&dir);
         fs::rename(&work, &dir).context("keeping the kernel")?;
         fs::write(dir.join("recipe"), self.recipe()).context("keeping the kernel")?;
@@ -138,7 +140,7 @@ impl Source {
 
     /// What a kept kernel was made of, apart from the version.
     fn recipe(&self) -> String {
-        format!("{} {}\n{}", self.suite, self.package, modules::wish())
+        format!("{} {}\n{}", self.suite, self.package, modules::wish(self.architecture))
     }
 
     fn at(&self, dir: &Path, release: &str) -> Kernel {
@@ -165,7 +167,11 @@ fn parts(view: &apt::View, package: &str) -> Vec<String> {
     found
 }
 
-fn unpack(files: &[PathBuf], work: &Path, release: &str) -> Result<()> {
+fn unpack(
+    architecture: &Architecture,
+    files: &[PathBuf],
+    (work, release): (&Path, &str),
+) -> Result<()> {
     let root = work.join("root");
     fs::create_dir_all(&root).context("unpacking")?;
     let excludes: String =
@@ -184,7 +190,7 @@ fn unpack(files: &[PathBuf], work: &Path, release: &str) -> Result<()> {
     if !root.join("lib/modules").join(release).is_dir() {
         return Err(Error::new(format!("the package holds no modules of {release}")));
     }
-    modules::select(&root, release, &work.join("modules"))?;
+    modules::select(architecture, (&root, release), &work.join("modules"))?;
     for rest in [&root, &work.join("download")] {
         fs::remove_dir_all(rest).context("clearing up")?;
     }

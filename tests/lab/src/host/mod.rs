@@ -10,6 +10,7 @@ pub mod check;
 pub mod cpio;
 pub mod cross;
 pub mod demo;
+pub mod fuzz;
 pub mod initramfs;
 pub mod kernel;
 pub mod kernel_module;

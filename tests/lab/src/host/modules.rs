@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Which kernel modules the router needs, and in which order they load.
 
+use super::architecture::{Architecture, MIPSEL};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
 use std::fs;
@@ -69,21 +70,34 @@ const OPTIONAL: [&str; 36] = [
     "libphy",
 ];
 
+/// Beside those, on 32-bit MIPS: the card that OpenWrt's images for malta have a driver for.
+const MIPSEL_ONLY: [&str; 1] = ["pcnet32"];
+
+fn optional(architecture: &Architecture) -> impl Iterator<Item = &'static str> {
+    let own: &[&str] = if architecture.debian == MIPSEL.debian { &MIPSEL_ONLY } else { &[] };
+    OPTIONAL.into_iter().chain(own.iter().copied())
+}
+
 /// All that is taken along, one a line.
-pub fn wish() -> String {
-    REQUIRED.iter().chain(&OPTIONAL).map(|name| format!("{name}\n")).collect()
+pub fn wish(architecture: &Architecture) -> String {
+    let names = REQUIRED.into_iter().chain(optional(architecture));
+    names.map(|name| format!("{name}\n")).collect()
 }
 
 /// Copies the modules and all they depend on, uncompressed, from an unpacked kernel package into
 /// a folder, and writes their loading order to `modules.order` in it.
-pub fn select(root: &Path, release: &str, into: &Path) -> Result<()> {
+pub fn select(
+    architecture: &Architecture,
+    (root, release): (&Path, &str),
+    into: &Path,
+) -> Result<()> {
     run(Command::new("depmod").arg("-b").arg(root).arg(release))?;
     let mut order: Vec<PathBuf> = Vec::new();
     for name in REQUIRED {
         add(root, release, name, &mut order)
             .context(format!("the kernel {release} has no module {name}"))?;
     }
-    for name in OPTIONAL {
+    for name in optional(architecture) {
         // Absence is allowed; whoever needs the module sees that it is not there.
         let _ = add(root, release, name, &mut order);
     }

@@ -12,6 +12,7 @@ pub use mdio::{Beside, Door, MdioTask};
 pub use parse::{parse, release, Load};
 pub use shape::Shape;
 
+use crate::error::{Context, Result};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -288,6 +289,20 @@ pub struct Target {
 }
 
 impl FlowKind {
+    /// All there are.
+    pub const ALL: [FlowKind; 4] = [
+        FlowKind { tcp: true, v6: false },
+        FlowKind { tcp: true, v6: true },
+        FlowKind { tcp: false, v6: false },
+        FlowKind { tcp: false, v6: true },
+    ];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Result<FlowKind> {
+        let found = FlowKind::ALL.into_iter().find(|kind| kind.name() == name);
+        found.context(format!("not tcp4, tcp6, udp4 or udp6: {name}"))
+    }
+
     /// `tcp4` and the like.
     pub fn name(self) -> &'static str {
         match (self.tcp, self.v6) {

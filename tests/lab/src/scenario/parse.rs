@@ -124,7 +124,7 @@ fn step(line: &str, words: &[Word], block: &str) -> Result<Step> {
         ["daemon", what] => Step::Daemon(action(what)?),
         ["flow", name, kind, from, "->", to, rest @ ..] => Step::Flow {
             name: owned(name),
-            kind: flow_kind(kind)?,
+            kind: FlowKind::named(kind)?,
             from: owned(from),
             to: owned(to),
             target: target(rest)?,
@@ -217,15 +217,6 @@ fn action(text: &str) -> Result<Action> {
         "hup" => Action::Hup,
         _ => return Err(Error::new(format!("not start, stop, kill or hup: {text}"))),
     })
-}
-
-fn flow_kind(text: &str) -> Result<FlowKind> {
-    let kinds = [(true, false), (true, true), (false, false), (false, true)];
-    kinds
-        .into_iter()
-        .map(|(tcp, v6)| FlowKind { tcp, v6 })
-        .find(|kind| kind.name() == text)
-        .context(format!("not tcp4, tcp6, udp4 or udp6: {text}"))
 }
 
 /// What follows the hosts of a flow: nothing, `as ADDRESS` or `as ADDRESS:PORT`, where an address of

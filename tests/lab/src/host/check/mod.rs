@@ -15,14 +15,14 @@ mod shell_files;
 mod tally;
 
 use super::artifacts::cargo;
-use super::{apt, progress};
+use super::{apt, fuzz as targets, progress};
 use crate::command::run;
 use crate::error::{Error, Result};
 use std::time::Instant;
 pub use tally::Tally;
 
-/// What the differential UCI tests build the real libuci with.
-const UCI_PACKAGES: [&str; 3] = ["cmake", "g++", "libclang-dev"];
+/// What the differential tests build OpenWrt's libuci and libubox with.
+const C_PACKAGES: [&str; 3] = ["cmake", "g++", "libclang-dev"];
 
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,7 @@ const STEPS: &[Step] = &[
     Step::new("shellcheck", shellcheck),
     Step::new("man", man_pages::check),
     Step::new("unit", unit),
+    Step::new("fuzz", fuzz),
     Step::new("unit mipsel", foreign::quick),
     Step::new("packages", package::smallest),
     Step::heavy("targets: packed", package::all),
@@ -81,9 +82,10 @@ const STEPS: &[Step] = &[
     Step::heavy("targets: aarch64", foreign::aarch64),
     Step::new("page", page::check),
     Step { name: "browser", heavy: true, act: page::check_in_browser },
-    Step::new("uci-differential", uci_differential),
+    Step::new("c-differential", c_differential),
     Step::heavy("malta", malta::check),
-    Step::heavy("openwrt", openwrt::check),
+    Step::heavy("openwrt x86", openwrt::x86),
+    Step::heavy("openwrt malta", openwrt::malta),
 ];
 
 /// Runs the steps and scenarios of this breadth (`lab 6.1 plain` is a scenario's name).
@@ -118,13 +120,15 @@ pub fn run_all(breadth: Breadth<'_>) -> Result<()> {
 
 fn fmt(tally: &mut Tally) -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
+    // A workspace of its own.
+    run(cargo().args(["fmt", "--check", "--manifest-path", "tests/fuzz/Cargo.toml"]))?;
     tally.passed(1);
     Ok(())
 }
 
 fn clippy(tally: &mut Tally) -> Result<()> {
     // The whole workspace, so what the differential tests build against as well.
-    apt::ensure_missing(&UCI_PACKAGES)?;
+    apt::ensure_missing(&C_PACKAGES)?;
     progress::step("cargo clippy", || {
         let args = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo_test::visible(cargo().args(args))
@@ -142,7 +146,17 @@ fn unit(tally: &mut Tally) -> Result<()> {
     cargo_test::run(&[], tally)
 }
 
-fn uci_differential(tally: &mut Tally) -> Result<()> {
-    apt::ensure_missing(&UCI_PACKAGES)?;
-    cargo_test::run(&["-p", "uci-differential"], tally)
+fn fuzz(tally: &mut Tally) -> Result<()> {
+    for (found, name) in targets::run(&targets::TARGETS, targets::SECONDS)? {
+        match found {
+            Ok(()) => tally.passed(1),
+            Err(_) => tally.failed(&format!("fuzz {name}")),
+        }
+    }
+    Ok(())
+}
+
+fn c_differential(tally: &mut Tally) -> Result<()> {
+    apt::ensure_missing(&C_PACKAGES)?;
+    cargo_test::run(&["-p", "c-differential"], tally)
 }

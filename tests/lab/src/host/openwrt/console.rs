@@ -18,7 +18,7 @@ const INVITATION: &str = "Please press Enter to activate this console";
 const BEGIN: &str = "@@begin";
 const END: &str = "@@end";
 /// A terminal takes lines of up to 4095 bytes.
-const LINE_BYTES: usize = 2000;
+const LINE_BYTES: usize = 4000;
 /// For a line to be taken, and for a shell to come up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -83,10 +83,10 @@ impl Console {
     }
 
     /// Writes a file there. The shell reads it by lines, of which each is answered before the next
-    /// goes, since a terminal has room for one.
+    /// goes, since a terminal has room for one. They are not echoed, which would take as long again.
     pub fn send(&mut self, content: &[u8], to: &str) -> Result<()> {
         let loop_ =
-            "while read -r l && [ \"$l\" != . ]; do printf \"$l\"; printf '@%s\\n' @got >&2; done";
+            "while read -rs l && [ \"$l\" != . ]; do printf \"$l\"; printf '@%s\\n' @got >&2; done";
         self.type_in(&format!("{loop_} >{to}\n"))?;
         for line in lines(content) {
             self.type_in(&format!("{line}\n"))?;
@@ -98,6 +98,18 @@ impl Console {
             return Err(Error::new(format!("{to} arrived with {} bytes", size.trim())));
         }
         Ok(())
+    }
+
+    /// Gives an order to the lab's own program on that console and returns its answer, a line.
+    pub fn ask(&mut self, order: &str, patience: Duration) -> Result<String> {
+        self.type_in(&format!("{order}\n"))?;
+        self.answer(patience)
+    }
+
+    /// Waits for a line of the lab's own program and returns what stands behind its mark.
+    pub fn answer(&mut self, patience: Duration) -> Result<String> {
+        self.wait_for("@@", patience)?;
+        self.wait_for("\n", PATIENCE)
     }
 
     fn type_in(&mut self, text: &str) -> Result<()> {
@@ -142,10 +154,15 @@ impl Drop for Console {
 /// Bytes as arguments of printf, in lines of a length that a terminal takes.
 fn lines(content: &[u8]) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for byte in content {
+    for (at, byte) in content.iter().enumerate() {
+        // A digit behind a number would be taken for a part of it.
+        let digit_follows = content.get(at + 1).is_some_and(|next| (b'0'..=b'7').contains(next));
         let piece = match byte {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(*byte).to_string(),
-            byte => format!("\\{byte:03o}"),
+            // Neither what printf or this file's marks are made of, nor what ends the file.
+            b'%' | b'\\' | b'@' | b'-' | b'.' => format!("\\{byte:03o}"),
+            b'!'..=b'~' => char::from(*byte).to_string(),
+            byte if digit_follows => format!("\\{byte:03o}"),
+            byte => format!("\\{byte:o}"),
         };
         match lines.last_mut() {
             Some(line) if line.len() + piece.len() <= LINE_BYTES => line.push_str(&piece),
@@ -161,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_shell_gets_the_same_bytes() {
-        let content: Vec<u8> = (0..3000_u32).map(|n| ((n * n) >> 3) as u8).collect();
+        // Each byte before each other.
+        let content: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_be_bytes).collect();
         let lines = lines(&content);
         assert!(lines.len() > 2 && lines.iter().all(|line| line.len() <= LINE_BYTES));
         let script = "while read -r l; do printf \"$l\"; done";

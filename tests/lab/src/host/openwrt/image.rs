@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! An image of OpenWrt that the user gives: what it is, by its first bytes, and how QEMU boots it.
 
+use super::wires::{End, Wires};
+use super::{LABWAN, LAN};
 use crate::error::{Context, Error, Result};
 use crate::host::architecture::{Architecture, AMD64, MIPSEL};
 use crate::host::paths;
@@ -36,8 +38,8 @@ pub struct Image {
 
 /// What to get, for whoever gives no image or one that is of no use.
 pub const WANTED: &str = "\
-`cargo xtask lab --openwrt IMAGE` wants one of these files of a release 24.10 (which has opkg; later ones
-have apk instead), as OpenWrt's downloads have them below releases/VERSION/targets/:
+`cargo xtask lab --openwrt IMAGE` wants one of these files of a release, as OpenWrt's downloads have them below
+releases/VERSION/targets/ (up to 24.10 they have opkg, from 25.12 on apk):
   x86/64/openwrt-VERSION-x86-64-generic-ext4-combined.img.gz        (or squashfs-combined)
   x86/64/openwrt-VERSION-x86-64-generic-ext4-rootfs.img.gz          with --kernel openwrt-VERSION-x86-64-generic-kernel.bin
   malta/le/openwrt-VERSION-malta-le-vmlinux-initramfs.elf
@@ -92,22 +94,38 @@ impl Image {
         }
     }
 
-    /// QEMU with this image, its console on standard input and output. The first card is the LAN's and
-    /// leads nowhere, the second is the WAN's and leads, translated, where this machine's network leads:
-    /// what a package depends on comes from there. Nothing is written to the image.
-    pub fn qemu(&self) -> Command {
+    /// The cards, in the order that gives the first two the parts that the image has for them: the
+    /// board's file of malta has the WAN first, x86 the LAN. The third is in no configuration.
+    fn cables(&self) -> [&'static str; 3] {
+        match self.architecture.foreign {
+            None => [LAN, WAN, LABWAN],
+            Some(_) => [WAN, LAN, LABWAN],
+        }
+    }
+
+    /// QEMU with this image, its console on standard input and output. The LAN's card and the third lead to
+    /// the hosts beside it; the WAN's leads, translated, where this machine's network leads: what a
+    /// package depends on comes from there. Nothing is written to the image.
+    pub fn qemu(&self, wires: &Wires) -> Result<Command> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", self.architecture.qemu.0]);
         command.args(self.architecture.machine);
         command.args(["-smp", "1", "-nographic", "-no-reboot", "-snapshot"]).args(&self.args);
-        for (name, options) in [("lan", ",restrict=on"), ("wan", "")] {
-            command.args(["-netdev", &format!("user,id={name}{options}")]);
-            command.args(["-device", &format!("{},netdev={name},romfile=", self.card())]);
+        for cable in self.cables() {
+            let netdev = match cable {
+                WAN => format!("user,id={WAN}"),
+                other => wires.netdev(other, End::Router)?,
+            };
+            command.args(["-netdev", &netdev]);
+            command.args(["-device", &format!("{},netdev={cable},romfile=", self.card())]);
         }
         command.args(["-serial", "stdio", "-monitor", "none"]);
-        command
+        Ok(command)
     }
 }
+
+/// The card that leads to the network of this machine.
+const WAN: &str = "wan";
 
 fn disk(path: &str, bus: &str) -> Vec<String> {
     vec!["-drive".into(), format!("file={path},format=raw,if={bus}")]
@@ -184,7 +202,14 @@ mod tests {
         let x86 = file("x86", 0x202, b"HdrS");
         let alone = Image::open(&kernel, None).unwrap();
         assert_eq!(alone.packages, "mipsel_24kc");
-        assert_eq!(Image::open(&disk, None).unwrap().packages, "x86_64");
+        assert_eq!(alone.cables(), ["wan", "lan", "labwan"]);
+        let x86_disk = Image::open(&disk, None).unwrap();
+        assert_eq!(x86_disk.packages, "x86_64");
+        let wires = Wires::new().unwrap();
+        let command = format!("{:?}", x86_disk.qemu(&wires).unwrap());
+        let at = |text: &str| command.find(text).unwrap();
+        assert!(at("dgram,id=lan,") < at("user,id=wan"), "{command}");
+        assert!(at("user,id=wan") < at("dgram,id=labwan,"), "{command}");
         let both = Image::open(&root, Some(&x86)).unwrap();
         assert!(both.args.iter().any(|arg| arg.contains("root=/dev/vda")), "{both:?}");
         let both = Image::open(&root, Some(&kernel)).unwrap();

@@ -1,48 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo xtask lab --openwrt IMAGE`: boots an image of OpenWrt that the user gives, installs the
-//! package over its serial console and tries on it what the lab otherwise tries on its own router, as
-//! far as a stock image goes: its kernel has network namespaces, but no veth, so there are no hosts.
+//! package over its serial console and tries on it what the lab otherwise tries on its own router.
+//!
+//! The image is the router, and a second machine beside it (`peers`) has the hosts on its LAN and on a
+//! second WAN, since a stock image has network namespaces, but no veth to make hosts of. `trials` is
+//! what is tried, `traffic` the part of it with packets, `manager` how packages come and go.
 
 mod console;
 mod image;
+mod manager;
+mod peers;
+mod traffic;
+mod trials;
+mod wires;
 
-use super::{apt, cross, package, paths, progress, suite};
+use super::cross::{self, Toolchain};
+use super::{apt, paths, progress, suite};
 use crate::error::{Context, Error, Result};
 use console::Console;
 pub use image::{Image, WANTED};
-use serde_json::Value as Json;
+use manager::Manager;
+use peers::Peers;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
+use traffic::Connection;
+use trials::TRIALS;
+use wires::Wires;
 
 /// Emulated, a first boot that makes file systems and keys takes minutes.
 const BOOT: Duration = Duration::from_secs(600);
 /// A package and what it depends on, from the network.
-const INSTALL: Duration = Duration::from_secs(600);
+const TRANSFER: Duration = Duration::from_secs(600);
 /// One command.
 const COMMAND: Duration = Duration::from_secs(60);
 /// For something that comes true by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(500);
-/// Where the package goes.
-const PARCEL: &str = "/tmp/flowtabled.ipk";
 
-/// A name, and what is done and expected.
-type Trial = (&'static str, fn(&mut Console) -> Result<()>);
+/// The cable of the LAN, as QEMU's options call it.
+const LAN: &str = "lan";
+/// The cable of the second WAN, beside the one that the image has its packages from.
+const LABWAN: &str = "labwan";
 
-/// What is tried on the image, in this order: the name, and how.
-const TRIALS: [Trial; 6] = [
-    ("install", install),
-    ("service", service),
-    ("switch", switch),
-    ("restart", restart),
-    ("stop", stop),
-    ("remove", remove),
-];
+/// A system under test with what stands round it.
+struct Bench {
+    console: Console,
+    manager: Manager,
+    peers: Peers,
+    /// Those that the trial `traffic` has opened.
+    connections: Vec<Connection>,
+}
 
 /// Names of what is tried.
-pub fn names() -> Vec<&'static str> {
+fn names() -> Vec<&'static str> {
     TRIALS.iter().map(|(name, _)| *name).collect()
 }
 
@@ -51,12 +62,11 @@ pub fn run(image: &Path, kernel: Option<&Path>, last: Option<&str>) -> Result<()
     let image = Image::open(image, kernel)?;
     suite::ensure_tools(image.architecture)?;
     let toolchain = cross::toolchain(cross::one(image.packages)?)?;
-    let parcel = package::make(&toolchain)?.daemon;
-    try_all(&image, &parcel, last).map(drop)
+    try_all(&image, &toolchain, last).map(drop)
 }
 
-/// Tries all on an image with a package; returns how many trials passed.
-pub fn try_all(image: &Image, parcel: &Path, last: Option<&str>) -> Result<usize> {
+/// Tries all on an image with the package that a toolchain makes; returns how many trials passed.
+pub fn try_all(image: &Image, toolchain: &Toolchain, last: Option<&str>) -> Result<usize> {
     let end = match last {
         None => TRIALS.len(),
         Some(name) => {
@@ -65,27 +75,21 @@ pub fn try_all(image: &Image, parcel: &Path, last: Option<&str>) -> Result<usize
         }
     };
     apt::ensure_tools(&[("gzip", "gzip")])?;
-    let log: PathBuf = paths::cache("logs")?.join("openwrt.log");
-    let mut console = progress::step("booting OpenWrt", || {
-        let mut console = Console::start(image.qemu(), log)?;
-        console.log_in(BOOT)?;
-        Ok(console)
-    })?;
-    // The kernel's own messages would stand among what commands print.
-    console.run("dmesg -n 1", COMMAND)?;
-    println!("{}", console.run("uname -rm", COMMAND)?);
-    progress::step("sending the package over the console", || {
-        console.send(&package::read(parcel)?, PARCEL)
+    let wires = Wires::new()?;
+    let mut bench = boot(image, &wires)?;
+    println!("{}", bench.console.run("uname -rm", COMMAND)?);
+    progress::step("making the package and sending it over the console", || {
+        bench.manager.send(&mut bench.console, toolchain)
     })?;
     for (name, act) in TRIALS.iter().take(end) {
         let begun = Instant::now();
-        let result = act(&mut console);
+        let result = act(&mut bench);
         let seconds = begun.elapsed().as_secs_f32();
         match result {
             Ok(()) => println!("pass   openwrt {name} ({seconds:.1} s)"),
             Err(e) => {
                 println!("FAIL   openwrt {name} ({seconds:.1} s): {e}");
-                println!("       the whole story: {}", console.log.display());
+                println!("       the whole story: {}", bench.console.log.display());
                 return Err(Error::new(format!("{name} failed")));
             }
         }
@@ -93,102 +97,17 @@ pub fn try_all(image: &Image, parcel: &Path, last: Option<&str>) -> Result<usize
     Ok(end)
 }
 
-/// By the system's own tool, with what the package depends on from the image or the network.
-fn install(console: &mut Console) -> Result<()> {
-    if console.attempt("command -v opkg", COMMAND)?.0 != 0 {
-        return Err(Error::new("an image without opkg; one of 24.10 has it (see docs/openwrt.md)"));
-    }
-    let install = format!("opkg install {PARCEL}");
-    let begun = Instant::now();
-    // What is not in the image comes from the network, which may not be up yet.
-    while console.attempt(&install, INSTALL)?.0 != 0 && begun.elapsed() < PATIENCE {
-        let _ = console.attempt("opkg update", INSTALL)?;
-        thread::sleep(POLL);
-    }
-    let files = console.run("opkg files flowtabled", COMMAND)?;
-    for file in ["/usr/sbin/flowtabled", "/etc/init.d/flowtabled", "/etc/config/flowtable"] {
-        if !files.contains(file) {
-            return Err(Error::new(format!("{file} is not among the package's files: {files}")));
-        }
-    }
-    console.run("/etc/init.d/flowtabled enabled", COMMAND).map(drop)
-}
-
-/// It was started by its installation, and answers on the bus.
-fn service(console: &mut Console) -> Result<()> {
-    until(console, "/version", |seen| seen.as_str().is_some())?;
-    until(console, "/effective", |seen| seen == "classic").map(drop)
-}
-
-/// The switch of the firewall's page, both ways.
-fn switch(console: &mut Console) -> Result<()> {
-    set_offloading(console, true)?;
-    until(console, "/effective", |seen| seen == "software")?;
-    let tables = console.run("nft list tables", COMMAND)?;
-    if !tables.contains("inet flowtabled") {
-        return Err(Error::new(format!("no table of the daemon's: {tables}")));
-    }
-    set_offloading(console, false)?;
-    until(console, "/effective", |seen| seen == "classic")?;
-    set_offloading(console, true)?;
-    until(console, "/effective", |seen| seen == "software").map(drop)
-}
-
-/// procd starts it again when it dies, and what is in the kernel stays meanwhile.
-fn restart(console: &mut Console) -> Result<()> {
-    let before = console.run("pidof flowtabled", COMMAND)?;
-    console.run("kill -9 $(pidof flowtabled)", COMMAND)?;
-    console.run("nft list table inet flowtabled", COMMAND)?;
-    let begun = Instant::now();
-    loop {
-        let (code, now) = console.attempt("pidof flowtabled", COMMAND)?;
-        if code == 0 && now != before {
-            return until(console, "/effective", |seen| seen == "software").map(drop);
-        }
-        if begun.elapsed() > PATIENCE {
-            return Err(Error::new("nobody started it again"));
-        }
-        thread::sleep(POLL);
-    }
-}
-
-/// Stopped, it leaves nothing in the kernel.
-fn stop(console: &mut Console) -> Result<()> {
-    console.run("/etc/init.d/flowtabled stop", COMMAND)?;
-    let tables = console.run("nft list tables", COMMAND)?;
-    if tables.contains("flowtabled") {
-        return Err(Error::new(format!("a table is left: {tables}")));
-    }
-    Ok(())
-}
-
-/// Removed, it leaves no program; what the user has configured may stay.
-fn remove(console: &mut Console) -> Result<()> {
-    console.run("opkg remove flowtabled", INSTALL)?;
-    console
-        .run("[ ! -e /usr/sbin/flowtabled ] && [ ! -e /etc/init.d/flowtabled ]", COMMAND)
-        .map(drop)
-}
-
-fn set_offloading(console: &mut Console, on: bool) -> Result<()> {
-    let value = u8::from(on);
-    console.run(&format!("uci set 'firewall.@defaults[0].flow_offloading={value}'"), COMMAND)?;
-    console.run("uci commit firewall && reload_config", COMMAND).map(drop)
-}
-
-/// Looks at a key of `status` until it is as wanted.
-fn until(console: &mut Console, pointer: &str, holds: impl Fn(&Json) -> bool) -> Result<Json> {
-    let begun = Instant::now();
-    loop {
-        let (code, text) = console.attempt("ubus call flowtable status", COMMAND)?;
-        let status: Json = serde_json::from_str(&text).unwrap_or_default();
-        let seen = status.pointer(pointer).cloned().unwrap_or_default();
-        if code == 0 && holds(&seen) {
-            return Ok(seen);
-        }
-        if begun.elapsed() > PATIENCE {
-            return Err(Error::new(format!("{pointer} of status is {seen}: {text}")));
-        }
-        thread::sleep(POLL);
-    }
+/// Both machines, up.
+fn boot(image: &Image, wires: &Wires) -> Result<Bench> {
+    let log: PathBuf = paths::cache("logs")?.join(format!("openwrt-{}.log", image.packages));
+    let mut peers = Peers::start(wires)?;
+    progress::step("booting OpenWrt, and the hosts beside it", || {
+        let mut console = Console::start(image.qemu(wires)?, log)?;
+        console.log_in(BOOT)?;
+        // The kernel's own messages would stand among what commands print.
+        console.run("dmesg -n 1", COMMAND)?;
+        peers.wait()?;
+        let manager = Manager::of(&mut console)?;
+        Ok(Bench { console, manager, peers, connections: Vec::new() })
+    })
 }

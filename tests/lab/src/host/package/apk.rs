@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Packages for OpenWrt 25.12 and newer, in the format of apk 3. Its own tool is the only one that
 //! writes it, and no registry that this project draws on has that; so they are made where `apk`
-//! is on the path, by the same call as OpenWrt's, and otherwise left out.
+//! is on the path, by the same call as OpenWrt's, and otherwise left out. A router's own apk can make
+//! one of a kit, if it was built with that applet.
 //!
 //! What opkg finds in a control file, the router's functions find in files that OpenWrt puts into
 //! the package, below `lib/apk/packages`.
 
+use super::ipk;
 use super::recipe::Recipe;
 use super::tree::Tree;
 use crate::command::run;
@@ -51,19 +53,47 @@ pub fn pack(
     let root = work.join("root");
     with_records(recipe, tree)?.write(&root, time_s)?;
     let file = out.join(format!("{}-{}.apk", recipe.name, recipe.version));
-    let mut command = command(tool)?;
-    command.env("SOURCE_DATE_EPOCH", time_s.to_string()).arg("mkpkg");
-    for (key, value) in information(recipe) {
-        command.arg("--info").arg(format!("{key}:{value}"));
-    }
     for (kind, text) in scripts(recipe)? {
         let path = work.join(kind);
         fs::write(&path, text).context(format!("writing {}", path.display()))?;
-        command.arg("--script").arg(format!("{kind}:{}", path.display()));
     }
-    command.arg("--files").arg(&root).arg("--output").arg(&file);
+    let mut command = command(tool)?;
+    command.env("SOURCE_DATE_EPOCH", time_s.to_string());
+    command.args(call(recipe, &work.display().to_string(), &file.display().to_string())?);
     run(&mut command)?;
     Ok(file)
+}
+
+/// What apk is asked for: a package of `WORK/root` with the scripts in `WORK`.
+fn call(recipe: &Recipe, work: &str, file: &str) -> Result<Vec<String>> {
+    let mut words = vec!["mkpkg".to_string()];
+    for (key, value) in information(recipe) {
+        words.extend(["--info".into(), format!("{key}:{value}")]);
+    }
+    for (kind, _) in scripts(recipe)? {
+        words.extend(["--script".into(), format!("{kind}:{work}/{kind}")]);
+    }
+    words.extend(["--files".into(), format!("{work}/root")]);
+    words.extend(["--output".into(), file.into()]);
+    Ok(words)
+}
+
+/// The shell script in a kit, to be run in the kit's folder.
+pub const KIT_SCRIPT: &str = "make";
+
+/// A compressed tar with which an apk elsewhere makes the package, with no tool but tar and a
+/// shell; `file` is where the package is to be written there.
+pub fn kit(recipe: &Recipe, tree: Tree, time_s: u64, file: &str) -> Result<Vec<u8>> {
+    let mut kit = with_records(recipe, tree)?.inside("root");
+    for (kind, text) in scripts(recipe)? {
+        let script = text.starts_with("#!");
+        kit.file(kind, text.into_bytes(), script)?;
+    }
+    let quoted = |word: String| format!(" '{}'", word.replace('\'', "'\\''"));
+    let call: String = call(recipe, ".", file)?.into_iter().map(quoted).collect();
+    let script = format!("#!/bin/sh\nSOURCE_DATE_EPOCH={time_s} exec apk{call}\n");
+    kit.file(KIT_SCRIPT, script.into_bytes(), true)?;
+    ipk::gzip(&ipk::archive(&kit, time_s)?)
 }
 
 /// The files belong to who packs them; who is not root plays it.
@@ -183,5 +213,28 @@ mod tests {
         assert!(text("post-upgrade").contains("PKG_UPGRADE=1"));
         assert!(text("pre-deinstall").contains("default_prerm"));
         assert!(scripts.iter().all(|(_, text)| !text.contains('@')), "{scripts:?}");
+    }
+
+    #[test]
+    fn a_kit_calls_apk_with_what_it_holds() {
+        let mut recipe = Recipe::daemon("x86_64").unwrap();
+        recipe.description = vec!["somebody's daemon".into()];
+        let mut tree = Tree::default();
+        tree.file("etc/config/flowtable", b"abc".to_vec(), false).unwrap();
+        let bytes = kit(&recipe, tree, 7, "/tmp/x.apk").unwrap();
+        let dir = std::env::temp_dir().join(format!("lab-kit-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("kit"), bytes).unwrap();
+        // In place of apk: every file that is named is there, and every word arrives as it was.
+        let script = "tar -xzf kit && apk() { [ \"$1\" = mkpkg ] && shift; \
+            while [ $# -gt 1 ]; do case $1 in --script) [ -s \"${2#*:}\" ] || return;; \
+            --files) [ -s \"$2/etc/config/flowtable\" ] || return;; esac; echo \"$2\"; shift 2; done; }; \
+            eval \"$(sed -n 's/ exec apk / apk /p' make)\"";
+        let said = run(Command::new("sh").args(["-ec", script]).current_dir(&dir)).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines.contains(&"description:somebody's daemon"), "{said}");
+        assert!(lines.contains(&"post-install:./post-install"), "{said}");
+        assert_eq!(lines.last(), Some(&"/tmp/x.apk"));
+        fs::remove_dir_all(dir).unwrap();
     }
 }

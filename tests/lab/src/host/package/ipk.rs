@@ -90,7 +90,7 @@ fn control(recipe: &Recipe, size: usize, time_s: u64) -> String {
 }
 
 /// A tar of a tree, the root's folder included.
-fn archive(tree: &Tree, time_s: u64) -> Result<Vec<u8>> {
+pub fn archive(tree: &Tree, time_s: u64) -> Result<Vec<u8>> {
     let mut builder = Builder::new(Vec::new());
     append(&mut builder, "./", &Node::Folder, time_s)?;
     for (path, node) in tree.entries() {

@@ -18,6 +18,7 @@ use super::{artifacts, paths, progress};
 use crate::bench::figure::Figure;
 use crate::command::run;
 use crate::error::{Context, Result};
+pub use apk::{tool as apk_tool, KIT_SCRIPT};
 pub use recipe::Recipe;
 use sizes::Sizes;
 use std::fs;
@@ -35,6 +36,8 @@ const LUCI_FOLDERS: [(&str, &str); 2] = [("luci-app/htdocs", "www"), ("luci-app/
 pub struct Packages {
     /// The daemon's, for opkg.
     pub daemon: PathBuf,
+    /// The daemon's, for apk, where there is the tool that makes it.
+    pub daemon_apk: Option<PathBuf>,
     /// The LuCI application's, for opkg.
     pub luci: PathBuf,
     sizes: Sizes,
@@ -81,22 +84,27 @@ pub fn make(toolchain: &Toolchain) -> Result<Packages> {
     let time_s = source_time_s()?;
     let program = program(toolchain)?;
     let mut sizes = Sizes::new(target.name, &program)?;
-    let mut pack = |recipe: Recipe, tree: Tree| -> Result<PathBuf> {
+    let mut pack = |recipe: Recipe, tree: Tree| -> Result<(PathBuf, Option<PathBuf>)> {
         let file = out.join(ipk::file_name(&recipe));
         let bytes = ipk::pack(&recipe, &tree, time_s)?;
         sizes.package(&recipe.name, "ipk", bytes.len() as u64);
         fs::write(&file, bytes).context(format!("writing {}", file.display()))?;
-        if let Some(tool) = apk::tool() {
-            let work = paths::target().join("packages/work");
-            let apk = apk::pack(&tool, &recipe, tree, time_s, &work, &out)?;
-            let size = fs::metadata(&apk).context(apk.display())?.len();
-            sizes.package(&recipe.name, "apk", size);
-        }
-        Ok(file)
+        let Some(tool) = apk::tool() else { return Ok((file, None)) };
+        let work = paths::target().join("packages/work");
+        let apk = apk::pack(&tool, &recipe, tree, time_s, &work, &out)?;
+        let size = fs::metadata(&apk).context(apk.display())?.len();
+        sizes.package(&recipe.name, "apk", size);
+        Ok((file, Some(apk)))
     };
-    let daemon = pack(Recipe::daemon(target.name)?, daemon_tree(program)?)?;
-    let luci = pack(Recipe::luci()?, luci_tree()?)?;
-    Ok(Packages { daemon, luci, sizes })
+    let (daemon, daemon_apk) = pack(Recipe::daemon(target.name)?, daemon_tree(program)?)?;
+    let (luci, _) = pack(Recipe::luci()?, luci_tree()?)?;
+    Ok(Packages { daemon, daemon_apk, luci, sizes })
+}
+
+/// What an apk elsewhere makes the daemon's package of, at `file` there.
+pub fn apk_kit(toolchain: &Toolchain, file: &str) -> Result<Vec<u8>> {
+    let tree = daemon_tree(program(toolchain)?)?;
+    apk::kit(&Recipe::daemon(toolchain.target.name)?, tree, source_time_s()?, file)
 }
 
 /// The daemon, built for release and stripped.

@@ -120,6 +120,11 @@ impl Tree {
         Ok(())
     }
 
+    /// All of it in a folder.
+    pub fn inside(self, folder: &str) -> Tree {
+        Tree(self.0.into_iter().map(|(path, node)| (format!("{folder}/{path}"), node)).collect())
+    }
+
     /// The node at a path.
     pub fn get(&self, path: &str) -> Option<&Node> {
         self.0.get(path)
