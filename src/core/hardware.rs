@@ -27,7 +27,7 @@ use log::Level;
 
 pub use offer::{Attachment, Offer, Whereabouts};
 use selection::{choose, Holder};
-pub use selection::{Candidate, SETTLED, WORTHWHILE};
+pub use selection::{Candidate, Rules, CHANGES_MAX, SETTLED, WORTHWHILE};
 pub use work::{Ended, Work};
 
 /// Between two sweeps of the table. A flow that packets meet has to be told to conntrack more often
@@ -49,6 +49,8 @@ const SOUND: Duration = Duration::from_secs(1800);
 /// To take more entries out than these one by one takes longer than to begin anew: each is some
 /// milliseconds of bus.
 const ONE_BY_ONE: usize = 16;
+/// Flows looked at for one switch after a list: twice what the largest holds.
+pub const PICKED_MAX: usize = 2048;
 /// A flow that the chip had no room for is not offered again for so long.
 const REFUSED: Duration = Duration::from_secs(60);
 
@@ -123,6 +125,7 @@ pub struct Switch {
     state: State,
     network: Option<Network>,
     capacity: usize,
+    rules: Rules,
     /// By conntrack's id.
     held: LiteMap<u32, Held>,
     removals: VecDeque<u32>,
@@ -156,6 +159,7 @@ impl Switch {
             state: State::Stopping,
             network: None,
             capacity,
+            rules: Rules::USUAL,
             held: LiteMap::new(),
             removals: VecDeque::new(),
             proofs: VecDeque::new(),
@@ -173,6 +177,11 @@ impl Switch {
             known: false,
             tally: Tally::default(),
         }
+    }
+
+    /// Other rules than the daemon's, to measure what these are worth.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     /// What it is at.
@@ -261,13 +270,17 @@ impl Switch {
         let free = |id: &u32| !self.held.contains_key(id) && !self.refused.contains_key(id);
         let candidates: Vec<Candidate> =
             offers.iter().map(|offer| offer.candidate).filter(|c| free(&c.id)).collect();
-        let changes = choose(&holders, &candidates, self.capacity);
+        let changes = choose(&self.rules, &holders, &candidates, self.capacity);
         for id in changes.remove {
             self.release(id, now);
         }
-        for offer in offers.into_iter().filter(|offer| changes.insert.contains(&offer.candidate.id))
-        {
+        let mut chosen = changes.insert.clone();
+        chosen.sort_unstable();
+        for offer in offers {
             let id = offer.candidate.id;
+            if chosen.binary_search(&id).is_err() {
+                continue;
+            }
             self.held.insert(id, Held { offer, stage: Stage::Queued, since: now, hit: now });
         }
         self.inserts.extend(changes.insert);

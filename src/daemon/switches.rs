@@ -26,7 +26,9 @@ use crate::core::flows::candidates::Picked;
 use crate::core::flows::Flow;
 use crate::core::hardware::resolve::{AskRoute, Session, Surroundings};
 use crate::core::hardware::view::{Condition, SwitchNotice, SwitchView};
-use crate::core::hardware::{Attachment, Candidate, Effect, Offer, State, Switch, Whereabouts};
+use crate::core::hardware::{
+    Attachment, Candidate, Effect, Offer, State, Switch, Whereabouts, PICKED_MAX,
+};
 use crate::core::settings::{SwitchDriver, SwitchSettings};
 use crate::core::topology::moves::Moves;
 use crate::core::topology::Topology;
@@ -50,8 +52,6 @@ const CALM: Duration = Duration::from_secs(4);
 /// The table of flows is told of entries that were made at most this much later: it is told of all
 /// at once, which costs more than an entry.
 const TELL_WITHIN: Duration = Duration::from_millis(100);
-/// Flows looked at for one switch after a list: twice what the largest holds.
-const PICKED_MAX: usize = 2048;
 /// Answers of routing kept; they are good until something around the router changes.
 const ROUTES_MAX: usize = 1024;
 

@@ -9,16 +9,44 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// Slower flows are not worth a transaction: some forty full packets a second.
-pub const WORTHWHILE: u64 = 64 * 1024;
+/// Slower flows are not worth an entry, not even a free one: at some seventeen packets a second, a
+/// third of them acknowledgements, it takes ten to twenty seconds until the processor has saved
+/// what the bus costs it, 2.5 ms for an entry that comes and goes and 0.7 ms for each sweep.
+pub const WORTHWHILE: u64 = 16 * 1024;
 /// Younger flows may be over before they are in hardware.
 pub const SETTLED: Duration = Duration::from_secs(5);
 /// An entry is kept for so long at least, unless nothing meets it.
-pub const STAY: Duration = Duration::from_secs(20);
+const STAY: Duration = Duration::from_secs(20);
 /// A newcomer displaces the weakest when it is faster by this factor.
-pub const BETTER: u64 = 2;
+const BETTER: u64 = 2;
 /// Entries that change hands at once, so that a storm of new flows does not turn the table over.
 pub const CHANGES_MAX: usize = 64;
+
+/// What the choice weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Slower flows, in bytes a second, are not taken.
+    pub worthwhile: u64,
+    /// Younger flows are not.
+    pub settled: Duration,
+    /// An entry that packets meet is kept for so long.
+    pub stay: Duration,
+    /// By which factor a newcomer has to be faster.
+    pub better: u64,
+    /// Entries that change hands at once.
+    pub changes_max: usize,
+}
+
+impl Rules {
+    /// Those of the daemon; others are for measurements.
+    pub const USUAL: Rules = Rules {
+        worthwhile: WORTHWHILE,
+        settled: SETTLED,
+        stay: STAY,
+        better: BETTER,
+        changes_max: CHANGES_MAX,
+    };
+}
 
 /// A flow that could be in hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +82,15 @@ pub struct Changes {
 }
 
 /// Chooses among `candidates`, none of which is a holder, for a table with room for `capacity`.
-pub fn choose(holders: &[Holder], candidates: &[Candidate], capacity: usize) -> Changes {
-    let worthy = |candidate: &&Candidate| candidate.rate >= WORTHWHILE && candidate.age >= SETTLED;
+pub fn choose(
+    rules: &Rules,
+    holders: &[Holder],
+    candidates: &[Candidate],
+    capacity: usize,
+) -> Changes {
+    let worthy = |candidate: &&Candidate| {
+        candidate.rate >= rules.worthwhile && candidate.age >= rules.settled
+    };
     let mut best: Vec<&Candidate> = candidates.iter().filter(worthy).collect();
     // By the id too, so that equals do not change places from one list to the next.
     best.sort_unstable_by_key(|candidate| (Reverse(candidate.rate), candidate.id));
@@ -65,11 +100,11 @@ pub fn choose(holders: &[Holder], candidates: &[Candidate], capacity: usize) -> 
         insert: best.by_ref().take(room).map(|candidate| candidate.id).collect(),
         remove: Vec::new(),
     };
-    let leaves = |holder: &&Holder| !holder.busy || holder.since >= STAY;
+    let leaves = |holder: &&Holder| !holder.busy || holder.since >= rules.stay;
     let mut weakest: Vec<&Holder> = holders.iter().filter(leaves).collect();
     weakest.sort_unstable_by_key(|holder| (holder.worth(), holder.id));
-    for (holder, candidate) in weakest.into_iter().zip(best).take(CHANGES_MAX) {
-        if candidate.rate < holder.worth().saturating_mul(BETTER) {
+    for (holder, candidate) in weakest.into_iter().zip(best).take(rules.changes_max) {
+        if candidate.rate < holder.worth().saturating_mul(rules.better) {
             break;
         }
         changes.remove.push(holder.id);
@@ -92,6 +127,10 @@ impl Holder {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn choose(holders: &[Holder], candidates: &[Candidate], capacity: usize) -> Changes {
+        super::choose(&Rules::USUAL, holders, candidates, capacity)
+    }
 
     const LONG: Duration = Duration::from_secs(100);
 

@@ -5,6 +5,7 @@
 //! does beside concerns all of them alike.
 
 pub mod daemon;
+pub mod days;
 pub mod entries;
 pub mod events;
 pub mod figure;
@@ -13,4 +14,5 @@ pub mod listing;
 pub mod mdio;
 pub mod memory;
 pub mod networks;
+pub mod plot;
 mod programming;

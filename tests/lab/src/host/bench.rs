@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `cargo xtask bench`: measures in network namespaces of this machine, on simulated chips, or on emulated
-//! processors, prints the figures and writes them to `target/bench/NAME.json`. A missed bound is shown, but only what could not be
-//! measured is a failure.
+//! `cargo xtask bench`: measures in network namespaces of this machine, on simulated chips, on emulated
+//! processors, or without any of these, prints the figures and writes them to
+//! `target/bench/NAME.json`. A missed bound is shown, but only what could not be measured is a failure.
 
+mod days;
 mod targets;
 
 use super::architecture::AMD64;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 3] = ["flows", "mdio", "targets"];
+pub const NAMES: [&str; 4] = ["flows", "mdio", "targets", "days"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
@@ -45,6 +46,7 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
             let figures = progress::step("counting transfers", mdio::measure)?;
             publish(name, &figures)
         }
+        "days" => days::measure(name),
         "targets" => {
             let (figures, failed) = targets::measure();
             publish(name, &figures)?;
@@ -136,7 +138,12 @@ fn in_namespace(part: &str, built: &Built) -> Result<Vec<Figure>> {
     if !output.status.success() {
         return Err(Error::new(format!("{part}: {}", output.status)));
     }
-    let text = String::from_utf8_lossy(&output.stdout);
+    parse(&output.stdout)
+}
+
+/// The figures that a program has printed.
+fn parse(output: &[u8]) -> Result<Vec<Figure>> {
+    let text = String::from_utf8_lossy(output);
     let figure = |line: &str| Figure::from_line(line).context(format!("not a figure: {line}"));
     text.lines().map(figure).collect()
 }
