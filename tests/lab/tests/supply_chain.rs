@@ -172,7 +172,7 @@ fn everything_is_from_one_registry_with_its_checksum() {
     assert_eq!(sources.len(), 1, "{sources:?}");
     let source = sources.pop_first().unwrap();
     assert!(source.starts_with("registry+") && source.ends_with("/crates.io-index"), "{source}");
-    let members = ["flowtabled", "hw-drivers", "hw-simulators", "uci-differential", "xtask"];
+    let members = ["c-differential", "flowtabled", "hw-drivers", "hw-simulators", "xtask"];
     assert_eq!(ours, members.map(str::to_owned).into());
 }
 
