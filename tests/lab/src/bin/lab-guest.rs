@@ -3,7 +3,7 @@
 
 use lab::error::{Context, Error, Result};
 use lab::guest::{
-    capture, capture_route, capture_xfrm, live, memory, page, peer, peers, plan, witness,
+    capture, capture_route, capture_xfrm, churn, live, memory, page, peer, peers, plan, witness,
 };
 use std::process::ExitCode;
 
@@ -17,6 +17,10 @@ fn act(args: &[&str]) -> Result<()> {
         ["live" | "live-off" | "browser"] => {
             let inner = format!("{}-inside", args.concat());
             plan::in_router_with(&[&inner], None, page::listener()?)
+        }
+        ["churn", protocol, to, count, rate] => {
+            let to = to.parse().context("address")?;
+            churn::run(protocol, to, count.parse().context("count")?, rate.parse().context("rate")?)
         }
         ["entries", number] => memory::entries(number.parse().context("how many")?),
         ["memory"] => memory::report(),

@@ -13,6 +13,7 @@
 pub mod capture;
 pub mod capture_route;
 pub mod capture_xfrm;
+pub mod churn;
 pub mod driver;
 pub mod engine;
 mod evidence;

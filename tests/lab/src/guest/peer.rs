@@ -87,13 +87,15 @@ pub fn echo(protocol: &str, port: u16) -> Result<()> {
     }
 }
 
-enum Wire {
+/// A connection, as its client has it.
+pub(super) enum Wire {
     Tcp(TcpStream),
     Udp(UdpSocket),
 }
 
 impl Wire {
-    fn open(protocol: &str, to: SocketAddr) -> Result<Wire> {
+    /// Connects, and gives up after [`REPLY_TIMEOUT`].
+    pub fn open(protocol: &str, to: SocketAddr) -> Result<Wire> {
         if protocol == "udp" {
             let any = if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
             let socket = UdpSocket::bind(any).context("binding")?;
@@ -109,7 +111,7 @@ impl Wire {
     }
 
     /// Closes our direction and reads the other to its end.
-    fn close(&mut self) -> Result<()> {
+    pub fn close(&mut self) -> Result<()> {
         let Wire::Tcp(stream) = self else { return Err(Error::new("only TCP is closed")) };
         stream.shutdown(Shutdown::Write).context("closing one direction")?;
         let mut farewell = Vec::new();
@@ -140,7 +142,8 @@ impl Wire {
         Ok(replies)
     }
 
-    fn round_trip(&mut self, number: u32, length: usize) -> Result<()> {
+    /// Sends a message of its own for each `number` and compares the reply.
+    pub fn round_trip(&mut self, number: u32, length: usize) -> Result<()> {
         let mut message = vec![0x2a; length];
         for (to, from) in message.iter_mut().zip(number.to_be_bytes()) {
             *to = from;
