@@ -8,11 +8,10 @@ mod targets;
 
 use super::architecture::AMD64;
 use super::artifacts::{self, cargo};
-use super::{apt, paths, progress};
+use super::{apt, cross, package, paths, progress};
 use crate::bench::figure::{document, table, Figure};
 use crate::bench::flows::PARTS;
 use crate::bench::mdio;
-use crate::command::run;
 use crate::error::{Context, Error, Result};
 use std::fs;
 use std::path::PathBuf;
@@ -23,9 +22,6 @@ pub const NAMES: [&str; 4] = ["flows", "mdio", "targets", "days"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
-/// What packages on a router come nearest to: nothing is shared with other programs.
-const MUSL: &str = "x86_64-unknown-linux-musl";
-
 /// What is measured, built.
 struct Built {
     daemon: PathBuf,
@@ -61,33 +57,29 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
 
 fn build() -> Result<Built> {
     let ubusd = artifacts::tools(&AMD64)?.ubusd;
-    progress::step("building the daemon as it is shipped", || {
-        let (target, build): (&[&str], _) = match has_musl() {
-            true => (&["--target", MUSL], "static musl"),
-            false => (&[], "glibc"),
-        };
-        let args = ["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"];
-        artifacts::visible(cargo().args(args).args(target))?;
-        artifacts::visible(cargo().args([
-            "build",
-            "--release",
-            "-p",
-            "xtask",
-            "--bin",
-            "lab-bench",
-        ]))?;
-        let out = paths::target();
-        let dir = target.last().map_or_else(|| out.clone(), |target| out.join(target));
-        let (daemon, bench) = (dir.join("release/flowtabled"), out.join("release/lab-bench"));
-        Ok(Built { daemon, build, bench, ubusd })
-    })
+    let (daemon, build) = daemon()?;
+    progress::step("building what measures", || {
+        let args = ["build", "--release", "-p", "xtask", "--bin", "lab-bench"];
+        artifacts::visible(cargo().args(args))
+    })?;
+    let bench = paths::target().join("release/lab-bench");
+    Ok(Built { daemon, build, bench, ubusd })
 }
 
-/// Gets the target when it is missing and rustup can.
-fn has_musl() -> bool {
-    let listed = run(Command::new("rustc").args(["--print", "target-libdir", "--target", MUSL]));
-    let there = listed.is_ok_and(|dir| PathBuf::from(dir.trim()).is_dir());
-    there || run(Command::new("rustup").args(["target", "add", MUSL])).is_ok()
+/// The daemon of the package for this machine, or where the parts for that cannot be had, one that
+/// is linked like any program here.
+fn daemon() -> Result<(PathBuf, &'static str)> {
+    match cross::one("x86_64").and_then(cross::toolchain) {
+        Ok(toolchain) => Ok((package::build(&toolchain)?, "static musl")),
+        Err(e) => {
+            eprintln!("   not the package's daemon: {e}");
+            progress::step("building the daemon", || {
+                let args = ["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"];
+                artifacts::visible(cargo().args(args))
+            })?;
+            Ok((paths::target().join("release/flowtabled"), "glibc"))
+        }
+    }
 }
 
 fn measure(name: &str, built: &Built) -> Result<()> {
