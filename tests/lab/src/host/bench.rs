@@ -3,7 +3,9 @@
 //! processors, or without any of these, prints the figures and writes them to
 //! `target/bench/NAME.json`. A missed bound is shown, but only what could not be measured is a failure.
 
+mod console;
 mod days;
+mod reactions;
 mod targets;
 
 use super::architecture::AMD64;
@@ -19,7 +21,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 4] = ["flows", "mdio", "targets", "days"];
+pub const NAMES: [&str; 5] = ["flows", "mdio", "targets", "days", "reactions"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
@@ -34,8 +36,8 @@ struct Built {
     ubusd: PathBuf,
 }
 
-/// Runs one benchmark, or all.
-pub fn run_named(name: Option<&str>) -> Result<()> {
+/// Runs one benchmark, or all; `kernel` is for those that boot one.
+pub fn run_named(name: Option<&str>, kernel: &str) -> Result<()> {
     let names: Vec<&str> =
         NAMES.into_iter().filter(|n| name.is_none_or(|name| name == *n)).collect();
     if names.is_empty() {
@@ -52,6 +54,11 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
             publish(name, &figures)?;
             complete(&failed)
         }
+        "reactions" => {
+            let (figures, failed) = reactions::measure(kernel)?;
+            publish(name, &figures)?;
+            complete(&failed)
+        }
         _ => {
             apt::ensure_tools(&TOOLS)?;
             measure(name, &build()?)
@@ -62,25 +69,25 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
 fn build() -> Result<Built> {
     let ubusd = artifacts::tools(&AMD64)?.ubusd;
     progress::step("building the daemon as it is shipped", || {
-        let (target, build): (&[&str], _) = match has_musl() {
-            true => (&["--target", MUSL], "static musl"),
-            false => (&[], "glibc"),
-        };
-        let args = ["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"];
-        artifacts::visible(cargo().args(args).args(target))?;
-        artifacts::visible(cargo().args([
-            "build",
-            "--release",
-            "-p",
-            "xtask",
-            "--bin",
-            "lab-bench",
-        ]))?;
-        let out = paths::target();
-        let dir = target.last().map_or_else(|| out.clone(), |target| out.join(target));
-        let (daemon, bench) = (dir.join("release/flowtabled"), out.join("release/lab-bench"));
-        Ok(Built { daemon, build, bench, ubusd })
+        let (daemon, build) = shipped()?;
+        let args = ["build", "--release", "-p", "xtask", "--bin", "lab-bench"];
+        artifacts::visible(cargo().args(args))?;
+        Ok(Built { daemon, build, bench: paths::target().join("release/lab-bench"), ubusd })
     })
+}
+
+/// The daemon with the release profile, and how it is linked: as nearly as packages are as this
+/// machine can.
+fn shipped() -> Result<(PathBuf, &'static str)> {
+    let (target, build): (&[&str], _) = match has_musl() {
+        true => (&["--target", MUSL], "static musl"),
+        false => (&[], "glibc"),
+    };
+    let args = ["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"];
+    artifacts::visible(cargo().args(args).args(target))?;
+    let out = paths::target();
+    let dir = target.last().map_or_else(|| out.clone(), |target| out.join(target));
+    Ok((dir.join("release/flowtabled"), build))
 }
 
 /// Gets the target when it is missing and rustup can.
