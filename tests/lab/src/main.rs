@@ -20,7 +20,7 @@ usage: cargo xtask COMMAND
   test FILTER                         of all that, what has a name with FILTER in it
   fuzz [TARGET] [--seconds N]         hostile input for every decoder, or for one
   fuzz TARGET --input FILE            an input that was kept, once more
-  bench [NAME]                        measures, and writes target/bench/NAME.json
+  bench [NAME] [--kernel K]           measures, and writes target/bench/NAME.json
   bench --list                        names of the benchmarks
   package --target TARGET             packages for a router, into target/packages/TARGET
   cross TARGET ARGUMENT...            cargo with these arguments, for a router
@@ -128,8 +128,8 @@ fn act(mut args: Vec<String>) -> Result<()> {
             bench::NAMES.iter().for_each(|name| println!("{name}"));
             Ok(())
         }
-        ["bench"] => bench::run_named(None),
-        ["bench", name] => bench::run_named(Some(name)),
+        ["bench"] => bench::run_named(None, &kernel),
+        ["bench", name] => bench::run_named(Some(name), &kernel),
         ["lab"] if list => {
             suite::names()?.iter().for_each(|name| println!("{name}"));
             Ok(())

@@ -3,7 +3,9 @@
 //! processors, or without any of these, prints the figures and writes them to
 //! `target/bench/NAME.json`. A missed bound is shown, but only what could not be measured is a failure.
 
+mod console;
 mod days;
+mod reactions;
 mod targets;
 
 use super::architecture::AMD64;
@@ -18,10 +20,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 4] = ["flows", "mdio", "targets", "days"];
+pub const NAMES: [&str; 5] = ["flows", "mdio", "targets", "days", "reactions"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
+
 /// What is measured, built.
 struct Built {
     daemon: PathBuf,
@@ -30,8 +33,8 @@ struct Built {
     ubusd: PathBuf,
 }
 
-/// Runs one benchmark, or all.
-pub fn run_named(name: Option<&str>) -> Result<()> {
+/// Runs one benchmark, or all; `kernel` is for those that boot one.
+pub fn run_named(name: Option<&str>, kernel: &str) -> Result<()> {
     let names: Vec<&str> =
         NAMES.into_iter().filter(|n| name.is_none_or(|name| name == *n)).collect();
     if names.is_empty() {
@@ -45,6 +48,11 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
         "days" => days::measure(name),
         "targets" => {
             let (figures, failed) = targets::measure();
+            publish(name, &figures)?;
+            complete(&failed)
+        }
+        "reactions" => {
+            let (figures, failed) = reactions::measure(kernel)?;
             publish(name, &figures)?;
             complete(&failed)
         }
