@@ -4,6 +4,7 @@
 //! A figure is compared with its peers of the same run, taken in turns, so that what the machine
 //! does beside concerns all of them alike.
 
+pub mod accountant;
 pub mod daemon;
 pub mod days;
 pub mod entries;
