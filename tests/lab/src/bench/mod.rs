@@ -5,6 +5,7 @@
 //! does beside concerns all of them alike.
 
 pub mod accountant;
+pub mod comparison;
 pub mod daemon;
 pub mod days;
 pub mod entries;
@@ -15,5 +16,6 @@ pub mod listing;
 pub mod mdio;
 pub mod memory;
 pub mod networks;
+pub mod pictures;
 pub mod plot;
 mod programming;
