@@ -13,12 +13,13 @@ use std::thread;
 /// Kernel, processor, compiler, the sources' revision and the time; null what the machine does not tell.
 pub(super) fn about() -> Json {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let version = first_line(Command::new("rustc").arg("--version"));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
     json!({
         "kernel": kernel.map(|kernel| kernel.trim().to_owned()),
         "cpu": processor(&cpuinfo),
         "processors": thread::available_parallelism().ok().map(usize::from),
-        "rustc": first_line(Command::new("rustc").arg("--version")),
+        "rustc": version.as_deref().and_then(|line| line.strip_prefix("rustc ")),
         "revision": revision(&paths::repository()).ok(),
         "time": first_line(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"])),
     })
