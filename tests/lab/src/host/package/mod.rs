@@ -19,6 +19,7 @@ use crate::bench::figure::Figure;
 use crate::command::run;
 use crate::error::{Context, Result};
 pub use apk::{tool as apk_tool, KIT_SCRIPT};
+pub use ipk::gzip;
 pub use recipe::Recipe;
 use sizes::Sizes;
 pub use sizes::LUCI_BOUND;
