@@ -21,6 +21,7 @@ usage: cargo xtask COMMAND
   fuzz [TARGET] [--seconds N]         hostile input for every decoder, or for one
   fuzz TARGET --input FILE            an input that was kept, once more
   bench [NAME]                        measures, and writes target/bench/NAME.json
+  bench forwarding [--kernel K]       the same on another kernel of the lab
   bench --list                        names of the benchmarks
   package --target TARGET             packages for a router, into target/packages/TARGET
   cross TARGET ARGUMENT...            cargo with these arguments, for a router
@@ -128,8 +129,8 @@ fn act(mut args: Vec<String>) -> Result<()> {
             bench::NAMES.iter().for_each(|name| println!("{name}"));
             Ok(())
         }
-        ["bench"] => bench::run_named(None),
-        ["bench", name] => bench::run_named(Some(name)),
+        ["bench"] => bench::run_named(None, &kernel),
+        ["bench", name] => bench::run_named(Some(name), &kernel),
         ["lab"] if list => {
             suite::names()?.iter().for_each(|name| println!("{name}"));
             Ok(())

@@ -3,7 +3,8 @@
 
 use lab::error::{Context, Error, Result};
 use lab::guest::{
-    capture, capture_route, capture_xfrm, churn, live, memory, page, peer, peers, plan, witness,
+    capture, capture_route, capture_xfrm, churn, forwarding, generator, live, memory, page, peer,
+    peers, plan, witness,
 };
 use std::process::ExitCode;
 
@@ -25,6 +26,9 @@ fn act(args: &[&str]) -> Result<()> {
         ["entries", number] => memory::entries(number.parse().context("how many")?),
         ["memory"] => memory::report(),
         ["memory-inside"] => memory::measure(),
+        ["forwarding"] => forwarding::report(),
+        ["forwarding-inside", kind, contestant] => forwarding::measure(kind, contestant),
+        ["generator"] => generator::serve(),
         ["scenario", name] => plan::run_one(name),
         ["live-inside"] => live::show(false),
         ["live-off-inside"] => live::show(true),

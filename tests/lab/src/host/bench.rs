@@ -4,6 +4,7 @@
 //! `target/bench/NAME.json`. A missed bound is shown, but only what could not be measured is a failure.
 
 mod days;
+mod forwarding;
 mod targets;
 
 use super::architecture::AMD64;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 4] = ["flows", "mdio", "targets", "days"];
+pub const NAMES: [&str; 5] = ["flows", "mdio", "targets", "days", "forwarding"];
 
 const TOOLS: [apt::Tool; 3] =
     [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
@@ -34,8 +35,8 @@ struct Built {
     ubusd: PathBuf,
 }
 
-/// Runs one benchmark, or all.
-pub fn run_named(name: Option<&str>) -> Result<()> {
+/// Runs one benchmark, or all; `kernel` is for those that boot one of the lab's.
+pub fn run_named(name: Option<&str>, kernel: &str) -> Result<()> {
     let names: Vec<&str> =
         NAMES.into_iter().filter(|n| name.is_none_or(|name| name == *n)).collect();
     if names.is_empty() {
@@ -47,6 +48,7 @@ pub fn run_named(name: Option<&str>) -> Result<()> {
             publish(name, &figures)
         }
         "days" => days::measure(name),
+        "forwarding" => forwarding::measure(name, kernel),
         "targets" => {
             let (figures, failed) = targets::measure();
             publish(name, &figures)?;

@@ -19,15 +19,29 @@ pub const TOOLS: [apt::Tool; 1] = [("setpriv", "util-linux")];
 /// QEMU with the lab's machine; `mode` is what `guest/init` starts. It ends when we do, whatever
 /// ends us.
 pub fn qemu(kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
+    qemu_as(kernel.architecture.machine, kernel, initramfs, mode)
+}
+
+/// The same with other options for accelerator, processor and machine.
+fn qemu_as(machine: &[&str], kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
     let mut command = Command::new("setpriv");
     let architecture = kernel.architecture;
-    command.args(["--pdeathsig", "TERM", architecture.qemu.0]).args(architecture.machine);
+    command.args(["--pdeathsig", "TERM", architecture.qemu.0]).args(machine);
     command.args(["-smp", "1", "-nographic", "-no-reboot"]);
     command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
     let words = architecture.kernel_words;
     let line = format!("{words} quiet loglevel=1 panic=-1 lab.mode={mode}");
     command.args(["-append", &line]);
     command
+}
+
+/// The options of a machine whose clock counts instructions, which QEMU does in one thread only.
+fn counting<'a>(machine: &[&'a str]) -> Vec<&'a str> {
+    let one_thread = |option: &&'a str| match *option {
+        "tcg,thread=multi" => "tcg,thread=single",
+        other => other,
+    };
+    machine.iter().map(one_thread).chain(["-icount", "shift=0,sleep=off"]).collect()
 }
 
 /// Forwards a port of this machine's loopback to the guest's web server. Nothing else passes: what the
@@ -57,6 +71,18 @@ impl Machine {
     /// Switches the machine on.
     pub fn boot(kernel: &Kernel, initramfs: &Path, mode: &str, label: &str) -> Result<Machine> {
         Machine::start(kernel, label, qemu(kernel, initramfs, mode))
+    }
+
+    /// As [`Machine::boot`], with a clock that counts instructions: each takes a nanosecond, and while
+    /// nothing runs the clock goes to its next event.
+    pub fn boot_counting(
+        kernel: &Kernel,
+        initramfs: &Path,
+        mode: &str,
+        label: &str,
+    ) -> Result<Machine> {
+        let machine = counting(kernel.architecture.machine);
+        Machine::start(kernel, label, qemu_as(&machine, kernel, initramfs, mode))
     }
 
     /// As [`Machine::boot`], with the guest's web server at a port of this machine's loopback.
@@ -115,5 +141,18 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::architecture::AMD64;
+
+    #[test]
+    fn instructions_are_counted_in_one_thread() {
+        let options = counting(AMD64.machine);
+        assert!(options.contains(&"tcg,thread=single") && !options.contains(&"tcg,thread=multi"));
+        assert_eq!(options.len(), AMD64.machine.len() + 2);
     }
 }
