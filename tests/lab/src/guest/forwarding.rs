@@ -16,9 +16,12 @@ use crate::bench::figure::{median, Figure};
 use crate::bench::forwarding::{Contestant, Kind, Measured, Point, UNIT};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
+/// Room for the greatest number of flows; by default it goes by the machine's memory.
+const ROOM: &str = "65536";
 /// Packets of a burst, or one of each flow where they are more.
 const PACKETS: u32 = 2000;
 /// Bursts that count; what they cost is the median.
@@ -41,6 +44,7 @@ const PASSES: u32 = 8;
 pub fn report() -> Result<()> {
     Report::Booted(uname()?).send();
     generation::probe()?;
+    fs::write(plan::CONNTRACK_MAX, ROOM).context(plan::CONNTRACK_MAX)?;
     for kind in Kind::ALL {
         for contestant in Contestant::ALL {
             let args = ["forwarding-inside", kind.name(), contestant.name()];
