@@ -12,6 +12,7 @@ pub mod entries;
 pub mod events;
 pub mod figure;
 pub mod flows;
+pub mod forwarding;
 pub mod listing;
 pub mod mdio;
 pub mod memory;

@@ -3,8 +3,8 @@
 
 use lab::error::{Context, Error, Result};
 use lab::guest::{
-    capture, capture_route, capture_xfrm, churn, live, memory, page, peer, peers, plan, reactions,
-    witness,
+    capture, capture_route, capture_xfrm, churn, forwarding, generator, live, memory, page, peer,
+    peers, plan, reactions, witness,
 };
 use std::process::ExitCode;
 
@@ -28,6 +28,9 @@ fn act(args: &[&str]) -> Result<()> {
         ["memory-inside"] => memory::measure(),
         ["reactions"] => reactions::report(),
         ["reaction", part] => reactions::measure(part),
+        ["forwarding"] => forwarding::report(),
+        ["forwarding-inside", kind, contestant] => forwarding::measure(kind, contestant),
+        ["generator"] => generator::serve(),
         ["scenario", name] => plan::run_one(name),
         ["live-inside"] => live::show(false),
         ["live-off-inside"] => live::show(true),

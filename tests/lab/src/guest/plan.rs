@@ -9,7 +9,7 @@ use crate::console::Report;
 use crate::error::{Context, Error, Result};
 use crate::scenario::{Scenario, Step};
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -93,14 +93,19 @@ pub fn in_router_with(args: &[&str], timeout: Option<Duration>, input: Stdio) ->
         .stdin(input)
         .spawn()
         .context("entering the router")?;
+    let ended = |status: ExitStatus| match status.success() {
+        true => Ok(()),
+        false => Err(Error::new(format!("the driver ended with {status}"))),
+    };
+    let waiting = "waiting for the router";
+    // Nothing is looked at from time to time where nothing may disturb a measurement.
+    let Some(timeout) = timeout else { return ended(child.wait().context(waiting)?) };
     let begun = Instant::now();
     loop {
-        match child.try_wait().context("waiting for the router")? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(Error::new(format!("the driver ended with {status}"))),
-            None => {}
+        if let Some(status) = child.try_wait().context(waiting)? {
+            return ended(status);
         }
-        if timeout.is_some_and(|timeout| begun.elapsed() > timeout) {
+        if begun.elapsed() > timeout {
             let _ = child.kill();
             let _ = child.wait();
             return Err(Error::new("it hung and was ended"));

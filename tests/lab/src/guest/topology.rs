@@ -25,7 +25,8 @@ const ROUTER_SYSCTLS: [(&str, &str); 4] = [
     ("net/netfilter/nf_conntrack_tcp_be_liberal", "0"),
 ];
 
-fn ip(namespace: Option<&str>, batch: &str) -> Result<()> {
+/// `ip` with lines of its batch mode, in this namespace or another.
+pub(super) fn ip(namespace: Option<&str>, batch: &str) -> Result<()> {
     let mut command = Command::new("ip");
     if let Some(namespace) = namespace {
         command.args(["-n", namespace]);

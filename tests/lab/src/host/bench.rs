@@ -9,6 +9,7 @@ mod all;
 mod console;
 mod days;
 mod flows;
+mod forwarding;
 mod reactions;
 mod revision;
 mod run;
@@ -27,7 +28,8 @@ use std::fs;
 use std::path::PathBuf;
 
 /// The benchmarks.
-pub const NAMES: [&str; 6] = ["flows", "mdio", "size", "targets", "days", "reactions"];
+pub const NAMES: [&str; 7] =
+    ["flows", "mdio", "size", "targets", "days", "reactions", "forwarding"];
 
 /// What a benchmark has found, and what could not be measured.
 #[derive(Debug, Default)]
@@ -42,12 +44,21 @@ impl From<(Vec<Figure>, Vec<String>)> for Measured {
     }
 }
 
-impl From<Result<Vec<Figure>>> for Measured {
-    fn from(result: Result<Vec<Figure>>) -> Measured {
-        match result {
-            Ok(figures) => Measured { figures, failed: Vec::new() },
-            Err(e) => Measured { figures: Vec::new(), failed: vec![e.to_string()] },
-        }
+impl From<Vec<Figure>> for Measured {
+    fn from(figures: Vec<Figure>) -> Measured {
+        Measured { figures, failed: Vec::new() }
+    }
+}
+
+impl From<Error> for Measured {
+    fn from(error: Error) -> Measured {
+        Measured { figures: Vec::new(), failed: vec![error.to_string()] }
+    }
+}
+
+impl<T: Into<Measured>> From<Result<T>> for Measured {
+    fn from(result: Result<T>) -> Measured {
+        result.map_or_else(Measured::from, Into::into)
     }
 }
 
@@ -78,7 +89,8 @@ fn measure(name: &str, kernel: &str) -> Measured {
         "size" => size::measure().into(),
         "targets" => targets::measure().into(),
         "days" => days::measure().into(),
-        "reactions" => reactions::measure(kernel),
+        "reactions" => reactions::measure(kernel).into(),
+        "forwarding" => forwarding::measure(kernel).into(),
         _ => check(name).map(|()| Vec::new()).into(),
     }
 }

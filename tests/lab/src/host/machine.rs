@@ -19,10 +19,11 @@ pub const TOOLS: [apt::Tool; 1] = [("setpriv", "util-linux")];
 /// QEMU with the lab's machine; `mode` is what `guest/init` starts. It ends when we do, whatever
 /// ends us.
 pub fn qemu(kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
-    emulator(kernel, initramfs, mode, kernel.architecture.machine)
+    qemu_as(kernel.architecture.machine, kernel, initramfs, mode)
 }
 
-fn emulator(kernel: &Kernel, initramfs: &Path, mode: &str, machine: &[&str]) -> Command {
+/// The same with other options for accelerator, processor and machine.
+fn qemu_as(machine: &[&str], kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
     let mut command = Command::new("setpriv");
     let architecture = kernel.architecture;
     command.args(["--pdeathsig", "TERM", architecture.qemu.0]).args(machine);
@@ -32,6 +33,15 @@ fn emulator(kernel: &Kernel, initramfs: &Path, mode: &str, machine: &[&str]) -> 
     let line = format!("{words} quiet loglevel=1 panic=-1 lab.mode={mode}");
     command.args(["-append", &line]);
     command
+}
+
+/// The options of a machine whose clock counts instructions, which QEMU does in one thread only.
+fn counting<'a>(machine: &[&'a str]) -> Vec<&'a str> {
+    let one_thread = |option: &&'a str| match *option {
+        "tcg,thread=multi" => "tcg,thread=single",
+        other => other,
+    };
+    machine.iter().map(one_thread).chain(["-icount", "shift=0,sleep=off"]).collect()
 }
 
 /// Forwards a port of this machine's loopback to the guest's web server. Nothing else passes: what the
@@ -63,21 +73,16 @@ impl Machine {
         Machine::start(kernel, label, qemu(kernel, initramfs, mode))
     }
 
-    /// As [`Machine::boot`], but its clock counts a nanosecond for each instruction, and time in which
-    /// its processor has nothing to do passes at once.
-    pub fn boot_counted(
+    /// As [`Machine::boot`], with a clock that counts instructions: each takes a nanosecond, and while
+    /// nothing runs the clock goes to its next event.
+    pub fn boot_counting(
         kernel: &Kernel,
         initramfs: &Path,
         mode: &str,
         label: &str,
     ) -> Result<Machine> {
-        // Instructions are counted by one thread only.
-        let single =
-            |word: &&'static str| word.strip_suffix("thread=multi").map_or(*word, |_| "tcg");
-        let words: Vec<&str> = kernel.architecture.machine.iter().map(single).collect();
-        let mut command = emulator(kernel, initramfs, mode, &words);
-        command.args(["-icount", "shift=0,sleep=off"]);
-        Machine::start(kernel, label, command)
+        let machine = counting(kernel.architecture.machine);
+        Machine::start(kernel, label, qemu_as(&machine, kernel, initramfs, mode))
     }
 
     /// As [`Machine::boot`], with the guest's web server at a port of this machine's loopback.
@@ -136,5 +141,18 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::architecture::AMD64;
+
+    #[test]
+    fn instructions_are_counted_in_one_thread() {
+        let options = counting(AMD64.machine);
+        assert!(options.contains(&"tcg,thread=single") && !options.contains(&"tcg,thread=multi"));
+        assert_eq!(options.len(), AMD64.machine.len() + 2);
     }
 }

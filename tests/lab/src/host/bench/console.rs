@@ -9,7 +9,7 @@ use crate::host::suite;
 use std::time::Duration;
 
 /// What the guest measures takes the emulated processor long, and meanwhile it says nothing.
-const SILENCE: Duration = Duration::from_secs(600);
+const SILENCE: Duration = Duration::from_secs(1200);
 
 /// Waits for the boot and takes figures until the guest is done; with them comes what could not be
 /// measured.

@@ -65,7 +65,7 @@ impl Built {
 pub(super) fn measure() -> Measured {
     let built = match Built::present() {
         Ok(built) => built,
-        Err(e) => return Err(e).into(),
+        Err(e) => return e.into(),
     };
     let mut measured = Measured::default();
     for part in PARTS {

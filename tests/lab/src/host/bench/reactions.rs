@@ -12,14 +12,7 @@ use crate::host::machine::Machine;
 use crate::host::{initramfs, progress, suite};
 
 /// Boots the kernel of this name and measures; with the figures comes what could not be measured.
-pub(super) fn measure(kernel: &str) -> Measured {
-    match in_guest(kernel) {
-        Ok(measured) => measured,
-        Err(e) => Err(e).into(),
-    }
-}
-
-fn in_guest(kernel: &str) -> Result<Measured> {
+pub(super) fn measure(kernel: &str) -> Result<Measured> {
     let source = kernel::source(kernel)?;
     let (kernel, artifacts) = match source.architecture.foreign {
         // The daemon of its package is as it is shipped.
@@ -28,7 +21,7 @@ fn in_guest(kernel: &str) -> Result<Measured> {
     };
     let initramfs = initramfs::pack(&kernel, &artifacts, &[], "reactions")?;
     progress::step(&format!("measuring reactions on Linux {}", kernel.release), || {
-        console::figures(Machine::boot_counted(&kernel, &initramfs, "reactions", "reactions")?)
+        console::figures(Machine::boot_counting(&kernel, &initramfs, "reactions", "reactions")?)
     })
     .map(Measured::from)
 }
