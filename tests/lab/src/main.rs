@@ -20,7 +20,9 @@ usage: cargo xtask COMMAND
   test FILTER                         of all that, what has a name with FILTER in it
   fuzz [TARGET] [--seconds N]         hostile input for every decoder, or for one
   fuzz TARGET --input FILE            an input that was kept, once more
-  bench [NAME] [--kernel K]           measures, and writes target/bench/NAME.json
+  bench NAME [--kernel K]             measures, and writes target/bench/NAME.json
+  bench                               that for all, and target/bench/all.json
+  bench [NAME] --against REV          the daemon here and REV's in turns, side by side
   bench --list                        names of the benchmarks
   package --target TARGET             packages for a router, into target/packages/TARGET
   cross TARGET ARGUMENT...            cargo with these arguments, for a router
@@ -107,6 +109,7 @@ fn act(mut args: Vec<String>) -> Result<()> {
     let list = flag(&mut args, "--list");
     let seconds = option(&mut args, "--seconds")?;
     let input = option(&mut args, "--input")?;
+    let against = option(&mut args, "--against")?;
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["demo"] if once => demo::once(&kernel),
@@ -128,8 +131,14 @@ fn act(mut args: Vec<String>) -> Result<()> {
             bench::NAMES.iter().for_each(|name| println!("{name}"));
             Ok(())
         }
-        ["bench"] => bench::run_named(None, &kernel),
-        ["bench", name] => bench::run_named(Some(name), &kernel),
+        ["bench", name @ ..] if name.len() < 2 => {
+            let name = name.first().copied();
+            match (name, against) {
+                (name, Some(revision)) => bench::compare(name, &revision),
+                (Some(name), None) => bench::run_named(name, &kernel),
+                (None, None) => bench::run_all(&kernel),
+            }
+        }
         ["lab"] if list => {
             suite::names()?.iter().for_each(|name| println!("{name}"));
             Ok(())

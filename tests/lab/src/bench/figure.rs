@@ -117,8 +117,12 @@ impl Figure {
 
 /// All figures as the file of a benchmark has them.
 pub fn document(figures: &[Figure]) -> String {
-    let list: Vec<Json> = figures.iter().map(Figure::json).collect();
-    format!("{:#}\n", Json::from(list))
+    format!("{:#}\n", list(figures))
+}
+
+/// The same, as part of a greater document.
+pub fn list(figures: &[Figure]) -> Json {
+    figures.iter().map(Figure::json).collect::<Vec<Json>>().into()
 }
 
 /// All figures for people, a line each.
@@ -127,7 +131,7 @@ pub fn table(figures: &[Figure]) -> String {
 }
 
 /// Three digits behind the point: more is noise.
-fn rounded(value: f64) -> f64 {
+pub fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 

@@ -3,7 +3,7 @@
 //! and by the usual programs. All take turns.
 
 use super::figure::{median, milliseconds, quantile, Bound, Figure};
-use super::{entries, networks};
+use super::{accountant::Accountant, entries, networks};
 use crate::error::{Context, Error, Result};
 use flowtabled::core::control::{Control, Event};
 use flowtabled::daemon::flow_poll::{FlowPoll, Progress};
@@ -35,6 +35,9 @@ struct Times {
     /// All flows placed anew.
     moved: Vec<f64>,
     dropped: Vec<f64>,
+    /// As nlbwmon accounts, with the neighbours known, and once by asking for them at each flow.
+    nlbwmon: Vec<f64>,
+    asking: Option<f64>,
     conntrack: Vec<f64>,
     proc: Vec<f64>,
 }
@@ -52,6 +55,7 @@ pub fn measure(conntrack: &mut Conntrack) -> Result<Vec<Figure>> {
     control.handle(Event::Links(route::links(&mut devices)), Instant::now());
     let mut socket =
         Socket::open(NETLINK_NETFILTER, &[], "open the conntrack socket").context("socket")?;
+    let mut accountant = Accountant::open()?;
     if let Err(error) = File::open(PROC) {
         eprintln!("   {PROC} is left out: {error}");
     }
@@ -65,7 +69,8 @@ pub fn measure(conntrack: &mut Conntrack) -> Result<Vec<Figure>> {
         entries::renew(conntrack, (0..size).step_by(4))?;
         let rounds = (ROUNDS * 65_536 / size).min(ROUNDS_MAX);
         eprintln!("   {size} flows, {rounds} rounds");
-        let mut times = Times::default();
+        let asking = Some(milliseconds(accounted(&mut accountant, true, size)?));
+        let mut times = Times { asking, ..Times::default() };
         for round in 0..rounds {
             // Whoever comes first finds the caches as the other programs have left them.
             let early = (round % 2 == 0).then(|| dropped(&mut socket)).transpose()?;
@@ -74,6 +79,7 @@ pub fn measure(conntrack: &mut Conntrack) -> Result<Vec<Figure>> {
             times.dropped.push(milliseconds(dropped));
             networks::change(round)?;
             times.moved.push(milliseconds(ours(&mut poll, &control, size)?));
+            times.nlbwmon.push(milliseconds(accounted(&mut accountant, false, size)?));
             times.conntrack.push(milliseconds(conntrack_program()?));
             times.proc.extend(proc_file(size)?.map(milliseconds));
         }
@@ -90,7 +96,11 @@ fn of(size: u32, first: f64, times: &Times) -> Vec<Figure> {
         .peer("first list", first)
         .peer("all placed anew", median(&times.moved))
         .peer("receive only", median(&times.dropped))
+        .peer("as nlbwmon, neighbours known", median(&times.nlbwmon))
         .peer("conntrack -L", median(&times.conntrack));
+    if let Some(asking) = times.asking {
+        time = time.peer("as nlbwmon", asking);
+    }
     if !times.proc.is_empty() {
         time = time.peer(PROC, median(&times.proc));
     }
@@ -101,7 +111,9 @@ fn of(size: u32, first: f64, times: &Times) -> Vec<Figure> {
     let costs = ratio(format!("{size} flows: account / receive only"), &times.ours, &times.dropped);
     let gain =
         ratio(format!("{size} flows: conntrack -L / account"), &times.conntrack, &times.ours);
-    vec![time, bounded(costs, Bound::AtMost(1.3)), bounded(gain, Bound::AtLeast(3.0))]
+    let peer = format!("{size} flows: as nlbwmon, neighbours known / account");
+    let peer = ratio(peer, &times.nlbwmon, &times.ours);
+    vec![time, bounded(costs, Bound::AtMost(1.3)), bounded(gain, Bound::AtLeast(3.0)), peer]
 }
 
 /// The middle of the ratios of each round, whose parts the same noise has met.
@@ -146,6 +158,16 @@ fn dropped(socket: &mut Socket) -> Result<Duration> {
         if first.kind == NLMSG_DONE {
             return Ok(begun.elapsed());
         }
+    }
+}
+
+fn accounted(accountant: &mut Accountant, asks: bool, size: u32) -> Result<Duration> {
+    let begun = Instant::now();
+    let flows = accountant.account(asks)?;
+    let time = begun.elapsed();
+    match flows == size && accountant.records() > 0 {
+        true => Ok(time),
+        false => Err(Error::new(format!("{flows} flows accounted instead of {size}"))),
     }
 }
 

@@ -4,6 +4,8 @@
 //! A figure is compared with its peers of the same run, taken in turns, so that what the machine
 //! does beside concerns all of them alike.
 
+pub mod accountant;
+pub mod comparison;
 pub mod daemon;
 pub mod days;
 pub mod entries;
@@ -14,5 +16,6 @@ pub mod listing;
 pub mod mdio;
 pub mod memory;
 pub mod networks;
+pub mod pictures;
 pub mod plot;
 mod programming;

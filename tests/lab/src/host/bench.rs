@@ -1,113 +1,86 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `cargo xtask bench`: measures in network namespaces of this machine, on simulated chips, on emulated
 //! processors, or without any of these, prints the figures and writes them to
-//! `target/bench/NAME.json`. A missed bound is shown, but only what could not be measured is a failure.
+//! `target/bench/NAME.json`, and draws some. A missed bound is shown, but only what could not be
+//! measured is a failure.
 
+mod against;
+mod all;
 mod console;
 mod days;
+mod flows;
 mod reactions;
+mod revision;
+mod run;
+mod size;
 mod targets;
+mod tree;
 
-use super::architecture::AMD64;
 use super::artifacts::{self, cargo};
 use super::{apt, paths, progress};
 use crate::bench::figure::{document, table, Figure};
-use crate::bench::flows::PARTS;
-use crate::bench::mdio;
-use crate::command::run;
+use crate::bench::{mdio, pictures};
 use crate::error::{Context, Error, Result};
+pub use against::compare;
+pub use all::run_all;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 /// The benchmarks.
-pub const NAMES: [&str; 5] = ["flows", "mdio", "targets", "days", "reactions"];
+pub const NAMES: [&str; 6] = ["flows", "mdio", "size", "targets", "days", "reactions"];
 
-const TOOLS: [apt::Tool; 3] =
-    [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
-/// What packages on a router come nearest to: nothing is shared with other programs.
-const MUSL: &str = "x86_64-unknown-linux-musl";
-
-/// What is measured, built.
-struct Built {
-    daemon: PathBuf,
-    build: &'static str,
-    bench: PathBuf,
-    ubusd: PathBuf,
+/// What a benchmark has found, and what could not be measured.
+#[derive(Debug, Default)]
+struct Measured {
+    figures: Vec<Figure>,
+    failed: Vec<String>,
 }
 
-/// Runs one benchmark, or all; `kernel` is for those that boot one.
-pub fn run_named(name: Option<&str>, kernel: &str) -> Result<()> {
-    let names: Vec<&str> =
-        NAMES.into_iter().filter(|n| name.is_none_or(|name| name == *n)).collect();
-    if names.is_empty() {
-        return Err(Error::new("no such benchmark; `cargo xtask bench --list`"));
+impl From<(Vec<Figure>, Vec<String>)> for Measured {
+    fn from((figures, failed): (Vec<Figure>, Vec<String>)) -> Measured {
+        Measured { figures, failed }
     }
-    names.into_iter().try_for_each(|name| match name {
-        "mdio" => {
-            let figures = progress::step("counting transfers", mdio::measure)?;
-            publish(name, &figures)
-        }
-        "days" => days::measure(name),
-        "targets" => {
-            let (figures, failed) = targets::measure();
-            publish(name, &figures)?;
-            complete(&failed)
-        }
-        "reactions" => {
-            let (figures, failed) = reactions::measure(kernel)?;
-            publish(name, &figures)?;
-            complete(&failed)
-        }
-        _ => {
-            apt::ensure_tools(&TOOLS)?;
-            measure(name, &build()?)
-        }
-    })
 }
 
-fn build() -> Result<Built> {
-    let ubusd = artifacts::tools(&AMD64)?.ubusd;
-    progress::step("building the daemon as it is shipped", || {
-        let (daemon, build) = shipped()?;
-        let args = ["build", "--release", "-p", "xtask", "--bin", "lab-bench"];
-        artifacts::visible(cargo().args(args))?;
-        Ok(Built { daemon, build, bench: paths::target().join("release/lab-bench"), ubusd })
-    })
-}
-
-/// The daemon with the release profile, and how it is linked: as nearly as packages are as this
-/// machine can.
-fn shipped() -> Result<(PathBuf, &'static str)> {
-    let (target, build): (&[&str], _) = match has_musl() {
-        true => (&["--target", MUSL], "static musl"),
-        false => (&[], "glibc"),
-    };
-    let args = ["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"];
-    artifacts::visible(cargo().args(args).args(target))?;
-    let out = paths::target();
-    let dir = target.last().map_or_else(|| out.clone(), |target| out.join(target));
-    Ok((dir.join("release/flowtabled"), build))
-}
-
-/// Gets the target when it is missing and rustup can.
-fn has_musl() -> bool {
-    let listed = run(Command::new("rustc").args(["--print", "target-libdir", "--target", MUSL]));
-    let there = listed.is_ok_and(|dir| PathBuf::from(dir.trim()).is_dir());
-    there || run(Command::new("rustup").args(["target", "add", MUSL])).is_ok()
-}
-
-fn measure(name: &str, built: &Built) -> Result<()> {
-    let mut figures = Vec::new();
-    let mut failed = Vec::new();
-    for part in PARTS {
-        match progress::step(&format!("measuring {name}, {part}"), || in_namespace(part, built)) {
-            Ok(found) => figures.extend(found),
-            Err(e) => failed.push(e.to_string()),
+impl From<Result<Vec<Figure>>> for Measured {
+    fn from(result: Result<Vec<Figure>>) -> Measured {
+        match result {
+            Ok(figures) => Measured { figures, failed: Vec::new() },
+            Err(e) => Measured { figures: Vec::new(), failed: vec![e.to_string()] },
         }
     }
+}
+
+/// Runs one benchmark; `kernel` is for those that boot one.
+///
+/// # Errors
+/// There is no such benchmark, or something could not be measured.
+pub fn run_named(name: &str, kernel: &str) -> Result<()> {
+    check(name)?;
+    let Measured { figures, failed } = measure(name, kernel);
     publish(name, &figures)?;
+    print!("{}", table(&figures));
+    println!("{}; {}", missed(&figures), file(name).display());
     complete(&failed)
+}
+
+fn check(name: &str) -> Result<()> {
+    if NAMES.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::new(format!("no benchmark {name:?}; `cargo xtask bench --list`")))
+}
+
+fn measure(name: &str, kernel: &str) -> Measured {
+    match name {
+        "flows" => flows::measure(),
+        "mdio" => progress::step("counting transfers", mdio::measure).into(),
+        "size" => size::measure().into(),
+        "targets" => targets::measure().into(),
+        "days" => days::measure().into(),
+        "reactions" => reactions::measure(kernel),
+        _ => check(name).map(|()| Vec::new()).into(),
+    }
 }
 
 /// An error when there is anything that could not be measured.
@@ -118,34 +91,33 @@ fn complete(failed: &[String]) -> Result<()> {
     }
 }
 
+/// Writes the figures for programs, and the pictures of them.
 fn publish(name: &str, figures: &[Figure]) -> Result<()> {
+    write(&format!("{name}.json"), &document(figures))?;
+    pictures::of(name, figures)
+        .into_iter()
+        .try_for_each(|(file, plot)| write(&file, &plot.svg()).map(drop))
+}
+
+/// The file that a benchmark's figures are written to.
+fn file(name: &str) -> PathBuf {
+    paths::target().join("bench").join(format!("{name}.json"))
+}
+
+/// Writes a file among the results, and returns where it is.
+fn write(name: &str, text: &str) -> Result<PathBuf> {
     let dir = paths::target().join("bench");
     fs::create_dir_all(&dir).context(dir.display())?;
-    let file = dir.join(format!("{name}.json"));
-    fs::write(&file, document(figures)).context(file.display())?;
-    print!("{}", table(figures));
+    let file = dir.join(name);
+    fs::write(&file, text).context(file.display())?;
+    Ok(file)
+}
+
+/// How many of the bounds are missed, in words.
+fn missed(figures: &[Figure]) -> String {
+    let bounds = figures.iter().filter(|figure| figure.bound.is_some()).count();
     let missed = figures.iter().filter(|figure| figure.holds() == Some(false)).count();
-    println!("{missed} of {} bounds missed; {}", bounds(figures), file.display());
-    Ok(())
-}
-
-fn bounds(figures: &[Figure]) -> usize {
-    figures.iter().filter(|figure| figure.bound.is_some()).count()
-}
-
-fn in_namespace(part: &str, built: &Built) -> Result<Vec<Figure>> {
-    let mut command = Command::new("unshare");
-    // Root needs no user namespace, which containers and chroots often deny.
-    if !apt::is_root() {
-        command.arg("--map-root-user");
-    }
-    command.args(["--net", "--"]).arg(&built.bench).arg(part);
-    command.args([&built.daemon, &built.ubusd]).arg(built.build);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context(part)?;
-    if !output.status.success() {
-        return Err(Error::new(format!("{part}: {}", output.status)));
-    }
-    parse(&output.stdout)
+    format!("{missed} of {bounds} bounds missed")
 }
 
 /// The figures that a program has printed.
