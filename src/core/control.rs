@@ -421,6 +421,10 @@ impl Control {
             return self.fail(Reason::NoKernelSupport, detail.into(), now);
         }
         if takes {
+            if let Some(due) = self.takeover_waits(now) {
+                self.look_by(due);
+                return Vec::new();
+            }
             if let Some(mut effects) = self.takeover_is_held(now) {
                 effects.extend(self.decide(now));
                 return effects;

@@ -85,7 +85,7 @@ pub enum State {
 pub struct Tally {
     /// Entries made and read back.
     pub inserted: u64,
-    /// Entries taken out.
+    /// Entries taken out, one by one or with the whole table.
     pub removed: u64,
     /// Flows that found the chip's table full.
     pub full: u64,
@@ -584,7 +584,10 @@ impl Switch {
         vec![Effect::Log(Level::Error, line)]
     }
 
+    /// The whole table is cleared, or lost.
     fn forget_flows(&mut self) {
+        let made = |held: &&Held| matches!(held.stage, Stage::Proved(_) | Stage::Leaving(_));
+        self.tally.removed += self.held.values().filter(made).count() as u64;
         self.held.clear();
         self.removals.clear();
         self.proofs.clear();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::control::{Control, Effect};
+use super::control::{Control, Effect, DEBOUNCE};
 use super::devices::{Coverage, Device};
 use super::reason::Reason;
 use super::settings::{Mode, Settings};
@@ -214,6 +214,12 @@ impl Control {
         }
         let words = format!("it has loaded {OFTEN} times within a minute");
         Some(self.takeover.leave(words).into_iter().collect())
+    }
+
+    /// The flows that a load makes stale go in the transaction that follows it, also where reading its
+    /// messages took a while and the first of them was due before the last.
+    pub(super) fn takeover_waits(&self, now: Instant) -> Option<Instant> {
+        self.evictions.next(now).filter(|due| *due <= now + DEBOUNCE)
     }
 
     /// The kernel refused what concerns firewall4: ours is made without.

@@ -125,6 +125,27 @@ fn each_load_is_followed_and_is_no_quarrel() {
 }
 
 #[test]
+fn a_load_is_followed_in_one_transaction_however_long_reading_it_takes() {
+    let mut world = World::new();
+    world.kernel.filtering = vec![Table::inet(TABLE)];
+    load(&mut world);
+    world.event(Event::Started);
+    configure(&mut world, with(true));
+    load(&mut world);
+    world.event(Event::Nftables(NftEvent::Flowtable(Table::inet(TABLE))));
+    let late = Duration::from_millis(40);
+    world.pass(late);
+    world.event(Event::Nftables(NftEvent::Rules(Table::inet(TABLE))));
+    world.pass(DEBOUNCE - late);
+    assert_eq!(world.commits.len(), 1, "it waits for what the rules make stale");
+    world.pass(late);
+    assert_eq!((world.commits.len(), state(&world)), (2, (State::Taken, 2)));
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.commits.len(), 2);
+    assert_eq!(world.control.status(None, world.now).evicted.count, 1);
+}
+
+#[test]
 fn loads_without_end_are_given_time() {
     let mut world = beside_firewall4(true);
     for _ in 0..2 * OFTEN {

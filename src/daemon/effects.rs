@@ -11,6 +11,7 @@ use crate::core::control::{Effect, Event};
 use crate::core::diff::removal;
 use crate::core::plan::is_ours;
 use crate::core::shaper::Queues;
+use crate::core::status::KernelAbilities;
 use crate::core::takeover;
 use crate::netlink::nftables::Nftables;
 use crate::netlink::route::{self, Link, NETLINK_ROUTE};
@@ -32,13 +33,22 @@ pub struct World {
     route: Option<Socket>,
     surveyed: Option<Instant>,
     accounting: Accounting,
+    /// What the kernel could do when it was asked last.
+    abilities: KernelAbilities,
 }
 
 impl World {
     /// A world that opens its sockets when they are needed.
     pub fn new(config_dir: PathBuf, save_dir: PathBuf) -> World {
-        let accounting = Accounting::default();
-        World { config_dir, save_dir, nftables: None, route: None, surveyed: None, accounting }
+        World {
+            config_dir,
+            save_dir,
+            nftables: None,
+            route: None,
+            surveyed: None,
+            accounting: Accounting::default(),
+            abilities: KernelAbilities::default(),
+        }
     }
 
     /// Opens the one setting that the daemon may change, while it may open files to write.
@@ -73,7 +83,11 @@ impl World {
                 log::log!(level, "{line}");
                 return None;
             }
-            Effect::ProbeKernel => Event::Kernel(kernel::abilities(self.nftables().ok())),
+            Effect::ProbeKernel => {
+                let before = std::mem::take(&mut self.abilities);
+                self.abilities = kernel::abilities(self.nftables().ok(), &before);
+                Event::Kernel(self.abilities.clone())
+            }
             Effect::ListLinks => Event::Links(self.links()),
             Effect::ListQueues => Event::Queues(self.queues()),
             Effect::Survey => {

@@ -23,15 +23,19 @@ const ACCOUNTING: &str = "/proc/sys/net/netfilter/nf_conntrack_acct";
 /// A device that nobody has.
 const NO_DEVICE: &str = "flowtabled-none";
 
-/// Asks for everything that `status` shows.
-pub fn abilities(nftables: Option<&mut Nftables>) -> KernelAbilities {
+/// Asks for everything that `status` shows. What dry runs have shown `before` that it can do it goes on
+/// to do: each dry run waits for a grace period of RCU, some milliseconds, and a change of the
+/// configuration would have to wait for it.
+pub fn abilities(nftables: Option<&mut Nftables>, before: &KernelAbilities) -> KernelAbilities {
     let mut abilities = KernelAbilities {
         release: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
         accounting: read(ACCOUNTING).map(|value| value == "1"),
         conntrack: conntrack_lists(),
         ..KernelAbilities::default()
     };
-    if let Some(nftables) = nftables {
+    if before.flowtable == Some(true) && before.named_hooks.is_some() {
+        (abilities.flowtable, abilities.named_hooks) = (before.flowtable, before.named_hooks);
+    } else if let Some(nftables) = nftables {
         let (flowtable, rule) = probe(&[], false);
         abilities.flowtable = accepted(nftables.check([flowtable, rule].concat()));
         if abilities.flowtable == Some(true) {
@@ -169,6 +173,24 @@ fn read(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_can_do_is_not_asked_again() {
+        let known = |flowtable, named_hooks| KernelAbilities {
+            flowtable,
+            named_hooks,
+            ..KernelAbilities::default()
+        };
+        // Without a socket nothing can be asked.
+        let kept = |before: KernelAbilities| {
+            let after = abilities(None, &before);
+            (after.flowtable, after.named_hooks)
+        };
+        assert_eq!(kept(known(Some(true), Some(false))), (Some(true), Some(false)));
+        // A module may have been loaded, and what could not be asked may be answered now.
+        assert_eq!(kept(known(Some(false), None)), (None, None));
+        assert_eq!(kept(known(Some(true), None)), (None, None));
+    }
 
     #[test]
     fn a_device_that_is_gone_is_not_one_that_is_refused() {

@@ -2,13 +2,14 @@
 //! Every flow that conntrack knows: state, counters, rates.
 //!
 //! The kernel cannot list a flowtable, so flows come from lists of conntrack, a poll at a time.
-//! `table` keeps them in bounded memory, with the help of `index`, `place` and `record`. What they
-//! carried is in the `ledger`: by state (`account`), by device (`attachments`) and by client
-//! (`hosts`). `select`, `sums` and `pairs` answer questions about them, `view` gives them names;
-//! `unshown` finds those that conntrack shows wrongly, `switched` are those in
-//! switches, and `candidates` those that could be.
+//! `table` keeps them in bounded memory, with the help of `index`, `place`, `record` and `aside`.
+//! What they carried is in the `ledger`: by state (`account`), by device (`attachments`) and by
+//! client (`hosts`). `select`, `sums` and `pairs` answer questions about them, `view` gives them
+//! names; `unshown` finds those that conntrack shows wrongly, `switched` are those in switches, and
+//! `candidates` those that could be.
 
 pub mod account;
+mod aside;
 pub mod attachments;
 pub mod candidates;
 pub mod hosts;

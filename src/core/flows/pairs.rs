@@ -31,7 +31,7 @@ impl FlowTable {
     /// where there is no hardware.
     pub fn pairs(&self, now_ms: u32, ordinary: Option<&dyn Fn(&Flow) -> bool>) -> Vec<Pair> {
         let is_ordinary = |record: &Record| {
-            let shown = || record.show(&self.sixes, now_ms, self.keeps_closed);
+            let shown = || record.show(&self.aside, now_ms, self.keeps_closed);
             ordinary.is_none_or(|ordinary| shown().is_some_and(|flow| ordinary(&flow)))
         };
         let mut counted: Vec<Counted> = Vec::new();

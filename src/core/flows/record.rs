@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A flow in 96 bytes, with IPv6 addresses kept aside.
+//! A flow in 80 bytes, with IPv6 addresses and great counters kept aside.
 //!
-//! Sixty-four thousand flows have to fit into eight megabytes together with everything else, and
-//! most flows are IPv4; a flow with its addresses in the general form would take twice as much.
+//! Sixty-four thousand flows have to fit into eight megabytes together with everything else. Most
+//! flows are IPv4 and few carry four gigabytes; with addresses and counters in their general form a
+//! flow would take more than twice as much.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::aside::{Aside, Carried};
 use super::place::Place;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::entry::{Counters, Entry};
@@ -32,47 +34,21 @@ const SETTLED_MS: u32 = 1000;
 /// No TCP state: another protocol, or offloaded.
 const NO_TCP_STATE: u8 = 15;
 
-/// Source and destination of one direction of an IPv6 flow.
-type Six = [Ipv6Addr; 2];
+/// In the lower half of the states beside the state: the counters are among the aside's greats.
+const GREAT: u8 = 4;
+/// The state itself.
+const STATE: u8 = 3;
 
 /// In place of a reply that is the original direction turned round, as without translation.
 const INVERSE: u32 = u32::MAX;
-/// Places grow by so many, instead of doubling.
-const SIXES_CHUNK: usize = 256;
-
-/// IPv6 addresses of the records, with the places that are free.
-#[derive(Debug, Default)]
-pub(super) struct Sixes {
-    places: Vec<Six>,
-    free: Vec<u32>,
-}
-
-impl Sixes {
-    fn keep(&mut self, addresses: Six) -> u32 {
-        if let Some(place) = self.free.pop() {
-            if let Some(entry) = self.places.get_mut(place as usize) {
-                *entry = addresses;
-            }
-            return place;
-        }
-        if self.places.len() == self.places.capacity() {
-            self.places.reserve_exact(SIXES_CHUNK);
-        }
-        self.places.push(addresses);
-        (self.places.len() - 1) as u32
-    }
-
-    fn get(&self, place: u32) -> Six {
-        self.places.get(place as usize).copied().unwrap_or([Ipv6Addr::UNSPECIFIED; 2])
-    }
-}
 
 /// A flow. Times are milliseconds since the daemon started; they wrap after 49 days, and so do the
 /// differences that are shown.
 #[derive(Debug)]
 pub(super) struct Record {
-    /// What the original and the reply direction have carried so far.
-    pub(super) carried: [Counters; 2],
+    /// Packets and bytes that the original direction has carried so far, then those of the reply;
+    /// with [`GREAT`] their place, and nothing else.
+    carried: [u32; 4],
     /// IPv4 addresses: source and destination of the original direction, then of the reply. Of IPv6
     /// ones the places: the first of the original direction, the second of the reply or [`INVERSE`].
     addresses: [u32; 4],
@@ -89,17 +65,17 @@ pub(super) struct Record {
     pub(super) place: Place,
     protocol: u8,
     flags: u8,
-    /// [`FlowState`] in the lower half, the TCP state or [`NO_TCP_STATE`] in the upper.
+    /// [`FlowState`] and [`GREAT`] in the lower half, the TCP state or [`NO_TCP_STATE`] in the upper.
     states: u8,
     /// Number of the poll that saw it last, wrapping.
     pub(super) poll: u8,
 }
 
-const _: () = assert!(size_of::<Record>() <= 96);
+const _: () = assert!(size_of::<Record>() <= 80);
 
 impl Record {
     /// A flow seen for the first time.
-    pub(super) fn new(entry: &Entry, sixes: &mut Sixes, now_ms: u32, poll: u8) -> Record {
+    pub(super) fn new(entry: &Entry, aside: &mut Aside, now_ms: u32, poll: u8) -> Record {
         let hosts = [
             entry.orig.source(),
             entry.orig.destination(),
@@ -115,12 +91,12 @@ impl Record {
                     IpAddr::V6(address) => address,
                     IpAddr::V4(address) => address.to_ipv6_mapped(),
                 });
-                let reply = if [c, d] == [b, a] { INVERSE } else { sixes.keep([c, d]) };
-                ([sixes.keep([a, b]), reply, 0, 0], V6)
+                let reply = if [c, d] == [b, a] { INVERSE } else { aside.sixes.keep([c, d]) };
+                ([aside.sixes.keep([a, b]), reply, 0, 0], V6)
             }
         };
         let mut record = Record {
-            carried: [Counters::default(); 2],
+            carried: [0; 4],
             addresses,
             ports: [
                 entry.orig.source_port,
@@ -153,7 +129,7 @@ impl Record {
         }
         // The kernel has ten states; one that it adds later is none that we know.
         let tcp_state = entry.tcp_state.map_or(NO_TCP_STATE, TcpState::number).min(NO_TCP_STATE);
-        self.states = state as u8 | tcp_state << 4;
+        self.states = state as u8 | self.states & GREAT | tcp_state << 4;
         self.mark = entry.mark;
         self.set(NAT, entry.src_nat() || entry.dst_nat());
         self.set(ASSURED, entry.is_assured());
@@ -207,25 +183,63 @@ impl Record {
         self.flags & (ACCOUNTED | UNCOUNTED) == ACCOUNTED
     }
 
-    /// Gives the IPv6 addresses back; the record is gone after this.
-    pub(super) fn release(&self, sixes: &mut Sixes) {
+    /// What the original and the reply direction have carried so far.
+    pub(super) fn carried(&self, aside: &Aside) -> Carried {
+        let [sent_packets, sent, received_packets, received] = self.carried;
+        if self.states & GREAT != 0 {
+            return aside.greats.get(sent_packets).unwrap_or_default();
+        }
+        let counters =
+            |packets: u32, bytes: u32| Counters { packets: packets.into(), bytes: bytes.into() };
+        [counters(sent_packets, sent), counters(received_packets, received)]
+    }
+
+    /// The same, as of now.
+    pub(super) fn set_carried(&mut self, carried: Carried, aside: &mut Aside) {
+        let [sent, received] = carried;
+        let all = [sent.packets, sent.bytes, received.packets, received.bytes];
+        let [place, ..] = self.carried;
+        let was_great = self.states & GREAT != 0;
+        if all.iter().all(|count| *count <= u64::from(u32::MAX)) {
+            if was_great {
+                aside.greats.release(place);
+                self.states &= !GREAT;
+            }
+            self.carried = all.map(|count| count as u32);
+        } else if was_great {
+            aside.greats.set(place, carried);
+        } else {
+            self.carried = [aside.greats.keep(carried), 0, 0, 0];
+            self.states |= GREAT;
+        }
+    }
+
+    /// Gives back what is kept aside; the record is gone after this.
+    pub(super) fn release(&self, aside: &mut Aside) {
         let [orig, reply, ..] = self.addresses;
         if self.flags & V6 != 0 {
-            sixes.free.push(orig);
-            sixes.free.extend(Some(reply).filter(|place| *place != INVERSE));
+            aside.sixes.release(orig);
+            if reply != INVERSE {
+                aside.sixes.release(reply);
+            }
+        }
+        if self.states & GREAT != 0 {
+            let [place, ..] = self.carried;
+            aside.greats.release(place);
         }
     }
 
     pub(super) fn state(&self) -> FlowState {
-        let number = usize::from(self.states & 15);
+        let number = usize::from(self.states & STATE);
         FlowState::ALL.get(number).copied().unwrap_or(FlowState::Classic)
     }
 
-    fn hosts(&self, sixes: &Sixes) -> [IpAddr; 4] {
+    fn hosts(&self, aside: &Aside) -> [IpAddr; 4] {
         let [orig, reply, ..] = self.addresses;
         if self.flags & V6 != 0 {
-            let [a, b] = sixes.get(orig);
-            let [c, d] = if reply == INVERSE { [b, a] } else { sixes.get(reply) };
+            let six = |place| aside.sixes.get(place).unwrap_or([Ipv6Addr::UNSPECIFIED; 2]);
+            let [a, b] = six(orig);
+            let [c, d] = if reply == INVERSE { [b, a] } else { six(reply) };
             [a, b, c, d].map(IpAddr::V6)
         } else {
             self.addresses.map(|address| IpAddr::V4(Ipv4Addr::from(address)))
@@ -233,20 +247,20 @@ impl Record {
     }
 
     /// Both tuples; `None` cannot happen, since both addresses are always of one family.
-    fn tuples(&self, sixes: &Sixes) -> Option<(Tuple, Tuple)> {
-        let [a, b, c, d] = self.hosts(sixes);
+    fn tuples(&self, aside: &Aside) -> Option<(Tuple, Tuple)> {
+        let [a, b, c, d] = self.hosts(aside);
         let [w, x, y, z] = self.ports;
         let orig = Tuple::new(self.protocol, (a, w), (b, x))?;
         Some((orig, Tuple::new(self.protocol, (c, y), (d, z))?))
     }
 
     /// The original direction, which with the zone is the flow's key.
-    pub(super) fn key(&self, sixes: &Sixes) -> Option<Tuple> {
-        self.tuples(sixes).map(|(orig, _)| orig)
+    pub(super) fn key(&self, aside: &Aside) -> Option<Tuple> {
+        self.tuples(aside).map(|(orig, _)| orig)
     }
 
     /// This is its key. Compared part by part, for a list asks it once per flow.
-    pub(super) fn is(&self, orig: &Tuple, zone: u16, sixes: &Sixes) -> bool {
+    pub(super) fn is(&self, orig: &Tuple, zone: u16, aside: &Aside) -> bool {
         let [source_port, destination_port, ..] = self.ports;
         let [first, second, ..] = self.addresses;
         source_port == orig.source_port
@@ -260,8 +274,7 @@ impl Record {
                         && second == u32::from(destination)
                 }
                 Addresses::V6 { source, destination } => {
-                    let [from, to] = sixes.get(first);
-                    self.flags & V6 != 0 && from == source && to == destination
+                    self.flags & V6 != 0 && aside.sixes.get(first) == Some([source, destination])
                 }
             }
     }
@@ -297,9 +310,9 @@ impl Record {
     }
 
     /// The flow as it is shown.
-    pub(super) fn show(&self, sixes: &Sixes, now_ms: u32, keeps_closed: bool) -> Option<Flow> {
-        let (orig, reply) = self.tuples(sixes)?;
-        let [sent, received] = self.carried;
+    pub(super) fn show(&self, aside: &Aside, now_ms: u32, keeps_closed: bool) -> Option<Flow> {
+        let (orig, reply) = self.tuples(aside)?;
+        let [sent, received] = self.carried(aside);
         let known = |counters| self.is_accounted().then_some(counters);
         let [up, down] = self.rate;
         Some(Flow {

@@ -9,10 +9,11 @@
 use litemap::LiteMap;
 use std::collections::BTreeSet;
 
+use super::aside::{Aside, Carried};
 use super::index::Index;
 use super::keyed_hash::KeyedHash;
 use super::ledger::Ledger;
-use super::record::{Record, Sixes};
+use super::record::Record;
 use super::switched::Switched;
 use super::unshown::{Sight, Unshown};
 use super::{Flow, FlowState};
@@ -39,7 +40,7 @@ const ENDED_MAX: usize = 16_384;
 #[derive(Debug)]
 pub struct FlowTable {
     pub(super) records: Vec<Record>,
-    pub(super) sixes: Sixes,
+    pub(super) aside: Aside,
     index: Index,
     hasher: KeyedHash,
     limit: usize,
@@ -47,7 +48,7 @@ pub struct FlowTable {
     /// In this list every flow is placed anew.
     replacing: bool,
     /// What was counted before somebody zeroed the counters, by conntrack's id.
-    bases: LiteMap<u32, [Counters; 2]>,
+    bases: LiteMap<u32, Carried>,
     poll: u8,
     now_ms: u32,
     /// When the last lists began, the latest first: a flow is let go when two have missed it.
@@ -81,7 +82,7 @@ impl FlowTable {
     pub fn new(limit: usize) -> FlowTable {
         FlowTable {
             records: Vec::new(),
-            sixes: Sixes::default(),
+            aside: Aside::default(),
             index: Index::new(),
             hasher: KeyedHash::new(),
             limit,
@@ -188,7 +189,7 @@ impl FlowTable {
         self.listing = false;
         self.ended = BTreeSet::new();
         self.records = Vec::new();
-        self.sixes = Sixes::default();
+        self.aside = Aside::default();
         self.index = Index::new();
         self.bases.clear();
         self.unshown.clear();
@@ -287,7 +288,7 @@ impl FlowTable {
     pub fn flows(&self, now_ms: u32) -> impl Iterator<Item = Flow> + '_ {
         self.records
             .iter()
-            .filter_map(move |record| record.show(&self.sixes, now_ms, self.keeps_closed))
+            .filter_map(move |record| record.show(&self.aside, now_ms, self.keeps_closed))
             .map(|flow| self.switched.show(flow))
     }
 
@@ -301,18 +302,18 @@ impl FlowTable {
         }
         let position = self.records.len() as u32;
         let place = self.ledger.locate(entry, self.now_ms, ask);
-        let mut record = Record::new(entry, &mut self.sixes, self.now_ms, self.poll);
+        let mut record = Record::new(entry, &mut self.aside, self.now_ms, self.poll);
         record.place = place;
         if self.baseline {
             // Carried before this daemon was there to count it.
-            set_counters(&mut record, entry);
+            set_counters(&mut record, entry, &mut self.aside);
             if !self.counting && FlowState::of(entry) != FlowState::Classic {
                 record.set_uncounted();
             }
         }
         self.records.push(record);
-        let (records, sixes, hasher) = (&self.records, &self.sixes, &self.hasher);
-        self.index.insert(hash, position, |position| hash_at(records, sixes, hasher, position));
+        let (records, aside, hasher) = (&self.records, &self.aside, &self.hasher);
+        self.index.insert(hash, position, |position| hash_at(records, aside, hasher, position));
         if !self.baseline {
             self.carry(position, entry, FlowState::of(entry));
         }
@@ -363,45 +364,51 @@ impl FlowTable {
         };
         let [orig_base, reply_base] = self.bases.get(&record.id).copied().unwrap_or_default();
         let mut now = [orig_base.plus(orig), reply_base.plus(reply)];
-        let [sent, received] = record.carried;
+        let mut carried = record.carried(&self.aside);
+        let [sent, received] = carried;
         if now[0].bytes < sent.bytes || now[1].bytes < received.bytes {
             // Somebody zeroed the counters: what was counted before goes on top, or is forgotten.
             if self.bases.len() < BASES_MAX {
-                self.bases.insert(record.id, record.carried);
+                self.bases.insert(record.id, carried);
                 now = [sent.plus(orig), received.plus(reply)];
             } else {
                 self.resets_forgotten += 1;
                 self.bases.remove(&record.id);
                 now = [orig, reply];
-                record.carried = [Counters::default(); 2];
+                carried = Carried::default();
             }
         }
-        let [sent, received] = record.carried;
+        let [sent, received] = carried;
         let grown = [now[0].since(sent), now[1].since(received)];
         let lists_ago = usize::from(self.poll.wrapping_sub(record.poll));
         let seen_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(self.now_ms);
         let span_ms = self.now_ms.wrapping_sub(seen_ms);
+        // As most flows of a long list: no division for them, and nothing to add to four sums.
+        let idle = grown == [Counters::default(); 2];
         if span_ms > 0 {
-            record.set_rate(grown.map(|way| {
+            let rate = |way: Counters| {
                 let rate = way.bytes.saturating_mul(1000) / u64::from(span_ms);
                 u32::try_from(rate).unwrap_or(u32::MAX)
-            }));
+            };
+            record.set_rate(if idle { [0; 2] } else { grown.map(rate) });
         }
         if grown[0].packets + grown[1].packets > 0 {
             record.set_active(self.now_ms);
         }
-        record.carried = now;
+        record.set_carried(now, &mut self.aside);
         record.set_accounted(true);
         let place = record.place;
-        self.ledger.credit(place, state, grown, self.now_ms);
+        if !idle {
+            self.ledger.credit(place, state, grown, self.now_ms);
+        }
     }
 
     fn remove(&mut self, position: u32) {
         let Some(hash) = self.hash_at(position) else { return };
         let last = (self.records.len() - 1) as u32;
         let last_hash = self.hash_at(last);
-        let (records, sixes, hasher) = (&self.records, &self.sixes, &self.hasher);
-        self.index.remove(hash, position, |at| hash_at(records, sixes, hasher, at));
+        let (records, aside, hasher) = (&self.records, &self.aside, &self.hasher);
+        self.index.remove(hash, position, |at| hash_at(records, aside, hasher, at));
         let record = self.records.swap_remove(position as usize);
         if let Some(hash) = last_hash.filter(|_| position != last) {
             self.index.relocate(hash, last, position);
@@ -409,7 +416,7 @@ impl FlowTable {
         self.bases.remove(&record.id);
         self.switched.end(record.id);
         self.ledger.leave(record.place);
-        record.release(&mut self.sixes);
+        record.release(&mut self.aside);
     }
 
     fn shrink(&mut self) {
@@ -428,7 +435,7 @@ impl FlowTable {
 
     fn hash_at(&self, position: u32) -> Option<u64> {
         let record = self.records.get(position as usize)?;
-        Some(self.hash(&record.key(&self.sixes)?, record.zone))
+        Some(self.hash(&record.key(&self.aside)?, record.zone))
     }
 
     /// The position of an entry of the list, or its hash when it is not there.
@@ -450,7 +457,7 @@ impl FlowTable {
 
     fn is_at(&self, position: u32, entry: &Entry) -> bool {
         let record = self.records.get(position as usize);
-        record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.sixes))
+        record.is_some_and(|record| record.is(&entry.orig, entry.zone, &self.aside))
     }
 
     /// The list has found a position by this stream.
@@ -465,20 +472,20 @@ impl FlowTable {
     fn find(&self, hash: u64, orig: &Tuple, zone: u16) -> Option<u32> {
         self.index.find(hash, |position| {
             let record = self.records.get(position as usize);
-            record.is_some_and(|record| record.is(orig, zone, &self.sixes))
+            record.is_some_and(|record| record.is(orig, zone, &self.aside))
         })
     }
 }
 
-fn hash_at(records: &[Record], sixes: &Sixes, hasher: &KeyedHash, position: u32) -> u64 {
+fn hash_at(records: &[Record], aside: &Aside, hasher: &KeyedHash, position: u32) -> u64 {
     let record = records.get(position as usize);
-    let key = record.and_then(|record| Some((record.key(sixes)?, record.zone)));
+    let key = record.and_then(|record| Some((record.key(aside)?, record.zone)));
     key.map_or(0, |(orig, zone)| hasher.of(&orig, zone))
 }
 
-fn set_counters(record: &mut Record, entry: &Entry) {
+fn set_counters(record: &mut Record, entry: &Entry, aside: &mut Aside) {
     if let (Some(orig), Some(reply)) = (entry.counters_orig, entry.counters_reply) {
-        record.carried = [orig, reply];
+        record.set_carried([orig, reply], aside);
         record.set_accounted(true);
     }
 }

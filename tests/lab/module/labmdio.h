@@ -53,6 +53,7 @@ struct labmdio_doubts {
 	unsigned int slots;		/* slots of that table that any flow can be in */
 	unsigned int flush_ms;		/* commands this soon after a flush of NAPT are lost */
 	unsigned int fail_at;		/* the transfer to the switch, from 1, that times out */
+	unsigned int kill_at;		/* the one behind which the process that made it is killed */
 	bool stuck;			/* commands never end */
 	bool dead;			/* all transfers to the switch time out */
 };

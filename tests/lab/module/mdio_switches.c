@@ -12,6 +12,7 @@
  *
  * Faults:
  * fail_at        the transfer to the switch, counted from 1, that times out; 0: none
+ * kill_at        the transfer of a process, counted from 1, behind which that process is killed; 0: none
  * stuck          1: commands never end; one that hangs does until a reset
  * dead           1: all transfers to the switch time out
  * reset          anything written: registers and tables are as after power-on
@@ -85,6 +86,7 @@ CHIP_NUMBER(stale_reads, 1000);
 CHIP_NUMBER(ways, LABMDIO_NAPT);
 CHIP_NUMBER(flush_ms, 1000);
 CHIP_NUMBER(fail_at, UINT_MAX);
+CHIP_NUMBER(kill_at, UINT_MAX);
 CHIP_NUMBER(stuck, 1);
 CHIP_NUMBER(dead, 1);
 CHIP_NUMBER_RO(transfers, transfers);
@@ -236,6 +238,7 @@ static struct attribute *labmdio_attributes[] = {
 	&dev_attr_ways.attr,
 	&dev_attr_flush_ms.attr,
 	&dev_attr_fail_at.attr,
+	&dev_attr_kill_at.attr,
 	&dev_attr_slots.attr,
 	&dev_attr_stuck.attr,
 	&dev_attr_dead.attr,

@@ -20,7 +20,7 @@ usage: cargo xtask COMMAND
   test FILTER                         of all that, what has a name with FILTER in it
   fuzz [TARGET] [--seconds N]         hostile input for every decoder, or for one
   fuzz TARGET --input FILE            an input that was kept, once more
-  bench NAME                          measures, and writes target/bench/NAME.json
+  bench NAME [--kernel K]             measures, and writes target/bench/NAME.json
   bench                               that for all, and target/bench/all.json
   bench [NAME] --against REV          the daemon here and REV's in turns, side by side
   bench --list                        names of the benchmarks
@@ -135,8 +135,8 @@ fn act(mut args: Vec<String>) -> Result<()> {
             let name = name.first().copied();
             match (name, against) {
                 (name, Some(revision)) => bench::compare(name, &revision),
-                (Some(name), None) => bench::run_named(name),
-                (None, None) => bench::run_all(),
+                (Some(name), None) => bench::run_named(name, &kernel),
+                (None, None) => bench::run_all(&kernel),
             }
         }
         ["lab"] if list => {

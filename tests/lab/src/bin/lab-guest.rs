@@ -3,7 +3,8 @@
 
 use lab::error::{Context, Error, Result};
 use lab::guest::{
-    capture, capture_route, capture_xfrm, churn, live, memory, page, peer, peers, plan, witness,
+    capture, capture_route, capture_xfrm, churn, live, memory, page, peer, peers, plan, reactions,
+    witness,
 };
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ fn act(args: &[&str]) -> Result<()> {
         ["entries", number] => memory::entries(number.parse().context("how many")?),
         ["memory"] => memory::report(),
         ["memory-inside"] => memory::measure(),
+        ["reactions"] => reactions::report(),
+        ["reaction", part] => reactions::measure(part),
         ["scenario", name] => plan::run_one(name),
         ["live-inside"] => live::show(false),
         ["live-off-inside"] => live::show(true),

@@ -14,12 +14,20 @@ pub fn load(name: &str) -> Result<Scenario> {
     load_from(&dir, name)
 }
 
+/// Steps that are no file; they may use parts.
+pub fn steps(text: &str) -> Result<Scenario> {
+    let dir = PathBuf::from(LAB_DIR).join("scenarios");
+    parse("steps", &format!("about steps\n{text}\n"), &|name| part(&dir, name))
+}
+
+fn part(dir: &Path, name: &str) -> Result<String> {
+    let path = dir.join("parts").join(format!("{name}.steps"));
+    fs::read_to_string(&path).context(format!("reading {}", path.display()))
+}
+
 /// Like [`load`], from another folder.
 pub fn load_from(dir: &Path, name: &str) -> Result<Scenario> {
-    let part = |part: &str| {
-        let path = dir.join("parts").join(format!("{part}.steps"));
-        fs::read_to_string(&path).context(format!("reading {}", path.display()))
-    };
+    let part = |name: &str| part(dir, name);
     let path = dir.join(format!("{name}.scenario"));
     match fs::read_to_string(&path) {
         Ok(text) => parse(name, &text, &part),

@@ -237,14 +237,14 @@ impl Flow {
     pub fn sample(&self) -> Result<Sample> {
         let listing = self.listing()?;
         let packets = packets_of(&listing);
-        Ok(Sample { path: path_of(&listing), packets, forwarded: self.counted()? })
+        Ok(Sample { path: path_of(&listing), packets, forwarded: counted(self.kind)? })
     }
 
     /// Packets that the firewall's forward chain saw during so many round trips.
     pub fn forwarded(&mut self, rounds: u32) -> Result<Json> {
-        let before = self.counted()?;
+        let before = counted(self.kind)?;
         self.exchange(rounds)?;
-        Ok(self.counted()?.saturating_sub(before).into())
+        Ok(counted(self.kind)?.saturating_sub(before).into())
     }
 
     /// A key of what arrived at either host during so many round trips.
@@ -263,10 +263,10 @@ impl Flow {
             ));
         }
         let watch = self.watch()?;
-        let before = self.counted()?;
+        let before = counted(self.kind)?;
         let mut report = watch.probe(shape)?;
         if let Some(keys) = report.as_object_mut() {
-            let seen = self.counted()?.saturating_sub(before);
+            let seen = counted(self.kind)?.saturating_sub(before);
             keys.insert("forwarded".into(), seen.into());
         }
         Ok(look::at(&report, pointer))
@@ -317,12 +317,13 @@ impl Flow {
             "udp"
         }
     }
+}
 
-    fn counted(&self) -> Result<u64> {
-        let args = ["-j", "list", "counter", "inet", "fw4", self.kind.name()];
-        let text = run(Command::new("nft").args(args))?;
-        counter_packets(&text).context(format!("no counter in nft's reply: {text}"))
-    }
+/// Packets of flows of this kind that the firewall's forward chain has seen so far.
+pub fn counted(kind: FlowKind) -> Result<u64> {
+    let args = ["-j", "list", "counter", "inet", "fw4", kind.name()];
+    let text = run(Command::new("nft").args(args))?;
+    counter_packets(&text).context(format!("no counter in nft's reply: {text}"))
 }
 
 impl Drop for Flow {

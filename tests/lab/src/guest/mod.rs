@@ -6,7 +6,8 @@
 //! That process is `driver`; it performs the steps with the help of `topology` (wires),
 //! `service` (the daemon and the bus broker), `peer` (hosts that talk), `look` (values) and `probe`
 //! (packets as `witness`es on the hosts see them). `mdio` reaches a simulated switch, `switch` looks at
-//! what it would do with packets. `memory` measures the daemon's. `live` shows the router to people, `page` to a browser.
+//! what it would do with packets. `memory` measures the daemon's, `reactions` how soon it acts. `live`
+//! shows the router to people, `page` to a browser.
 //! `peers` are hosts for a router in another machine.
 //! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
@@ -35,6 +36,7 @@ pub mod peers;
 pub mod plan;
 pub mod probe;
 mod procd;
+pub mod reactions;
 mod refusals;
 pub mod service;
 pub mod steady;

@@ -110,7 +110,7 @@ pub fn in_router_with(args: &[&str], timeout: Option<Duration>, input: Stdio) ->
 }
 
 /// Ends whatever still runs in a namespace and removes all of them.
-fn clear() {
+pub fn clear() {
     let Ok(list) = run(Command::new("ip").args(["netns", "list"])) else { return };
     for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
         if let Ok(pids) = run(Command::new("ip").args(["netns", "pids", name])) {

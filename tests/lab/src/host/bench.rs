@@ -6,8 +6,10 @@
 
 mod against;
 mod all;
+mod console;
 mod days;
 mod flows;
+mod reactions;
 mod revision;
 mod run;
 mod size;
@@ -15,7 +17,7 @@ mod targets;
 mod tree;
 
 use super::artifacts::{self, cargo};
-use super::{apt, paths, progress};
+use super::{apt, cross, paths, progress};
 use crate::bench::figure::{document, table, Figure};
 use crate::bench::{mdio, pictures};
 use crate::error::{Context, Error, Result};
@@ -25,7 +27,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// The benchmarks.
-pub const NAMES: [&str; 5] = ["flows", "mdio", "size", "targets", "days"];
+pub const NAMES: [&str; 6] = ["flows", "mdio", "size", "targets", "days", "reactions"];
 
 /// What a benchmark has found, and what could not be measured.
 #[derive(Debug, Default)]
@@ -49,13 +51,13 @@ impl From<Result<Vec<Figure>>> for Measured {
     }
 }
 
-/// Runs one benchmark.
+/// Runs one benchmark; `kernel` is for those that boot one.
 ///
 /// # Errors
 /// There is no such benchmark, or something could not be measured.
-pub fn run_named(name: &str) -> Result<()> {
+pub fn run_named(name: &str, kernel: &str) -> Result<()> {
     check(name)?;
-    let Measured { figures, failed } = measure(name);
+    let Measured { figures, failed } = measure(name, kernel);
     publish(name, &figures)?;
     print!("{}", table(&figures));
     println!("{}; {}", missed(&figures), file(name).display());
@@ -69,13 +71,17 @@ fn check(name: &str) -> Result<()> {
     Err(Error::new(format!("no benchmark {name:?}; `cargo xtask bench --list`")))
 }
 
-fn measure(name: &str) -> Measured {
+fn measure(name: &str, kernel: &str) -> Measured {
     match name {
         "flows" => flows::measure(),
         "mdio" => progress::step("counting transfers", mdio::measure).into(),
         "size" => size::measure().into(),
         "targets" => targets::measure().into(),
         "days" => days::measure().into(),
+        "reactions" => match reactions::measure(kernel) {
+            Ok(found) => found.into(),
+            Err(e) => Err(e).into(),
+        },
         _ => check(name).map(|()| Vec::new()).into(),
     }
 }

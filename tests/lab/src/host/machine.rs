@@ -19,9 +19,13 @@ pub const TOOLS: [apt::Tool; 1] = [("setpriv", "util-linux")];
 /// QEMU with the lab's machine; `mode` is what `guest/init` starts. It ends when we do, whatever
 /// ends us.
 pub fn qemu(kernel: &Kernel, initramfs: &Path, mode: &str) -> Command {
+    emulator(kernel, initramfs, mode, kernel.architecture.machine)
+}
+
+fn emulator(kernel: &Kernel, initramfs: &Path, mode: &str, machine: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     let architecture = kernel.architecture;
-    command.args(["--pdeathsig", "TERM", architecture.qemu.0]).args(architecture.machine);
+    command.args(["--pdeathsig", "TERM", architecture.qemu.0]).args(machine);
     command.args(["-smp", "1", "-nographic", "-no-reboot"]);
     command.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
     let words = architecture.kernel_words;
@@ -57,6 +61,23 @@ impl Machine {
     /// Switches the machine on.
     pub fn boot(kernel: &Kernel, initramfs: &Path, mode: &str, label: &str) -> Result<Machine> {
         Machine::start(kernel, label, qemu(kernel, initramfs, mode))
+    }
+
+    /// As [`Machine::boot`], but its clock counts a nanosecond for each instruction, and time in which
+    /// its processor has nothing to do passes at once.
+    pub fn boot_counted(
+        kernel: &Kernel,
+        initramfs: &Path,
+        mode: &str,
+        label: &str,
+    ) -> Result<Machine> {
+        // Instructions are counted by one thread only.
+        let single =
+            |word: &&'static str| word.strip_suffix("thread=multi").map_or(*word, |_| "tcg");
+        let words: Vec<&str> = kernel.architecture.machine.iter().map(single).collect();
+        let mut command = emulator(kernel, initramfs, mode, &words);
+        command.args(["-icount", "shift=0,sleep=off"]);
+        Machine::start(kernel, label, command)
     }
 
     /// As [`Machine::boot`], with the guest's web server at a port of this machine's loopback.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Silence of the guest that means that it hangs: longer than its own deadline for a scenario.
 const SILENCE: Duration = Duration::from_secs(300);
 /// Booting takes seconds; this is for a machine that is busy with something else.
-const BOOT_SILENCE: Duration = Duration::from_secs(180);
+const BOOT_SILENCE: Duration = Duration::from_secs(600);
 /// Lines of evidence shown on the screen; the rest is in the log.
 const SHOWN_EVIDENCE: usize = 30;
 

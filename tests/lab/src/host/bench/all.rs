@@ -10,14 +10,14 @@ use serde_json::{Map, Value as Json};
 /// Figures by benchmark.
 type Groups = Vec<(&'static str, Vec<Figure>)>;
 
-/// Runs all benchmarks.
+/// Runs all benchmarks; `kernel` is for those that boot one.
 ///
 /// # Errors
 /// Something could not be measured; what could be is printed and written all the same.
-pub fn run_all() -> Result<()> {
+pub fn run_all(kernel: &str) -> Result<()> {
     let about = run::about();
     let (groups, mut failed) = each(&NAMES, |name| {
-        let mut measured = measure(name);
+        let mut measured = measure(name, kernel);
         let published = publish(name, &measured.figures);
         measured.failed.extend(published.err().map(|e| e.to_string()));
         eprintln!("   {name}: {}", missed(&measured.figures));

@@ -3,15 +3,11 @@
 //! program that measures in namespaces, which has the daemon's library in it.
 
 use super::super::artifacts::visible;
-use super::{cargo, paths};
-use crate::command::run;
+use super::{cargo, cross, paths};
 use crate::error::{Context, Result};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-
-/// What packages on a router come nearest to: nothing is shared with other programs.
-const MUSL: &str = "x86_64-unknown-linux-musl";
 
 /// Sources, and where cargo builds them.
 #[derive(Debug, Clone)]
@@ -47,16 +43,24 @@ impl Tree {
         command
     }
 
-    /// Builds the daemon with the release profile, for static musl where that can be had.
+    /// Builds the daemon as the package for this machine has it, or where the parts for that cannot be
+    /// had, linked like any program here.
     pub(super) fn daemon(&self) -> Result<Daemon> {
-        let (target, build): (&[&str], _) = match has_musl() {
-            true => (&["--target", MUSL], "static musl"),
-            false => (&[], "glibc"),
-        };
         let args = ["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"];
-        visible(self.cargo().args(args).args(target))?;
-        let dir = target.last().map_or_else(|| self.out.clone(), |target| self.out.join(target));
-        Ok(Daemon { program: dir.join("release/flowtabled"), build })
+        match cross::one("x86_64").and_then(cross::toolchain) {
+            Ok(toolchain) => {
+                let mut cargo = toolchain.cargo_for_package();
+                cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.out);
+                visible(cargo.args(args))?;
+                let dir = self.out.join(toolchain.target.triple);
+                Ok(Daemon { program: dir.join("release/flowtabled"), build: "static musl" })
+            }
+            Err(e) => {
+                eprintln!("   not the package's daemon: {e}");
+                visible(self.cargo().args(args))?;
+                Ok(Daemon { program: self.out.join("release/flowtabled"), build: "glibc" })
+            }
+        }
     }
 
     /// Builds the program that measures.
@@ -71,11 +75,4 @@ impl Tree {
         let file = self.out.join("bench").join(format!("{benchmark}.json"));
         fs::read_to_string(&file).context(file.display())
     }
-}
-
-/// Gets the target when it is missing and rustup can.
-fn has_musl() -> bool {
-    let listed = run(Command::new("rustc").args(["--print", "target-libdir", "--target", MUSL]));
-    let there = listed.is_ok_and(|dir| PathBuf::from(dir.trim()).is_dir());
-    there || run(Command::new("rustup").args(["target", "add", MUSL])).is_ok()
 }

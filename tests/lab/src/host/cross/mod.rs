@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 pub use target::{named, one, Target, TARGETS};
 
+/// Tells the linker what to leave out of programs that do not unwind.
+const NO_UNWINDING: &str = "tests/lab/src/host/cross/no_unwinding.ld";
+
 /// A target's standard library, there or ready to be built.
 pub struct Prepared {
     target: &'static Target,
@@ -108,15 +111,21 @@ impl Toolchain {
         self.cargo_with(&[])
     }
 
-    /// The same for what is packed, which neither unwinds nor compares functions: without tables
-    /// for the former and with equal functions folded it is smaller.
+    /// The same for what is packed, which neither unwinds nor compares functions: without all that
+    /// the former needs and with equal functions folded it is smaller.
     pub fn cargo_for_package(&self) -> Command {
-        self.cargo_with(&["-Cforce-unwind-tables=no", "-Clink-arg=--icf=all"])
+        let script = paths::repository().join(NO_UNWINDING);
+        self.cargo_with(&[
+            "-Cforce-unwind-tables=no".into(),
+            "-Clink-arg=--icf=all".into(),
+            "-Clink-arg=--no-eh-frame-hdr".into(),
+            format!("-Clink-arg=--script={}", script.display()),
+        ])
     }
 
-    fn cargo_with(&self, more: &[&str]) -> Command {
+    fn cargo_with(&self, more: &[String]) -> Command {
         let mut flags = self.flags();
-        flags.extend(more.iter().map(ToString::to_string));
+        flags.extend_from_slice(more);
         let mut command = cargo();
         command.env("CARGO_BUILD_TARGET", self.target.triple);
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));

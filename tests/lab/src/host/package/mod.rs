@@ -111,6 +111,11 @@ pub fn apk_kit(toolchain: &Toolchain, file: &str) -> Result<Vec<u8>> {
 
 /// The daemon, built for release and stripped.
 fn program(toolchain: &Toolchain) -> Result<Vec<u8>> {
+    strip::stripped(&build(toolchain)?)
+}
+
+/// Builds the daemon as packages have it, and tells where it is.
+pub fn build(toolchain: &Toolchain) -> Result<PathBuf> {
     let name = "flowtabled";
     progress::step(&format!("building {name} for {}", toolchain.target.name), || {
         let mut cargo = toolchain.cargo_for_package();
@@ -124,7 +129,7 @@ fn program(toolchain: &Toolchain) -> Result<Vec<u8>> {
             name,
         ]))
     })?;
-    strip::stripped(&toolchain.output("release").join(name))
+    Ok(toolchain.output("release").join(name))
 }
 
 /// The daemon's files with the program and its second name.
