@@ -5,16 +5,14 @@
 
 use super::flows::Built;
 use super::tree::Tree;
-use super::{check, complete, paths, progress, revision, run, size, write, NAMES};
+use super::{check, complete, paths, progress, revision, run, size, write, Measured, NAMES};
 use crate::bench::comparison::{self, Turn};
 use crate::bench::flows::PARTS;
+use crate::bench::mdio;
 use crate::error::{Error, Result};
 
 /// Turns of each; the first of a turn is the second of the next, so that neither gains by its place.
 const TURNS: usize = 4;
-
-/// What is counted boots no kernel.
-const KERNEL: &str = "";
 
 /// Figures of the present tree and of the other, turn by turn.
 type Both = [Vec<Turn>; 2];
@@ -135,7 +133,7 @@ fn built(other: &Tree) -> Result<(Both, Vec<String>)> {
 }
 
 fn counted(name: &str, other: &Tree) -> Result<(Both, Vec<String>)> {
-    let present = super::measure(name, KERNEL);
+    let present = Measured::from(progress::step("counting transfers", mdio::measure));
     let text = progress::step("building the other revision, and counting", || other.counted(name))?;
     Ok(([vec![present.figures], vec![comparison::read(&text)?]], present.failed))
 }

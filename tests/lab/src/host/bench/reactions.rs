@@ -3,9 +3,8 @@
 //! while nothing does, in a machine whose clock counts instructions: what else this machine
 //! does makes the run longer and no figure greater.
 
-use super::console;
 use super::tree::Tree;
-use crate::bench::figure::Figure;
+use super::{console, Measured};
 use crate::error::Result;
 use crate::host::artifacts::{self, Artifacts, Daemon};
 use crate::host::kernel::{self, Kernel, Source};
@@ -13,7 +12,14 @@ use crate::host::machine::Machine;
 use crate::host::{initramfs, progress, suite};
 
 /// Boots the kernel of this name and measures; with the figures comes what could not be measured.
-pub(super) fn measure(kernel: &str) -> Result<(Vec<Figure>, Vec<String>)> {
+pub(super) fn measure(kernel: &str) -> Measured {
+    match in_guest(kernel) {
+        Ok(measured) => measured,
+        Err(e) => Err(e).into(),
+    }
+}
+
+fn in_guest(kernel: &str) -> Result<Measured> {
     let source = kernel::source(kernel)?;
     let (kernel, artifacts) = match source.architecture.foreign {
         // The daemon of its package is as it is shipped.
@@ -24,6 +30,7 @@ pub(super) fn measure(kernel: &str) -> Result<(Vec<Figure>, Vec<String>)> {
     progress::step(&format!("measuring reactions on Linux {}", kernel.release), || {
         console::figures(Machine::boot_counted(&kernel, &initramfs, "reactions", "reactions")?)
     })
+    .map(Measured::from)
 }
 
 /// As for scenarios, but for the daemon: built for tests it takes several times as long.
@@ -31,8 +38,7 @@ fn prepare(source: &'static Source) -> Result<(Kernel, Artifacts)> {
     suite::ensure_tools(source.architecture)?;
     let kernel = source.kernel()?;
     let artifacts::Tools { ubusd, ubus } = artifacts::tools(source.architecture)?;
-    let tree = Tree::present();
-    let daemon = progress::step("building the daemon as it is shipped", || tree.daemon())?;
+    let daemon = progress::step("building the daemon as it is shipped", || Tree::present().daemon())?;
     let daemon = Daemon::Program(daemon.program);
     Ok((kernel, Artifacts { daemon, driver: artifacts::driver()?, ubusd, ubus }))
 }

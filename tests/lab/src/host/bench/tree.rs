@@ -3,8 +3,9 @@
 //! program that measures in namespaces, which has the daemon's library in it.
 
 use super::super::artifacts::visible;
-use super::{cargo, cross, paths};
+use super::{cargo, paths};
 use crate::error::{Context, Result};
+use crate::host::cross;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -38,29 +39,29 @@ impl Tree {
 
     /// cargo for these sources.
     pub(super) fn cargo(&self) -> Command {
-        let mut command = cargo();
-        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.out);
-        command
+        self.set_up(cargo())
     }
 
-    /// Builds the daemon as the package for this machine has it, or where the parts for that cannot be
-    /// had, linked like any program here.
+    fn set_up(&self, mut cargo: Command) -> Command {
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.out);
+        cargo
+    }
+
+    /// Builds the daemon of the package for this machine, or where the parts for that cannot be had, one
+    /// that is linked like any program here.
     pub(super) fn daemon(&self) -> Result<Daemon> {
-        let args = ["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"];
-        match cross::one("x86_64").and_then(cross::toolchain) {
+        let (mut cargo, out, build) = match cross::one("x86_64").and_then(cross::toolchain) {
             Ok(toolchain) => {
-                let mut cargo = toolchain.cargo_for_package();
-                cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.out);
-                visible(cargo.args(args))?;
-                let dir = self.out.join(toolchain.target.triple);
-                Ok(Daemon { program: dir.join("release/flowtabled"), build: "static musl" })
+                let out = self.out.join(toolchain.target.triple);
+                (self.set_up(toolchain.cargo_for_package()), out, "static musl")
             }
             Err(e) => {
                 eprintln!("   not the package's daemon: {e}");
-                visible(self.cargo().args(args))?;
-                Ok(Daemon { program: self.out.join("release/flowtabled"), build: "glibc" })
+                (self.cargo(), self.out.clone(), "glibc")
             }
-        }
+        };
+        visible(cargo.args(["build", "--release", "-p", "flowtabled", "--bin", "flowtabled"]))?;
+        Ok(Daemon { program: out.join("release/flowtabled"), build })
     }
 
     /// Builds the program that measures.
