@@ -31,7 +31,8 @@ fn prepare(source: &'static Source) -> Result<(Kernel, Artifacts)> {
     suite::ensure_tools(source.architecture)?;
     let kernel = source.kernel()?;
     let artifacts::Tools { ubusd, ubus } = artifacts::tools(source.architecture)?;
-    let daemon = progress::step("building the daemon as it is shipped", || Tree::present().daemon())?;
+    let daemon =
+        progress::step("building the daemon as it is shipped", || Tree::present().daemon())?;
     let daemon = Daemon::Program(daemon.program);
     Ok((kernel, Artifacts { daemon, driver: artifacts::driver()?, ubusd, ubus }))
 }
