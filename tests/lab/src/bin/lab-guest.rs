@@ -3,8 +3,8 @@
 
 use lab::error::{Context, Error, Result};
 use lab::guest::{
-    capture, capture_route, capture_xfrm, churn, forwarding, generator, live, memory, page, peer,
-    peers, plan, reactions, witness,
+    capture, capture_route, capture_xfrm, churn, forwarding, live, memory, page, peer, peers, plan,
+    reactions, witness,
 };
 use std::process::ExitCode;
 
@@ -30,7 +30,7 @@ fn act(args: &[&str]) -> Result<()> {
         ["reaction", part] => reactions::measure(part),
         ["forwarding"] => forwarding::report(),
         ["forwarding-inside", kind, contestant] => forwarding::measure(kind, contestant),
-        ["generator"] => generator::serve(),
+        ["generator"] => forwarding::generator::serve(),
         ["scenario", name] => plan::run_one(name),
         ["live-inside"] => live::show(false),
         ["live-off-inside"] => live::show(true),

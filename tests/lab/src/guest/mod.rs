@@ -6,9 +6,8 @@
 //! That process is `driver`; it performs the steps with the help of `topology` (wires),
 //! `service` (the daemon and the bus broker), `peer` (hosts that talk), `look` (values) and `probe`
 //! (packets as `witness`es on the hosts see them). `mdio` reaches a simulated switch, `switch` looks at
-//! what it would do with packets. `memory` measures the daemon's, `reactions` how soon it acts. `forwarding`
-//! measures what a packet costs, with `generator` (who sends it), `uplink` (its wires), `firewall4` (its rules)
-//! and `paths` (which it took). `live` shows the router to people, `page` to a browser.
+//! what it would do with packets. `memory` measures the daemon's, `reactions` how soon it acts,
+//! `forwarding` what a packet costs. `live` shows the router to people, `page` to a browser.
 //! `peers` are hosts for a router in another machine.
 //! `capture` and its siblings print what this kernel answers, for the tests of the codecs.
 
@@ -20,11 +19,9 @@ pub mod driver;
 pub mod engine;
 mod evidence;
 pub mod files;
-mod firewall4;
 pub mod flow;
 pub mod forwarding;
 pub mod generation;
-pub mod generator;
 pub mod live;
 mod logd;
 pub mod look;
@@ -35,7 +32,6 @@ mod mdio_engine;
 pub mod memory;
 pub mod packet;
 pub mod page;
-mod paths;
 pub mod peer;
 pub mod peers;
 pub mod plan;
@@ -49,7 +45,6 @@ mod storm;
 pub mod switch;
 mod switch_ports;
 pub mod topology;
-mod uplink;
 pub mod witness;
 
 /// Where scenarios and other files of the lab are in the guest.

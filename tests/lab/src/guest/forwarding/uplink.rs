@@ -4,10 +4,10 @@
 
 use super::generator::Way;
 use super::paths::{self, Counts};
-use super::topology;
 use crate::bench::forwarding::Kind;
 use crate::command::{run, run_with_input};
 use crate::error::{Context, Error, Result};
+use crate::guest::topology;
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};

@@ -2,9 +2,9 @@
 //! firewall4's stand-in on a router that is measured: its default ruleset without the lab's counters, and
 //! as many rules of the user as are asked for.
 
-use super::{look, LAB_DIR, SCRATCH_DIR};
 use crate::command::run;
 use crate::error::{Context, Error, Result};
+use crate::guest::{look, LAB_DIR, SCRATCH_DIR};
 use serde_json::Value as Json;
 use std::fmt::Write as _;
 use std::fs;

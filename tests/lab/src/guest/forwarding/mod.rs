@@ -4,21 +4,27 @@
 //!
 //! The machine's clock counts instructions, so the time that a burst takes is what it costs, whatever
 //! the machine around it does. The host on the WAN drops at its ingress, and answers only before, while
-//! flows become established.
+//! flows become established. `generator` sends, `uplink` is the wires, `firewall4` the rules, and
+//! `paths` tells which path packets took.
+
+mod firewall4;
+pub mod generator;
+mod paths;
+mod uplink;
 
 use super::driver::{uname, Driver};
-use super::firewall4::Firewall4;
-use super::generator::{Burst, Generator, Sent, Way};
-use super::paths::{self, Counts};
-use super::uplink::{self, Uplink};
 use super::{files, generation, plan};
 use crate::bench::figure::{median, Figure};
 use crate::bench::forwarding::{Contestant, Kind, Measured, Point, UNIT};
 use crate::console::Report;
 use crate::error::{Context, Error, Result};
+use firewall4::Firewall4;
+use generator::{Burst, Generator, Sent, Way};
+use paths::Counts;
 use std::fs;
 use std::thread;
 use std::time::Duration;
+use uplink::Uplink;
 
 /// Room for the greatest number of flows; by default it goes by the machine's memory.
 const ROOM: &str = "65536";
