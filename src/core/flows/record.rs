@@ -72,6 +72,7 @@ pub(super) struct Record {
 }
 
 const _: () = assert!(size_of::<Record>() <= 80);
+const _: () = assert!(FlowState::ALL.len() <= STATE as usize + 1);
 
 impl Record {
     /// A flow seen for the first time.
