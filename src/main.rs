@@ -48,7 +48,7 @@ fn run(options: &Options) -> ExitCode {
 
 fn daemon(options: &Options) -> Result<(), RunError> {
     // A second logger cannot be: this is the only place that installs one.
-    let _ = logging::install(options.foreground);
+    let _ = logging::install(options.foreground, options.verbose);
     Daemon::open(options)?.run()
 }
 

@@ -55,6 +55,30 @@ fn it_starts_before_the_bus_and_answers_when_it_comes() {
     });
 }
 
+/// A lease that cannot be read is of use only to look for faults.
+#[test]
+fn verbose_tells_more() {
+    in_namespace("verbose_tells_more", || {
+        for options in [&["--verbose"][..], &[]] {
+            let router = Router::start_with("verbose", options);
+            let leases = router.dir.join("leases");
+            fs::write(&leases, "no lease at all\n").unwrap();
+            let config =
+                format!("config flowtable 'global'\n\tlist lease_file '{}'\n", leases.display());
+            fs::write(router.dir.join("flowtable"), config).unwrap();
+            let _broker = Broker::start(&Kind::Rust, &router.socket());
+            eventually("the object appears", || router.command(&["status"]).status.success());
+            assert!(router.command(&["reload"]).status.success());
+            assert!(router.command(&["hosts"]).status.success());
+            let (_, log) = router.stop();
+            let told = log.contains("lines with names are of no known form");
+            assert_eq!(told, !options.is_empty(), "{log}");
+            run("ip link delete lan0");
+            run("ip link delete wan0");
+        }
+    });
+}
+
 /// More devices than fit one reply.
 #[test]
 fn many_devices_come_in_pages() {

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use log::debug;
+
 use super::kernel::{self, Accounting};
 use super::radios;
 use crate::core::answers::Answer;
@@ -102,9 +104,13 @@ impl World {
             Effect::SwitchAccounting => Event::AccountingSwitched(self.accounting.switch_on()),
             // The loop answers the caller, and has the switches.
             Effect::Done(..) | Effect::HandBack(_) => return None,
-            Effect::Commit(commands, generation) => Event::Committed(
-                self.nftables().and_then(|nftables| nftables.commit(commands, generation)),
-            ),
+            Effect::Commit(commands, generation) => {
+                for command in &commands {
+                    debug!("on generation {generation}: {command}");
+                }
+                let change = |nftables: &mut Nftables| nftables.commit(commands, generation);
+                Event::Committed(self.nftables().and_then(change))
+            }
         })
     }
 

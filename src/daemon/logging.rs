@@ -14,18 +14,19 @@ const BURST: u32 = 30;
 const REFILL: Duration = Duration::from_secs(2);
 
 /// Installs the logger of this process. When syslog cannot be reached, standard error takes its
-/// place.
+/// place. With `verbose`, what is only of use to look for faults is logged too, and at any rate.
 ///
 /// # Errors
 /// A logger has been installed before.
-pub fn install(foreground: bool) -> Result<(), log::SetLoggerError> {
+pub fn install(foreground: bool, verbose: bool) -> Result<(), log::SetLoggerError> {
     let sink = match foreground {
         true => Sink::Stderr,
         false => syslog::unix(Plain).map_or(Sink::Stderr, Sink::Syslog),
     };
-    let state = State { sink, limit: RateLimit::new(Instant::now()) };
+    let limit = (!verbose).then(|| RateLimit::new(Instant::now()));
+    let state = State { sink, limit };
     log::set_boxed_logger(Box::new(Logger { state: Mutex::new(state) }))?;
-    log::set_max_level(LevelFilter::Info);
+    log::set_max_level(if verbose { LevelFilter::Debug } else { LevelFilter::Info });
     Ok(())
 }
 
@@ -35,7 +36,7 @@ struct Logger {
 
 struct State {
     sink: Sink,
-    limit: RateLimit,
+    limit: Option<RateLimit>,
 }
 
 enum Sink {
@@ -53,7 +54,7 @@ impl Log for Logger {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.limit.admit(Instant::now()) {
+        match state.limit.as_mut().map_or(Some(0), |limit| limit.admit(Instant::now())) {
             None => return,
             Some(0) => (),
             Some(lost) => {

@@ -23,6 +23,7 @@ Keep the kernel's flowtables as the configuration asks, until SIGTERM.
       --save-dir DIR      apply the uncommitted changes in DIR (/tmp/.uci)
       --ubus-socket PATH  socket of ubusd (/var/run/ubus/ubus.sock)
       --no-sandbox        keep all rights once it runs, to look for faults
+  -v, --verbose           log each change of nf_tables too, and leave out no line
       --check             read the configuration, print what would be made,
                           change nothing
       --version           print the version
@@ -62,6 +63,8 @@ pub struct Options {
     pub ubus_socket: PathBuf,
     /// Give up what is not needed once the daemon runs.
     pub sandbox: bool,
+    /// Log what is only of use to look for faults, at any rate.
+    pub verbose: bool,
 }
 
 /// A wrong command line.
@@ -98,6 +101,7 @@ impl Options {
             save_dir: PathBuf::from("/tmp/.uci"),
             ubus_socket: PathBuf::from("/var/run/ubus/ubus.sock"),
             sandbox: true,
+            verbose: false,
         };
         let mut words = words;
         while let Some(word) = words.next() {
@@ -115,6 +119,7 @@ impl Options {
                 _ if inline.is_some() => return Err(UsageError::Unknown(word)),
                 "-f" | "--foreground" => options.foreground = true,
                 "--no-sandbox" => options.sandbox = false,
+                "-v" | "--verbose" => options.verbose = true,
                 "--check" => options.action = Action::Check,
                 "--version" => options.action = Action::Version,
                 "-h" | "--help" => options.action = Action::Help,
@@ -138,7 +143,7 @@ mod tests {
         let options = parse("").unwrap();
         assert_eq!(options.action, Action::Run);
         assert_eq!(options.config_dir, PathBuf::from("/etc/config"));
-        assert!(!options.foreground && options.sandbox);
+        assert!(!options.foreground && options.sandbox && !options.verbose);
     }
 
     #[test]
@@ -149,6 +154,7 @@ mod tests {
         assert_eq!(options.save_dir, PathBuf::from("/b"));
         assert_eq!(options.ubus_socket, PathBuf::from("/c"));
         assert!(!parse("--no-sandbox").unwrap().sandbox);
+        assert!(parse("--verbose").unwrap().verbose && parse("-v").unwrap().verbose);
     }
 
     #[test]

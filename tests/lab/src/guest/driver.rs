@@ -59,6 +59,7 @@ impl Driver {
         topology::prepare_router()?;
         let options = [
             "--foreground",
+            "--verbose",
             "--config-dir",
             CONFIG_DIR,
             "--save-dir",
