@@ -446,6 +446,7 @@ impl FlowPoll {
     }
 
     fn finish(&mut self, result: Result<(), Error>, now: Instant) -> Progress {
+        self.lists.rest();
         let begun = self.listing.take().map_or(now, |(_, begun)| begun);
         self.rerouting.end(&self.table, &result, self.now_ms(now));
         if result.is_ok() {

@@ -127,7 +127,10 @@ impl Socket {
                 Ok((_, sender)) if sender.port_number() != 0 => continue,
                 Ok(_) => return Ok(Some(&self.buffer)),
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN) => return Ok(None),
+                    Some(libc::EAGAIN) => {
+                        self.rest();
+                        return Ok(None);
+                    }
                     Some(libc::EINTR) => continue,
                     Some(libc::ENOBUFS) => return Err(Error::Overrun),
                     _ => return Err(Error::Io { doing, source: error }),
@@ -139,6 +142,12 @@ impl Socket {
     /// The datagram that [`Socket::receive`] gave last; empty when it gave none.
     pub fn received(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// Gives back the room for datagrams until the next one comes: a daemon at rest keeps none for
+    /// each of its sockets. [`Socket::receive`] does so when nothing is waiting.
+    pub fn rest(&mut self) {
+        self.buffer = Vec::new();
     }
 
     /// Like [`Socket::receive`], but waits for the answer.
@@ -178,8 +187,9 @@ impl Socket {
         for _ in 0..DUMP_TRIES {
             items.clear();
             let complete =
-                self.dump_once(doing, kind, &fill, &mut |message| each(&mut items, message))?;
-            if complete {
+                self.dump_once(doing, kind, &fill, &mut |message| each(&mut items, message));
+            self.rest();
+            if complete? {
                 return Ok(items);
             }
         }
@@ -236,6 +246,17 @@ impl Socket {
         self.discard_stale();
         let sequence = self.next_sequence();
         self.send(&message::request(kind, NLM_F_REQUEST, sequence, fill), doing)?;
+        let answer = self.answer(doing, sequence, answer);
+        self.rest();
+        answer
+    }
+
+    fn answer<T>(
+        &mut self,
+        doing: &'static str,
+        sequence: u32,
+        answer: impl Fn(&Message<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         loop {
             let datagram = self.receive_within(doing)?;
             for message in Messages::new(datagram) {

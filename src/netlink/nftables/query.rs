@@ -3,7 +3,9 @@
 
 use super::generation::{Generation, NFT_MSG_GETGEN};
 use super::{chain, flowtable, kind, rule, set, table};
-use super::{write_header, Batch, Chain, Command, Family, Flowtable, Rule, Set, Table};
+use super::{
+    write_header, Batch, Chain, Command, Family, FinishedBatch, Flowtable, Rule, Set, Table,
+};
 use super::{NETLINK_NETFILTER, NFPROTO_UNSPEC};
 use crate::netlink::ext_ack::{Ack, NLMSG_ERROR};
 use crate::netlink::message::Messages;
@@ -264,6 +266,17 @@ impl Nftables {
         let batch = batch.finish(first, generation, commit);
         self.socket.discard_stale();
         self.socket.send(batch.bytes(), doing)?;
+        let result = self.acknowledged(&batch, first, doing);
+        self.socket.rest();
+        result
+    }
+
+    fn acknowledged(
+        &mut self,
+        batch: &FinishedBatch,
+        first: u32,
+        doing: &'static str,
+    ) -> Result<(), Error> {
         let mut refusal = None;
         loop {
             // The kernel has answered before the send call returned. A batch that it gave up half
