@@ -147,6 +147,12 @@ impl Measured {
         format!("generator {} {flows}", kind.name())
     }
 
+    /// What the guest calls the cost on the classic path of a flow that nobody has answered, at the
+    /// simplest point of the networks.
+    pub fn of_unanswered(kind: Kind) -> String {
+        format!("unanswered {}", kind.name())
+    }
+
     /// Adds what came from the guest.
     pub fn add(&mut self, found: Figure) {
         self.0.insert(found.figure, found.value);
@@ -188,11 +194,17 @@ impl Measured {
             worst = worst.max(ours / minimal);
         }
         if let Some([all, own]) = self.costs(SIMPLEST) {
+            let unanswered = self.0.get(&Measured::of_unanswered(SIMPLEST.kind)).copied();
             let gains = [("generator included", all, TIMES), ("the router's own", own, TIMES_OWN)];
             for (share, [classic, minimal, ours], bound) in gains {
                 let name = format!("classic/ours, {SIMPLEST}, {share}");
-                let figure =
+                let mut figure =
                     Figure::new(name, classic / ours, "times").peer("minimal", classic / minimal);
+                if let Some(unanswered) = unanswered {
+                    // What is in both costs is in this one too.
+                    let unanswered = unanswered - (all[0] - classic);
+                    figure = figure.peer("a flow without answers", unanswered / ours);
+                }
                 let bounded = figure.clone().bound(Bound::AtLeast(bound));
                 figures.push(if other_kernel { figure } else { bounded });
             }
@@ -309,6 +321,16 @@ mod tests {
         let own = value(&figures, "classic/ours, IPv4, NAT, 0 rules, 1 flow, the router");
         assert_eq!(own, (5.0, Some(true)));
         assert_eq!(value(&figures, "ours/minimal, IPv4"), (60.0 / 59.0, Some(true)));
+    }
+
+    #[test]
+    fn a_flow_without_answers_stands_beside_the_gain() {
+        let mut measured = measured(SIMPLEST, [14_000.0, 5900.0, 6000.0], 4000.0);
+        measured.add(Figure::new(Measured::of_unanswered(Kind::V4), 15_000.0, UNIT));
+        let figures = measured.figures(false);
+        let peers = figures.iter().filter(|figure| figure.figure.starts_with("classic/ours"));
+        let peers: Vec<f64> = peers.filter_map(|figure| Some(figure.peers.last()?.1)).collect();
+        assert_eq!(peers, [15.0 / 6.0, 11.0 / 2.0]);
     }
 
     #[test]

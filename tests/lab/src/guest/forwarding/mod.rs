@@ -80,6 +80,11 @@ pub fn measure(kind: &str, contestant: &str) -> Result<()> {
             let name = Measured::of_generator(kind, point.flows);
             Report::Figure(Figure::new(name, cost, UNIT).to_line()).send();
         }
+        if contestant == Contestant::Classic && (point.rules, point.flows) == (0, 1) {
+            let cost = bench.unanswered(point).context(format!("unanswered, {point}"))?;
+            let name = Measured::of_unanswered(kind);
+            Report::Figure(Figure::new(name, cost, UNIT).to_line()).send();
+        }
         let cost = bench.point(point).context(format!("{}, {point}", contestant.name()))?;
         let name = Measured::of(contestant, point);
         Report::Figure(Figure::new(name, cost, UNIT).to_line()).send();
@@ -120,6 +125,19 @@ impl Bench {
         let sink = self.uplink.drop_at_router()?;
         let cost = self.rounds(point, Counts { forwarded: 0, routed: 0 });
         drop(sink);
+        cost
+    }
+
+    /// What packets cost that nobody has answered: conntrack calls each of them new, so they pass
+    /// more rules than those of a flow that an offloaded one could be.
+    fn unanswered(&mut self, point: Point) -> Result<f64> {
+        let packets = packets(point.flows).into();
+        let sink = self.uplink.drop_at_host()?;
+        let cost = self.rounds(point, Counts { forwarded: packets, routed: packets });
+        drop(sink);
+        if self.check(point.flows).is_ok() {
+            return Err(Error::new("somebody has answered"));
+        }
         cost
     }
 
