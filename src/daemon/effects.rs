@@ -63,6 +63,12 @@ impl World {
         self.nftables.as_ref().map(Nftables::port)
     }
 
+    /// Gives back what is only needed while something is read.
+    pub fn rest(&mut self) {
+        self.nftables.iter_mut().for_each(Nftables::rest);
+        self.route.iter_mut().for_each(Socket::rest);
+    }
+
     /// True when nf_tables has not been read within `age`.
     pub fn survey_older_than(&self, age: Duration, now: Instant) -> bool {
         self.surveyed.is_none_or(|instant| now.saturating_duration_since(instant) > age)

@@ -213,6 +213,9 @@ impl Daemon {
         let mut events = Events::with_capacity(SOURCES);
         loop {
             let timeout = self.timeout(Instant::now());
+            if timeout != Some(Duration::ZERO) {
+                self.rest();
+            }
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => return Err(RunError::System { doing: "wait for events", source }),
@@ -266,6 +269,14 @@ impl Daemon {
         let next = deadlines.into_iter().flatten().min()?;
         // Rounded up: epoll counts milliseconds, and waking early would spin.
         Some(next.saturating_duration_since(now) + Duration::from_millis(1))
+    }
+
+    /// Nothing is left to read: what reading needs is given back until there is.
+    fn rest(&mut self) {
+        self.links.rest();
+        self.nftables.iter_mut().for_each(Socket::rest);
+        self.world.rest();
+        self.flows.iter_mut().for_each(FlowPoll::rest);
     }
 
     /// Gives an event to the control loop and performs what follows from it.

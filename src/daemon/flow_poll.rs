@@ -445,8 +445,16 @@ impl FlowPoll {
         self.ends.set_membership(NFNLGRP_CONNTRACK_DESTROY, wanted, "follow the ends of flows")
     }
 
+    /// Gives back what is only needed while something is read.
+    pub fn rest(&mut self) {
+        if !self.held {
+            self.lists.rest();
+        }
+        self.ends.rest();
+        self.around.rest();
+    }
+
     fn finish(&mut self, result: Result<(), Error>, now: Instant) -> Progress {
-        self.lists.rest();
         let begun = self.listing.take().map_or(now, |(_, begun)| begun);
         self.rerouting.end(&self.table, &result, self.now_ms(now));
         if result.is_ok() {

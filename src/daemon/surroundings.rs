@@ -87,6 +87,13 @@ impl Surroundings {
         [self.changes.as_raw_fd(), self.stations.as_raw_fd()]
     }
 
+    /// Gives back what is only needed while something is read.
+    pub fn rest(&mut self) {
+        for socket in [&mut self.changes, &mut self.stations, &mut self.questions] {
+            socket.rest();
+        }
+    }
+
     /// Begins to follow changes, with a reading of what there is, or stops.
     pub fn follow(&mut self, wanted: bool, topology: &mut Topology) {
         for group in GROUPS {

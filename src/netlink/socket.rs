@@ -127,10 +127,7 @@ impl Socket {
                 Ok((_, sender)) if sender.port_number() != 0 => continue,
                 Ok(_) => return Ok(Some(&self.buffer)),
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN) => {
-                        self.rest();
-                        return Ok(None);
-                    }
+                    Some(libc::EAGAIN) => return Ok(None),
                     Some(libc::EINTR) => continue,
                     Some(libc::ENOBUFS) => return Err(Error::Overrun),
                     _ => return Err(Error::Io { doing, source: error }),
@@ -144,8 +141,8 @@ impl Socket {
         &self.buffer
     }
 
-    /// Gives back the room for datagrams until the next one comes: a daemon at rest keeps none for
-    /// each of its sockets. [`Socket::receive`] does so when nothing is waiting.
+    /// Gives back the room for datagrams, and the last one with it, until the next one comes: a daemon
+    /// that waits keeps none for each of its sockets.
     pub fn rest(&mut self) {
         self.buffer = Vec::new();
     }
@@ -187,9 +184,8 @@ impl Socket {
         for _ in 0..DUMP_TRIES {
             items.clear();
             let complete =
-                self.dump_once(doing, kind, &fill, &mut |message| each(&mut items, message));
-            self.rest();
-            if complete? {
+                self.dump_once(doing, kind, &fill, &mut |message| each(&mut items, message))?;
+            if complete {
                 return Ok(items);
             }
         }
@@ -246,17 +242,6 @@ impl Socket {
         self.discard_stale();
         let sequence = self.next_sequence();
         self.send(&message::request(kind, NLM_F_REQUEST, sequence, fill), doing)?;
-        let answer = self.answer(doing, sequence, answer);
-        self.rest();
-        answer
-    }
-
-    fn answer<T>(
-        &mut self,
-        doing: &'static str,
-        sequence: u32,
-        answer: impl Fn(&Message<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
         loop {
             let datagram = self.receive_within(doing)?;
             for message in Messages::new(datagram) {

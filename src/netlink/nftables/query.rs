@@ -3,9 +3,7 @@
 
 use super::generation::{Generation, NFT_MSG_GETGEN};
 use super::{chain, flowtable, kind, rule, set, table};
-use super::{
-    write_header, Batch, Chain, Command, Family, FinishedBatch, Flowtable, Rule, Set, Table,
-};
+use super::{write_header, Batch, Chain, Command, Family, Flowtable, Rule, Set, Table};
 use super::{NETLINK_NETFILTER, NFPROTO_UNSPEC};
 use crate::netlink::ext_ack::{Ack, NLMSG_ERROR};
 use crate::netlink::message::Messages;
@@ -232,6 +230,11 @@ impl Nftables {
         Ok(sets)
     }
 
+    /// Gives back the room for answers until the next question.
+    pub fn rest(&mut self) {
+        self.socket.rest();
+    }
+
     /// Applies the commands as one transaction, provided that nothing has changed since
     /// `generation`.
     ///
@@ -266,17 +269,6 @@ impl Nftables {
         let batch = batch.finish(first, generation, commit);
         self.socket.discard_stale();
         self.socket.send(batch.bytes(), doing)?;
-        let result = self.acknowledged(&batch, first, doing);
-        self.socket.rest();
-        result
-    }
-
-    fn acknowledged(
-        &mut self,
-        batch: &FinishedBatch,
-        first: u32,
-        doing: &'static str,
-    ) -> Result<(), Error> {
         let mut refusal = None;
         loop {
             // The kernel has answered before the send call returned. A batch that it gave up half
