@@ -55,11 +55,19 @@ impl Driver {
     /// A router without devices, in the network namespace of this process. With `switch_off`,
     /// every `flow_offloading '1'` that the scenario configures becomes `'0'`.
     pub fn new(switch_off: bool) -> Result<Driver> {
+        Driver::with(switch_off, &["--verbose"])
+    }
+
+    /// The same for what is measured: the daemon logs what it does on a router, and no more.
+    pub fn as_shipped(switch_off: bool) -> Result<Driver> {
+        Driver::with(switch_off, &[])
+    }
+
+    fn with(switch_off: bool, more: &[&'static str]) -> Result<Driver> {
         files::reset()?;
         topology::prepare_router()?;
         let options = [
             "--foreground",
-            "--verbose",
             "--config-dir",
             CONFIG_DIR,
             "--save-dir",
@@ -71,7 +79,7 @@ impl Driver {
             logd::start(Path::new(logd::SOCKET), DAEMON_LOG)?;
             Service::of_package("flowtabled", DAEMON_LOG)
         } else {
-            Service::new("flowtabled", &options, DAEMON_LOG)
+            Service::new("flowtabled", &[&options, more].concat(), DAEMON_LOG)
         };
         let bus_options = ["--socket", UBUS_SOCKET, "--acl-dir", "/usr/share/acl.d"];
         let bus_log = format!("{SCRATCH_DIR}/ubusd.log");

@@ -67,6 +67,7 @@ pub fn pack(
     // The bus broker's access lists are where it looks for them.
     add_tree(&mut archive, "usr/share/acl.d", &files.join("usr/share/acl.d"))?;
     add_pages(&mut archive)?;
+    add_firewall4(&mut archive)?;
     let plan: String = plan.iter().map(|name| format!("{name}\n")).collect();
     archive.file("lab/plan", 0o644, plan.as_bytes())?;
     archive.finish()?;
@@ -161,6 +162,17 @@ fn add_pages<W: Write>(archive: &mut Archive<W>) -> Result<()> {
 /// The checkout of LuCI to use in place of the stand-in.
 pub fn luci_dir() -> Option<PathBuf> {
     std::env::var_os("LUCI_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+}
+
+/// Lays the folder that `FIREWALL4_DIR` names over the root: the real firewall4, with all it needs.
+fn add_firewall4<W: Write>(archive: &mut Archive<W>) -> Result<()> {
+    let named = std::env::var_os("FIREWALL4_DIR").filter(|dir| !dir.is_empty());
+    let Some(dir) = named.map(PathBuf::from) else { return Ok(()) };
+    let command = dir.join("sbin/fw4");
+    if !command.is_file() {
+        return Err(Error::new(format!("FIREWALL4_DIR: no {}", command.display())));
+    }
+    add_tree(archive, ".", &dir)
 }
 
 /// The base initramfs of a kernel, packed anew only when a tool or the kernel changed.

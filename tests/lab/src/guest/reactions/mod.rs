@@ -13,6 +13,7 @@ mod minimal;
 mod router;
 mod settings;
 mod watch;
+mod whole_reload;
 
 use super::driver::uname;
 use super::{evidence, generation, plan, procd};

@@ -35,7 +35,7 @@ impl Router {
     /// A step fails.
     pub fn new() -> Result<Router> {
         let watch = Watch::start()?;
-        let mut router = Router { driver: Driver::new(false)?, watch };
+        let mut router = Router { driver: Driver::as_shipped(false)?, watch };
         router.perform("use firewall4")?;
         Ok(router)
     }
