@@ -426,7 +426,7 @@ impl Daemon {
         let Some(flows) = &mut self.flows else { return };
         match flows.on_ends(Instant::now()) {
             Ok(true) => self.unread.push_back(ENDS),
-            Ok(false) | Err(Error::Overrun) => (),
+            Ok(false) => (),
             Err(error) => warn!("{error}"),
         }
     }

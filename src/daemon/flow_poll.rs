@@ -268,9 +268,11 @@ impl FlowPoll {
         self.rerouting.begin(&mut self.table, control, now, now_ms);
         self.around.refresh(control, self.table.topology_mut());
         // Ends told before the list are none of connections that it names, and not to be held
-        // against later ones with the same ids. What was lost is seen by the next reading of them.
+        // against later ones with the same ids. All of them are one turn for routing: thousands of
+        // questions would keep the loop from its callers.
+        self.around.renew_budget();
         for _ in 0..TURNS_BEFORE_LIST {
-            if !self.on_ends(now).unwrap_or(false) {
+            if !self.read_some_ends(now_ms).unwrap_or(false) {
                 break;
             }
         }
@@ -363,10 +365,11 @@ impl FlowPoll {
         Progress::More
     }
 
-    /// Reads the ends of connections; true when there may be more.
+    /// Reads the ends of connections; true when there may be more. When some were lost, and what they
+    /// carried last with them, the next lists find out which.
     ///
     /// # Errors
-    /// Some were lost, and what they carried last with them; the next list finds out which.
+    /// The socket failed.
     pub fn on_ends(&mut self, now: Instant) -> Result<bool, Error> {
         self.around.renew_budget();
         self.read_some_ends(self.now_ms(now))
@@ -475,7 +478,8 @@ impl FlowPoll {
     }
 }
 
-/// Feeds the next datagram of ends to the table; false when there is none.
+/// Feeds the next datagram of ends to the table, or notes that some were lost; false when there is
+/// none.
 fn read_ends(
     ends: &mut Socket,
     table: &mut FlowTable,
@@ -486,11 +490,15 @@ fn read_ends(
     let datagram = match ends.receive("read the ends of flows") {
         Ok(Some(datagram)) => datagram,
         Ok(None) => return Ok(false),
+        Err(Error::Overrun) => {
+            // What waits was told before what is lost, and counts. Until all of it is read the kernel
+            // tells nothing more, so there is an end to it however fast connections end.
+            polling.overruns = polling.overruns.saturating_add(1);
+            return Ok(true);
+        }
         Err(error) => {
             // Only an empty queue makes the kernel deliver, and wake us, again.
             ends.discard_stale();
-            let lost = u32::from(matches!(error, Error::Overrun));
-            polling.overruns = polling.overruns.saturating_add(lost);
             return Err(error);
         }
     };

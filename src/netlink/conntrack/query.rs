@@ -15,7 +15,7 @@ use crate::netlink::nftables::NETLINK_NETFILTER;
 use crate::netlink::socket::Socket;
 use crate::netlink::{Error, Refusal};
 
-/// Entries made with one send call. Should all be refused, their errors still fit the socket's
+/// Entries made or ended with one send call. Should all be refused, their errors still fit the socket's
 /// receive buffer.
 const BATCH_ENTRIES: usize = 256;
 
@@ -113,18 +113,37 @@ impl Conntrack {
     /// The first refusal, by its tuple. Entries that were sent with it are made all the same,
     /// those of later calls are not.
     pub fn create_all(&mut self, entries: &[NewEntry]) -> Result<(), Error> {
+        self.for_all("make", "make conntrack entries", entries, NewEntry::request)
+    }
+
+    /// Ends many connections, many with one send call, by their addresses; for tests and benchmarks,
+    /// as is making them.
+    ///
+    /// # Errors
+    /// As [`Conntrack::create_all`]; ENOENT when there is no such entry.
+    pub fn end_all(&mut self, entries: &[NewEntry]) -> Result<(), Error> {
+        self.for_all("end", "end conntrack entries", entries, NewEntry::end_request)
+    }
+
+    /// `request` makes the message about an entry from its sequence number and flags.
+    fn for_all(
+        &mut self,
+        verb: &str,
+        doing: &'static str,
+        entries: &[NewEntry],
+        request: impl Fn(&NewEntry, u32, u16) -> Vec<u8>,
+    ) -> Result<(), Error> {
         for entries in entries.chunks(BATCH_ENTRIES) {
             let first = self.socket.reserve_sequences(entries.len() as u32);
             let last = first + (entries.len() as u32 - 1);
             let mut datagram = Vec::new();
             for (sequence, entry) in (first..).zip(entries) {
                 let flags = if sequence == last { NLM_F_ACK } else { 0 };
-                datagram.extend(entry.request(sequence, flags));
+                datagram.extend(request(entry, sequence, flags));
             }
-            self.acknowledged("make conntrack entries", &datagram, first, last, &|position| {
-                entries
-                    .get(position)
-                    .map_or_else(String::new, |entry| words("make", &entry.orig, entry.zone))
+            self.acknowledged(doing, &datagram, first, last, &|position| {
+                let entry = entries.get(position);
+                entry.map_or_else(String::new, |entry| words(verb, &entry.orig, entry.zone))
             })?;
         }
         Ok(())

@@ -194,6 +194,15 @@ impl NewEntry {
         request(kind(IPCTNL_MSG_CT_NEW), flags, sequence, |writer| self.emit(writer))
     }
 
+    /// Asks for the end of the connection that has these addresses now, whatever its id. `flags` as
+    /// for [`NewEntry::request`].
+    pub fn end_request(&self, sequence: u32, flags: u16) -> Vec<u8> {
+        let number = kind(IPCTNL_MSG_CT_DELETE);
+        request(number, NLM_F_REQUEST | flags, sequence, |writer| {
+            emit_key(writer, &self.orig, self.zone);
+        })
+    }
+
     fn emit(&self, writer: &mut Writer) {
         emit_key(writer, &self.orig, self.zone);
         self.reply.emit(writer, CTA_TUPLE_REPLY);
@@ -274,7 +283,7 @@ mod tests {
     proptest! {
         /// The kernel takes a deletion without a tuple for "everything".
         #[test]
-        fn a_deletion_always_has_its_tuple_and_id(
+        fn a_deletion_always_has_its_tuple_and_the_daemons_its_id(
             tuple in any_tuple(),
             zone in any::<u16>(),
             id in any::<u32>(),
@@ -291,6 +300,13 @@ mod tests {
             let sent_zone = values.iter().find(|(number, _)| *number == CTA_ZONE);
             let zone_value = zone.to_be_bytes();
             prop_assert_eq!(sent_zone.map(|(_, v)| *v), (zone != 0).then_some(&zone_value[..]));
+
+            let bytes = NewEntry { zone, ..NewEntry::new(tuple, 0) }.end_request(1, 0);
+            let message = only(&bytes);
+            prop_assert_eq!((message.kind, message.flags), (0x102, 0x1));
+            let without_id = self::values(&message);
+            let kept = values.into_iter().filter(|(number, _)| *number != CTA_ID);
+            prop_assert_eq!(without_id, kept.collect::<Vec<_>>());
         }
 
         #[test]

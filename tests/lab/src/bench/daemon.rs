@@ -89,12 +89,20 @@ impl Daemon {
         method: &str,
         arguments: &[(&str, &str)],
     ) -> Result<(Vec<u8>, Duration)> {
-        let begun = Instant::now();
-        self.client.extend(begun + PATIENCE);
         let arguments = BlobMsgTable::build(|table| {
             arguments.iter().for_each(|(name, text)| table.put_str(Some(name), text));
         });
-        let reply = self.client.call(method, &arguments).context(method)?;
+        self.ask(method, &arguments)
+    }
+
+    /// The same with arguments of any type.
+    ///
+    /// # Errors
+    /// As [`Daemon::call`].
+    pub fn ask(&mut self, method: &str, arguments: &BlobMsgTable) -> Result<(Vec<u8>, Duration)> {
+        let begun = Instant::now();
+        self.client.extend(begun + PATIENCE);
+        let reply = self.client.call(method, arguments).context(method)?;
         Ok((reply, begun.elapsed()))
     }
 

@@ -49,21 +49,8 @@ pub fn make(conntrack: &mut Conntrack, numbers: std::ops::Range<u32>) -> Result<
 /// Conntrack refuses, or one is not there.
 pub fn renew(conntrack: &mut Conntrack, numbers: impl Iterator<Item = u32>) -> Result<()> {
     let entries: Vec<NewEntry> = numbers.filter_map(entry).collect();
-    end(conntrack, &entries)?;
+    conntrack.end_all(&entries).context("ending conntrack entries")?;
     conntrack.create_all(&entries).context("making conntrack entries")
-}
-
-/// Ends entries, which the kernel then tells.
-///
-/// # Errors
-/// Conntrack refuses, or one is not there.
-pub fn end(conntrack: &mut Conntrack, entries: &[NewEntry]) -> Result<()> {
-    for NewEntry { orig, zone, .. } in entries {
-        let entry = conntrack.get(orig, *zone).context("finding a conntrack entry")?;
-        let id = entry.context("a conntrack entry is gone already")?.id;
-        conntrack.delete(orig, *zone, id).context("ending a conntrack entry")?;
-    }
-    Ok(())
 }
 
 /// The entry with this number.

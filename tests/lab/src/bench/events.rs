@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! How soon the daemon answers while connections end by the thousand.
 
+use super::churn::{churn, Churned};
 use super::daemon::{Daemon, Programs};
-use super::entries;
+use super::drops::drops;
 use super::figure::{milliseconds, quantile, Bound, Figure};
-use crate::error::{Context, Error, Result};
-use flowtabled::netlink::conntrack::{Conntrack, NewEntry};
+use super::talkers::{Talkers, TALKERS};
+use super::{agreement, entries};
+use crate::error::{Error, Result};
+use flowtabled::netlink::conntrack::Conntrack;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Flows that are there all the time.
 const FLOWS: u32 = 16_384;
-/// Connections that begin and end each second.
-const RATE: u32 = 10_000;
 /// How long each part lasts.
 const TIME: Duration = Duration::from_secs(10);
 /// Between two calls of the client.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Entries made together, and then ended one by one.
-const BATCH: u32 = 50;
-/// Numbers of entries that come and go; those below are the flows that stay.
-const FIRST: u32 = 1_000_000;
+const MIB: f64 = 1024.0 * 1024.0;
 /// Methods with their arguments; `explain` is about the first client's flows.
 const METHODS: [(&str, &[(&str, &str)]); 5] = [
     ("status", &[]),
@@ -41,31 +39,54 @@ struct Seen {
     overruns: u64,
 }
 
-/// Needs an empty namespace.
+/// What became of the ends, and of the daemon.
+struct Aftermath {
+    churned: Churned,
+    /// Ends that the kernel could not deliver.
+    dropped: u64,
+    /// Private bytes of the daemon before and after, and the most that was ever resident.
+    memory: [u64; 3],
+}
+
+/// Needs an empty namespace; so many connections end each second.
 ///
 /// # Errors
-/// The daemon, conntrack or the client failed.
-pub fn measure(conntrack: &mut Conntrack, programs: &Programs) -> Result<Vec<Figure>> {
+/// The daemon, conntrack or the client failed; or an end was neither read nor counted as dropped, or
+/// the daemon's flows are not the kernel's in the end.
+pub fn measure(conntrack: &mut Conntrack, programs: &Programs, rate: u32) -> Result<Vec<Figure>> {
     let mut daemon = Daemon::start(programs)?;
     eprintln!("   one flow");
     entries::make(conntrack, 0..1)?;
     let idle = watch(&mut daemon)?;
-    entries::make(conntrack, 1..FLOWS)?;
+    entries::make(conntrack, 1..FLOWS - TALKERS)?;
+    let talkers = Talkers::new()?;
     eprintln!("   {FLOWS} flows");
     let quiet = watch(&mut daemon)?;
-    eprintln!("   {FLOWS} flows, {RATE} ends a second");
+    eprintln!("   {FLOWS} flows, {rate} ends a second");
+    let before = (daemon.memory()?, daemon.polling("events")?, drops()?);
     let stop = AtomicBool::new(false);
-    let busy = thread::scope(|scope| {
-        let churn = scope.spawn(|| churn(&stop));
+    let (churned, busy) = thread::scope(|scope| -> Result<(Churned, Seen)> {
+        let churn = scope.spawn(|| churn(rate, &talkers, &stop));
         let seen = watch(&mut daemon);
         stop.store(true, Ordering::Relaxed);
         let churned = churn.join().map_err(|_| Error::new("making connections panicked"))?;
-        churned.and(seen)
+        Ok((churned?, seen?))
     })?;
-    Ok(figures(&idle, &quiet, &busy))
+    agreement::reach(&mut daemon, conntrack)?;
+    let read = daemon.polling("events")?.saturating_sub(before.1);
+    let dropped = drops()?.saturating_sub(before.2);
+    if read + dropped != churned.ends {
+        let Churned { ends, .. } = churned;
+        return Err(Error::new(format!("of {ends} ends {read} were read and {dropped} dropped")));
+    }
+    let after = daemon.memory()?;
+    let memory = [before.0.private, after.private, after.peak];
+    let mut figures = figures(rate, &idle, &quiet, &busy);
+    figures.extend(after_the_flood(rate, &busy, &Aftermath { churned, dropped, memory }));
+    Ok(figures)
 }
 
-fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
+fn figures(rate: u32, idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (place, (method, _)) in METHODS.into_iter().enumerate() {
         let of = |seen: &Seen, share| {
@@ -74,7 +95,7 @@ fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
         };
         for (share, name) in [(0.5, "median"), (0.99, "99th percentile"), (1.0, "maximum")] {
             let figure = Figure::new(
-                format!("{method} with {FLOWS} flows and {RATE} ends/s, {name}"),
+                format!("{method} with {FLOWS} flows and {rate} ends/s, {name}"),
                 of(busy, share),
                 "ms",
             );
@@ -85,15 +106,28 @@ fn figures(idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
             });
         }
     }
-    figures.push(Figure::new("ends read", busy.events_per_s, "per s"));
-    figures.push(Figure::new("ends lost", busy.overruns as f64, "times"));
-    let names = ["daemon on a processor", "daemon kept from a processor by other programs"];
-    for (place, name) in names.into_iter().enumerate() {
+    for (place, name) in ["on a processor", "kept from a processor"].into_iter().enumerate() {
         let of = |seen: &Seen| seen.cpu_percent.get(place).copied().unwrap_or_default();
-        let figure = Figure::new(name, of(busy), "%");
+        let figure = Figure::new(format!("daemon {name}, {rate} ends/s"), of(busy), "%");
         figures.push(figure.peer("no ends", of(quiet)).peer("one flow", of(idle)));
     }
     figures
+}
+
+fn after_the_flood(rate: u32, busy: &Seen, aftermath: &Aftermath) -> [Figure; 4] {
+    let Aftermath { churned, dropped, memory: [before, after, peak] } = aftermath;
+    let ends = churned.ends as f64;
+    let mib = |bytes: u64| bytes as f64 / MIB;
+    [
+        Figure::new(format!("ends reached of {rate}"), ends / churned.time.as_secs_f64(), "per s")
+            .peer("read", busy.events_per_s),
+        Figure::new(format!("ends dropped, {rate} ends/s"), *dropped as f64 / ends * 100.0, "%")
+            .peer("ends", *dropped as f64),
+        Figure::new(format!("times ends were lost, {rate} ends/s"), busy.overruns as f64, "times"),
+        Figure::new(format!("memory after {rate} ends/s"), mib(*after), "MiB")
+            .peer("before", mib(*before))
+            .peer("most ever resident", mib(*peak)),
+    ]
 }
 
 /// Calls the methods in turn for a while.
@@ -117,24 +151,4 @@ fn watch(daemon: &mut Daemon) -> Result<Seen> {
         overruns: daemon.polling("overruns")?.saturating_sub(overruns),
         calls,
     })
-}
-
-/// Makes and ends connections at the pace, until told to stop.
-fn churn(stop: &AtomicBool) -> Result<()> {
-    let mut conntrack = Conntrack::open().context("conntrack")?;
-    let begun = Instant::now();
-    let mut done = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let due = (begun.elapsed().as_secs_f64() * f64::from(RATE)) as u32;
-        if due < done + BATCH {
-            thread::sleep(Duration::from_millis(1));
-            continue;
-        }
-        let numbers = FIRST + done..FIRST + done + BATCH;
-        let batch: Vec<NewEntry> = numbers.filter_map(entries::entry).collect();
-        conntrack.create_all(&batch).context("making connections")?;
-        entries::end(&mut conntrack, &batch)?;
-        done += BATCH;
-    }
-    Ok(())
 }

@@ -7,7 +7,9 @@ use super::{entries, events, listing, memory, networks};
 use crate::error::{Error, Result};
 
 /// The parts; each needs an empty namespace.
-pub const PARTS: [&str; 3] = ["listing", "memory", "events"];
+pub const PARTS: [&str; 4] = ["listing", "memory", "events", "flood"];
+/// Connections that end each second while the daemon is asked: on a busy router, and under attack.
+const RATES: [u32; 2] = [10_000, 50_000];
 
 /// Measures one part.
 ///
@@ -19,7 +21,8 @@ pub fn measure(part: &str, programs: &Programs) -> Result<Vec<Figure>> {
     match part {
         "listing" => listing::measure(&mut conntrack),
         "memory" => memory::measure(&mut conntrack, programs),
-        "events" => events::measure(&mut conntrack, programs),
+        "events" => events::measure(&mut conntrack, programs, RATES[0]),
+        "flood" => events::measure(&mut conntrack, programs, RATES[1]),
         _ => Err(Error::new(format!("no part {part:?}"))),
     }
 }

@@ -5,9 +5,12 @@
 //! does beside concerns all of them alike.
 
 pub mod accountant;
+pub mod agreement;
+pub mod churn;
 pub mod comparison;
 pub mod daemon;
 pub mod days;
+pub mod drops;
 pub mod entries;
 pub mod events;
 pub mod figure;
@@ -20,3 +23,4 @@ pub mod networks;
 pub mod pictures;
 pub mod plot;
 mod programming;
+pub mod talkers;

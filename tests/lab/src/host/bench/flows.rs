@@ -10,8 +10,12 @@ use crate::host::architecture::AMD64;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-const TOOLS: [apt::Tool; 3] =
-    [("conntrack", "conntrack"), ("ip", "iproute2"), ("unshare", "util-linux")];
+const TOOLS: [apt::Tool; 4] = [
+    ("conntrack", "conntrack"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("unshare", "util-linux"),
+];
 
 /// What is measured, built.
 #[derive(Debug)]

@@ -64,8 +64,12 @@ impl Step {
 }
 
 /// What the tests in network namespaces call.
-const NAMESPACE_TOOLS: [apt::Tool; 3] =
-    [("ip", "iproute2"), ("unshare", "util-linux"), ("busybox", "busybox-static")];
+const NAMESPACE_TOOLS: [apt::Tool; 4] = [
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("unshare", "util-linux"),
+    ("busybox", "busybox-static"),
+];
 
 const STEPS: &[Step] = &[
     Step::new("fmt", fmt),
