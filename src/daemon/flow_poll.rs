@@ -49,9 +49,6 @@ const PICKING: Duration = Duration::from_secs(5);
 /// The kernel makes the next part of a list when one is read. When it has not for so long it never
 /// will; the whole list of 64k flows takes a slow router about half a second, and a busy one longer.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Datagrams read in one turn: 32 KiB each, so some six hundred flows; other sources wait no
-/// longer than it takes to walk them.
-const DATAGRAMS_PER_TURN: u32 = 4;
 /// Ends read in one turn, and before one part of a list; each comes in a small datagram of its own.
 /// Of short connections there can be thousands a second, and they must not keep the loop.
 const ENDS_PER_TURN: u32 = 64;
@@ -324,7 +321,7 @@ impl FlowPoll {
         }
     }
 
-    /// Reads what has arrived of the list, up to the turn's budget.
+    /// Reads a part of the list, if one has arrived.
     pub fn on_lists(&mut self, now: Instant) -> Progress {
         let before = cpu_time();
         self.around.renew_budget();
@@ -339,30 +336,28 @@ impl FlowPoll {
         }
     }
 
+    /// Reads one part of the list, 32 KiB or some hundred and fifty flows: the kernel makes the next one
+    /// meanwhile, and four of them in a row let callers wait half as long again.
     fn read_list(&mut self, now: Instant) -> Progress {
-        let now_ms = self.now_ms(now);
-        for _ in 0..DATAGRAMS_PER_TURN {
-            if !std::mem::take(&mut self.held) {
-                match self.lists.receive(DOING) {
-                    Ok(Some(_)) => self.heard = now,
-                    Ok(None) => return Progress::Waiting,
-                    Err(error) => return Progress::Done(Err(error)),
-                }
-            }
-            let Some((sequence, _)) = self.listing else { continue };
-            // The kernel told every end before it made this part of the list. Read after it, the
-            // end of a connection would be taken for that of a later one with the same addresses.
-            if self.read_some_ends(now_ms).unwrap_or(false) {
-                self.held = true;
-                return Progress::More;
-            }
-            match read(self.lists.received(), sequence, &mut self.table, &mut self.around) {
-                Ok(true) => return Progress::Done(Ok(())),
-                Ok(false) => (),
+        if !std::mem::take(&mut self.held) {
+            match self.lists.receive(DOING) {
+                Ok(Some(_)) => self.heard = now,
+                Ok(None) => return Progress::Waiting,
                 Err(error) => return Progress::Done(Err(error)),
             }
         }
-        Progress::More
+        let Some((sequence, _)) = self.listing else { return Progress::More };
+        // The kernel told every end before it made this part of the list. Read after it, the
+        // end of a connection would be taken for that of a later one with the same addresses.
+        if self.read_some_ends(self.now_ms(now)).unwrap_or(false) {
+            self.held = true;
+            return Progress::More;
+        }
+        match read(self.lists.received(), sequence, &mut self.table, &mut self.around) {
+            Ok(true) => Progress::Done(Ok(())),
+            Ok(false) => Progress::More,
+            Err(error) => Progress::Done(Err(error)),
+        }
     }
 
     /// Reads the ends of connections; true when there may be more. When some were lost, and what they
