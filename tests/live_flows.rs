@@ -89,9 +89,12 @@ fn a_list_waits_for_all_the_ends_before_it() {
         let mut turns = 0;
         while matches!(flows.on_lists(now), Progress::More) {
             turns += 1;
-            assert_eq!(flows.polling().events, turns * PER_TURN);
+            assert_eq!(flows.polling().events, (turns * PER_TURN).min(FLOWS.into()));
         }
-        assert_eq!(turns, u64::from(FLOWS) / PER_TURN);
+        assert!(
+            turns > u64::from(FLOWS) / PER_TURN,
+            "the first part of the list comes behind them"
+        );
         let polling = flows.polling();
         assert_eq!((polling.lists, polling.failed), (3, 0));
         assert_eq!((polling.events, polling.ended_unseen), (u64::from(FLOWS), 0));
