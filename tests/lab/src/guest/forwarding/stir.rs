@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Moves the kernel's allocator on between bursts.
 //!
-//! Where the packet that comes takes the last free object of a slab and the one that goes gives it
-//! back, each packet costs some 290 instructions more, for all of a burst. Whether that happens is
-//! chance: it depends on what was allocated before. Datagrams that nobody reads take a few objects
-//! more before each burst, so that the same does not happen to the next one.
+//! In some of its states, which are chance, each packet of a burst costs some 290 instructions more; a
+//! last free object of a slab that goes to and fro would explain it. It stays so until something
+//! else is allocated. Datagrams that nobody reads take a few objects more before each burst, so that
+//! the same does not happen to the next one.
 
 use crate::error::{Context, Result};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -12,8 +12,8 @@ use std::net::{Ipv4Addr, UdpSocket};
 /// Lengths of datagrams, each of which has its data in objects of another size.
 const LENGTHS: [usize; 3] = [1, 600, 1500];
 
-/// What is kept allocated. Datagrams of UDP, for those of other sockets are counted to a control group
-/// and come from slabs of their own, which no forwarded packet touches.
+/// What is kept allocated: datagrams of UDP, for those of Unix sockets, which are accounted to a control
+/// group, changed nothing for the packets' data.
 #[derive(Debug, Default)]
 pub struct Stir(Vec<UdpSocket>);
 
