@@ -2,10 +2,9 @@
 //! Names of clients from the files of the DHCP servers, read again when one has changed and
 //! somebody wants to see names.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::SystemTime;
 
 use log::debug;
@@ -13,6 +12,7 @@ use log::debug;
 use crate::core::flows::names::Names;
 use crate::leases::{Leases, FILE_MAX};
 use crate::netlink::route::Mac;
+use crate::sys::plain_file;
 
 /// The names, and which state of the files they are from.
 #[derive(Debug, Default)]
@@ -58,24 +58,11 @@ impl Names for LeaseFiles {
     }
 }
 
-/// Reads a plain file, also by a symbolic link. Anybody may make a FIFO in `/tmp`, which would block
-/// for ever, and some devices do something when they are opened to be read.
+/// As much of a file as is looked at. Anybody may make files in `/tmp`.
 fn read(path: &str) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(no_file());
-    }
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    // It may have become another one meanwhile.
-    if !file.metadata()?.is_file() {
-        return Err(no_file());
-    }
     let mut bytes = Vec::new();
-    file.take(FILE_MAX as u64).read_to_end(&mut bytes)?;
+    plain_file::open(Path::new(path))?.take(FILE_MAX as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn no_file() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "not a plain file")
 }
 
 #[cfg(test)]

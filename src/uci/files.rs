@@ -4,13 +4,13 @@
 //! No lock is taken: a commit replaces the file by a rename, and a half-written line of changes
 //! is passed over and seen whole at the next reload.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::delta;
 use super::error::Error;
 use super::package::{Origin, Package, Place};
+use crate::sys::plain_file;
 
 /// Longest file that is read. The largest seen on routers (firewalls with generated rules) are
 /// some hundred kilobytes; anything above this is no configuration and would cost the memory of a
@@ -100,17 +100,15 @@ impl Source {
 /// A file's bytes; `None` if it does not exist.
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_path_buf(), source };
-    // Looked at before it is opened: opening a FIFO would wait for a writer.
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(Error::NotRegular { path: path.to_path_buf() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    }
-    let file = match File::open(path) {
+    let file = match plain_file::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
+        Err(error) => {
+            return match error.kind() {
+                io::ErrorKind::NotFound => Ok(None),
+                io::ErrorKind::InvalidInput => Err(Error::NotRegular { path: path.to_path_buf() }),
+                _ => Err(unreadable(error)),
+            }
+        }
     };
     let mut text = Vec::new();
     file.take(MAX_FILE_BYTES.saturating_add(1)).read_to_end(&mut text).map_err(unreadable)?;
@@ -123,6 +121,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use std::fs;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A directory of its own that goes away with the value.
