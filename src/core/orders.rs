@@ -6,17 +6,17 @@
 //! wait. One that races with another program's changes is made again, so an order is either done
 //! or its caller hears that it was not.
 
+mod bypass;
+
+pub use bypass::Bypass;
+
 use litemap::LiteMap;
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Effect};
 use super::diff::{difference, replacement};
-use super::evict::Tables;
-use super::flows::place::End;
-use super::flows::{Flow, FlowState};
 use super::marks::{self, Mark, Marks};
 use super::plan::{Class, SET_BYPASS};
-use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::{Command, Counted, Set};
 
@@ -44,7 +44,7 @@ pub enum Order {
     Flush,
     /// Connections stay on the classic path for a time.
     Bypass {
-        /// Conntrack's ids.
+        /// Conntrack's ids; none when they are only handed back.
         ids: Vec<u32>,
         /// How long; with zero they are only handed back.
         duration: Duration,
@@ -73,41 +73,6 @@ impl Order {
         let (tables, unsettled) = (Vec::new(), Vec::new());
         Order::Bypass { ids, duration, tables, anywhere: false, unsettled }
     }
-
-    /// These flows stay on the classic path for a time; `table_of` tells which table has one,
-    /// `hardware` are the tables whose flowtables have the hardware flag.
-    pub fn bypass(
-        flows: &[Flow],
-        duration: Duration,
-        hardware: &[String],
-        table_of: &dyn Fn(&Flow) -> Option<String>,
-    ) -> Order {
-        let mut found = Tables::None;
-        for flow in flows {
-            found.add(Tables::that_may_have(flow, hardware, || table_of(flow)));
-        }
-        let anywhere = found == Tables::All;
-        let tables = match found {
-            Tables::Named(names) => names,
-            Tables::None | Tables::All => Vec::new(),
-        };
-        Order::Bypass {
-            ids: flows.iter().map(|flow| flow.id).collect(),
-            duration,
-            tables,
-            anywhere,
-            unsettled: flows.iter().filter(|flow| is_unsettled(flow)).map(|flow| flow.id).collect(),
-        }
-    }
-}
-
-/// True when a flow is on the classic path and nothing lasting keeps it there.
-fn is_unsettled(flow: &Flow) -> bool {
-    let ends = [flow.place.opener(), flow.place.answerer()];
-    flow.state == FlowState::Classic
-        && matches!(flow.orig.protocol, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_GRE)
-        && !flow.helped
-        && !ends.contains(&End::Router)
 }
 
 /// What carrying an order out has changed.
@@ -252,6 +217,20 @@ impl Control {
         let effects = self.give_up_orders();
         self.orders = waiting;
         effects
+    }
+
+    /// Conntrack's ids of the connections that are kept on the classic path, or will be by the orders
+    /// that wait; sorted.
+    pub fn kept_away(&self) -> Vec<u32> {
+        let mut ids: Vec<u32> = self.marks.bypassed.keys().copied().collect();
+        for pending in &self.orders {
+            if let Order::Bypass { ids: more, .. } = &pending.order {
+                ids.extend(more);
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// How long a connection is still kept on the classic path; `None` when it is not.

@@ -6,8 +6,9 @@ use log::Level;
 use super::*;
 use crate::core::control::tests::{apply, settings, World};
 use crate::core::control::Event;
-use crate::core::flows::place::Place;
+use crate::core::flows::place::{End, Place};
 use crate::core::flows::table::tests::{entry, table_of};
+use crate::core::flows::Flow;
 use crate::core::plan::{leak_key, SET_LEAKED, SET_WATCHED};
 use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::reason::Reason;
@@ -126,6 +127,16 @@ fn without_offloaded_flows_no_table_is_replaced() {
     assert_eq!(world.order(bypass([5], MINUTE)), Ok(done));
     assert_eq!(world.commits[2].len(), 2);
     assert_eq!(world.control.bypassed(5, world.now), Some(MINUTE));
+}
+
+#[test]
+fn what_waits_to_be_kept_counts_as_kept() {
+    let mut world = World::started(Mode::Software);
+    world.order(bypass([7, 5], MINUTE)).unwrap();
+    assert_eq!(world.control.kept_away(), [5, 7]);
+    let order = bypass([9, 5], MINUTE);
+    world.control.take_order(8, order, world.now);
+    assert_eq!(world.control.kept_away(), [5, 7, 9]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ubus::BlobMsgTable;
 use super::answers::Answers;
 use crate::core::flows::selection::Selection;
 use crate::core::flows::FlowState;
-use crate::core::orders::{Done, Order, OrderError, NOBODY};
+use crate::core::orders::{Bypass, Done, Order, OrderError, NOBODY};
 use crate::ubus::evict::{Evicted, Eviction};
 use crate::ubus::{evict as evict_reply, flush, release as release_reply, ReplyTo, StatusCode};
 
@@ -57,17 +57,30 @@ impl Wish {
 }
 
 fn evict(about: &Answers<'_>, selection: &Selection, duration: Duration) -> (Asked, Order) {
-    let flows = about.selected(selection);
-    let offloaded = flows.iter().filter(|flow| flow.state != FlowState::Classic).count();
-    let asked = Asked::Evict { matched: flows.len(), offloaded };
     let hardware = about.tables_in_hardware();
-    (asked, Order::bypass(&flows, duration, &hardware, &|flow| about.table_of(flow)))
+    let (mut matched, mut offloaded) = (0, 0);
+    let mut bypass = Bypass::new(duration, &hardware);
+    about.each_selected(selection, |flow| {
+        matched += 1;
+        offloaded += usize::from(flow.state != FlowState::Classic);
+        bypass.add(flow, || about.table_of(flow));
+    });
+    (Asked::Evict { matched, offloaded }, bypass.order())
 }
 
 /// Without any condition it is about all that are kept, whether their connection lives or not.
 fn release(about: &Answers<'_>, selection: &Selection) -> Order {
-    let matching = || about.selected(selection).iter().map(|flow| flow.id).collect();
-    Order::Release { ids: (*selection != Selection::default()).then(matching) }
+    if *selection == Selection::default() {
+        return Order::Release { ids: None };
+    }
+    let kept = about.kept_away();
+    let mut ids = Vec::new();
+    about.each_selected(selection, |flow| {
+        if kept.binary_search(&flow.id).is_ok() {
+            ids.push(flow.id);
+        }
+    });
+    Order::Release { ids: Some(ids) }
 }
 
 /// Callers by the number of their order. The bus bounds how many calls wait.
