@@ -61,6 +61,11 @@ impl Source {
         let delta_path = dirs.save.map(|dir| dir.join(name)).unwrap_or_default();
         if dirs.save.is_some() {
             match read_file(&delta_path) {
+                Ok(Some(text)) if lines(&text) > delta::LINES_MAX => warnings.push(format!(
+                    "{}: more than {} lines, uncommitted changes passed over",
+                    delta_path.display(),
+                    delta::LINES_MAX
+                )),
                 Ok(Some(text)) => {
                     let unread = delta::apply(&mut package, &text);
                     if let Some(line) = unread.first {
@@ -95,6 +100,10 @@ impl Source {
             Origin::Delta => &self.delta_path,
         }
     }
+}
+
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// A file's bytes; `None` if it does not exist.
@@ -177,6 +186,21 @@ pub(crate) mod tests {
         assert_eq!(source.path(place), save.path().join("x"));
         assert_eq!(source.warnings.len(), 1);
         assert!(source.warnings[0].contains("x:2: "), "{:?}", source.warnings);
+    }
+
+    #[test]
+    fn a_flood_of_changes_is_passed_over_whole() {
+        let (config, save) = (TempDir::new(), TempDir::new());
+        config.write("x", "config a b\n");
+        let changes = |count| "x.b.c='2'\n".repeat(count);
+        save.write("x", &changes(delta::LINES_MAX));
+        let source = read(&config, &save).unwrap().unwrap();
+        assert_eq!((source.package.sections[0].options.len(), source.warnings.len()), (1, 0));
+        save.write("x", &changes(delta::LINES_MAX + 1));
+        let source = read(&config, &save).unwrap().unwrap();
+        assert!(source.package.sections[0].options.is_empty());
+        assert!(source.warnings[0]
+            .ends_with("x: more than 16384 lines, uncommitted changes passed over"));
     }
 
     #[test]
