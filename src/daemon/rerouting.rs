@@ -20,7 +20,7 @@ use crate::netlink::Error;
 struct Check {
     rerouted: Rerouted,
     /// When the list began, in the table's time.
-    begun_ms: u32,
+    begun_ms: u64,
     /// The tables whose flowtables had the hardware flag.
     hardware: Vec<String>,
 }
@@ -81,7 +81,7 @@ impl Rerouting {
     }
 
     /// A list is about to begin.
-    pub fn begin(&mut self, table: &mut FlowTable, control: &Control, now: Instant, now_ms: u32) {
+    pub fn begin(&mut self, table: &mut FlowTable, control: &Control, now: Instant, now_ms: u64) {
         self.due = None;
         let rerouted = table.topology_mut().take_rerouted();
         if rerouted.is_empty() {
@@ -96,13 +96,12 @@ impl Rerouting {
     }
 
     /// The list has ended.
-    pub fn end(&mut self, table: &FlowTable, result: &Result<(), Error>, now_ms: u32) {
+    pub fn end(&mut self, table: &FlowTable, result: &Result<(), Error>, now_ms: u64) {
         let Some(Check { rerouted, begun_ms, hardware }) = self.check.take() else { return };
         if result.is_err() {
             return self.found.add(Tables::All);
         }
-        let young = |first_ms: u32| first_ms.wrapping_sub(begun_ms) <= u32::MAX / 2;
-        let flows = table.flows(now_ms).filter(|flow| young(flow.first_ms));
+        let flows = table.flows(now_ms).filter(|flow| flow.first_ms >= begun_ms);
         self.found.add(concerned(&rerouted, flows, &Anywhere(hardware)));
     }
 

@@ -116,7 +116,7 @@ pub struct HostView {
     /// Its flows at present.
     pub present: Present,
     /// Milliseconds since one of its flows carried something.
-    pub quiet_ms: u32,
+    pub quiet_ms: u64,
 }
 
 impl HostView {
@@ -135,7 +135,7 @@ impl HostView {
                 let sums = self.host.sent.iter().chain(&self.host.received);
                 sums.map(|counters| counters.bytes).sum()
             }
-            Order::Age => u64::from(!self.host.first_ms),
+            Order::Age => !self.host.first_ms,
         }
     }
 }
@@ -158,7 +158,7 @@ pub fn hosts(
     present: &LiteMap<u16, Present>,
     names: &dyn Names,
     wanted: &HostQuery,
-    now_ms: u32,
+    now_ms: u64,
 ) -> HostPage {
     let chosen = |number: u16| wanted.only.as_ref().is_none_or(|only| only.contains(&number));
     let mut list: Vec<(HostView, Cursor)> = Vec::new();
@@ -168,7 +168,7 @@ pub fn hosts(
             name: None,
             devices: attachment.map(|attachment| attachment.devices.clone()).unwrap_or_default(),
             present: present.get(&number).copied().unwrap_or_default(),
-            quiet_ms: now_ms.wrapping_sub(host.active_ms),
+            quiet_ms: now_ms.saturating_sub(host.active_ms),
             host: host.clone(),
         };
         let cursor = Cursor::new(view.key(wanted.order), number.into());
