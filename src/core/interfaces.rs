@@ -7,6 +7,7 @@
 use litemap::LiteMap;
 
 use super::settings::{Interface, Settings};
+use crate::netlink::nftables::set::IFNAME_MAX;
 
 /// The interfaces of the settings by name.
 #[derive(Debug)]
@@ -96,13 +97,15 @@ impl<'a> Interfaces<'a> {
     }
 }
 
-/// The name of the device that the protocol itself makes, by netifd's conventions.
+/// The name of the device that the protocol itself makes, by netifd's conventions; none where the
+/// kernel would not take it.
 fn own_device(interface: &Interface) -> Option<String> {
-    match interface.proto.as_str() {
-        "" | "none" | "static" | "dhcp" | "dhcpv6" => None,
-        "wireguard" | "openvpn" | "vti" | "xfrm" => Some(interface.name.clone()),
-        proto => Some(format!("{proto}-{}", interface.name)),
-    }
+    let name = match interface.proto.as_str() {
+        "" | "none" | "static" | "dhcp" | "dhcpv6" => return None,
+        "wireguard" | "openvpn" | "vti" | "xfrm" => interface.name.clone(),
+        proto => format!("{proto}-{}", interface.name),
+    };
+    Some(name).filter(|name| name.len() <= IFNAME_MAX)
 }
 
 #[cfg(test)]
@@ -142,6 +145,21 @@ mod tests {
         assert_eq!(interfaces.devices(&["top"]), ["eth9", "eth2", "eth3", "eth1"]);
         assert_eq!(interfaces.devices(&["wan6", "wg0", "right"])[..2], ["eth4", "wg0"]);
         assert_eq!(interfaces.routed("wan6"), ["pppoe-wan"]);
+    }
+
+    #[test]
+    fn a_name_that_the_kernel_does_not_take_is_none() {
+        let settings = settings(&[
+            ("wg_to_the_office", "wireguard", &[]),
+            ("wg_to_an_office", "wireguard", &[]),
+            ("longname", "pppoe", &["eth0"]),
+            ("long_name", "l2tp", &[]),
+        ]);
+        let interfaces = Interfaces::of(&settings);
+        let all = ["wg_to_the_office", "wg_to_an_office", "long_name"];
+        assert_eq!(interfaces.devices(&all), ["wg_to_an_office", "l2tp-long_name"]);
+        assert_eq!(interfaces.routed("longname"), ["pppoe-longname"]);
+        assert_eq!(interfaces.routed("wg_to_the_office"), Vec::<String>::new());
     }
 
     /// A chain is as deep as the file has sections.
