@@ -198,3 +198,34 @@ pub struct HostQuery {
     /// The page begins behind this; `None` for the first.
     pub after: Option<Cursor>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::flows::hosts::tests::client;
+    use std::net::IpAddr;
+
+    struct Nameless;
+
+    impl Names for Nameless {
+        fn name(&self, _: Option<Mac>, _: &[IpAddr]) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn clients_are_sorted_by_age_however_old_they_are() {
+        const DAY_MS: u64 = 86_400_000;
+        let mut ledger = Ledger::default();
+        let seen = [(1, 60), (2, 0), (3, 55), (4, 30)];
+        for (mac, day) in seen {
+            ledger.hosts.join(&client(&format!("192.168.1.{mac}"), mac), None, day * DAY_MS);
+        }
+        let wanted = HostQuery { only: None, order: Order::Age, limit: 9, after: None };
+        let page = hosts(&ledger, &LiteMap::new(), &Nameless, &wanted, 61 * DAY_MS);
+        let first_days: Vec<u64> =
+            page.hosts.iter().map(|(view, _)| view.host.first_ms / DAY_MS).collect();
+        assert_eq!(first_days, [0, 30, 55, 60]);
+        assert_eq!(page.hosts[0].0.quiet_ms, 61 * DAY_MS);
+    }
+}
