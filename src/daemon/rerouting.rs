@@ -110,3 +110,40 @@ impl Rerouting {
         std::mem::take(&mut self.found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::flows::table::tests::{entry, poll, table_of};
+    use crate::netlink::conntrack::entry::Entry;
+    use crate::netlink::conntrack::status::IPS_OFFLOAD;
+    use crate::netlink::route::RouteChange;
+
+    /// What a list finds that began after so many days, in which there are these flows; the first of
+    /// them has been there from the beginning.
+    fn found(days: u64, ids: &[u32]) -> Tables {
+        const DAY_MS: u64 = 86_400_000;
+        let offloaded = |id: &u32| {
+            let entry = entry(*id, 0);
+            Entry { status: entry.status | IPS_OFFLOAD, ..entry }
+        };
+        let mut table = table_of(&[offloaded(&ids[0])]);
+        (1..days).for_each(|day| poll(&mut table, day * DAY_MS, &[offloaded(&ids[0])]));
+        let mut rerouted = Rerouted::default();
+        rerouted.note(RouteChange::To("0.0.0.0/0".parse().unwrap()));
+        let begun_ms = days * DAY_MS;
+        let check = Some(Check { rerouted, begun_ms, hardware: Vec::new() });
+        poll(&mut table, begun_ms, &ids.iter().map(offloaded).collect::<Vec<_>>());
+        let mut rerouting = Rerouting { check, ..Rerouting::default() };
+        rerouting.end(&table, &Ok(()), begun_ms + 500);
+        rerouting.take_found()
+    }
+
+    #[test]
+    fn only_flows_that_began_with_the_list_may_be_anywhere() {
+        for days in [1, 24, 26, 48, 52, 99] {
+            assert_eq!(found(days, &[1]), Tables::None, "after {days} days");
+            assert_eq!(found(days, &[1, 2]), Tables::All, "after {days} days");
+        }
+    }
+}
