@@ -15,6 +15,7 @@ pub mod options;
 mod orders;
 mod radios;
 mod rerouting;
+mod stations;
 pub mod surroundings;
 pub mod switches;
 mod watches;

@@ -6,6 +6,7 @@
 //! loop with [`Socket::receive`].
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -31,6 +32,16 @@ const SEND_BUFFER: u32 = 2048 * 1024;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A dump that keeps being interrupted by other writers is repeated this often.
 const DUMP_TRIES: u32 = 8;
+
+/// How a dump ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    /// What it lists changed meanwhile.
+    Interrupted,
+    /// The reader had enough.
+    Cut,
+}
 
 /// One netlink socket bound to a port of its own, non-blocking.
 #[derive(Debug)]
@@ -180,33 +191,62 @@ impl Socket {
         fill: impl Fn(&mut Writer),
         each: impl Fn(&mut Vec<T>, &Message<'_>) -> Result<(), Error>,
     ) -> Result<Vec<T>, Error> {
+        let each = |list: &mut Vec<T>, message: &Message<'_>| {
+            each(list, message).map(ControlFlow::Continue)
+        };
+        self.dump_tries(doing, kind, fill, each).map(|(items, _)| items)
+    }
+
+    /// Lists objects like [`Socket::dump`] until `each` breaks; false when it did. The socket is of no
+    /// use afterwards, for the kernel begins no other list while the rest of this one waits.
+    ///
+    /// # Errors
+    /// As [`Socket::dump`].
+    pub fn dump_some<T>(
+        mut self,
+        doing: &'static str,
+        kind: u16,
+        fill: impl Fn(&mut Writer),
+        each: impl Fn(&mut Vec<T>, &Message<'_>) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(Vec<T>, bool), Error> {
+        self.dump_tries(doing, kind, fill, each)
+    }
+
+    fn dump_tries<T>(
+        &mut self,
+        doing: &'static str,
+        kind: u16,
+        fill: impl Fn(&mut Writer),
+        each: impl Fn(&mut Vec<T>, &Message<'_>) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(Vec<T>, bool), Error> {
         let mut items = Vec::new();
         for _ in 0..DUMP_TRIES {
             items.clear();
-            let complete =
-                self.dump_once(doing, kind, &fill, &mut |message| each(&mut items, message))?;
-            if complete {
-                return Ok(items);
+            let mut each = |message: &Message<'_>| each(&mut items, message);
+            match self.dump_once(doing, kind, &fill, &mut each)? {
+                End::Whole => return Ok((items, true)),
+                End::Cut => return Ok((items, false)),
+                End::Interrupted => (),
             }
         }
         Err(Error::Interrupted { doing })
     }
 
-    /// Not generic, so that the code exists once; `Ok(false)` when the dump was interrupted.
+    /// Not generic, so that the code exists once.
     fn dump_once(
         &mut self,
         doing: &'static str,
         kind: u16,
         fill: &dyn Fn(&mut Writer),
-        each: &mut dyn FnMut(&Message<'_>) -> Result<(), Error>,
-    ) -> Result<bool, Error> {
+        each: &mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<End, Error> {
         self.discard_stale();
         let sequence = self.next_sequence();
         self.send(&message::request(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, fill), doing)?;
         let mut consistent = true;
         loop {
             let datagram = match self.receive_within(doing) {
-                Err(Error::Overrun) => return Ok(false),
+                Err(Error::Overrun) => return Ok(End::Interrupted),
                 other => other?,
             };
             for message in Messages::new(datagram) {
@@ -220,9 +260,11 @@ impl Socket {
                     NLMSG_DONE | NLMSG_ERROR if failed(&message) => {
                         return Err(Error::refused(doing, &message))
                     }
-                    NLMSG_DONE => return Ok(consistent),
+                    NLMSG_DONE if consistent => return Ok(End::Whole),
+                    NLMSG_DONE => return Ok(End::Interrupted),
                     NLMSG_ERROR => (),
-                    _ => each(&message)?,
+                    _ if each(&message)?.is_break() => return Ok(End::Cut),
+                    _ => (),
                 }
             }
         }
