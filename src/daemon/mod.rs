@@ -14,6 +14,7 @@ pub mod logging;
 pub mod options;
 mod orders;
 mod radios;
+mod ready;
 mod rerouting;
 mod stations;
 pub mod surroundings;

@@ -18,6 +18,7 @@ use crate::daemon::answers::{self, Answers};
 use crate::daemon::flow_poll::FlowPoll;
 use crate::daemon::knowledge::Knowledge;
 use crate::daemon::orders::Wish;
+use crate::netlink::Error;
 use crate::ubus::devices::DevicesQuery;
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
@@ -37,6 +38,13 @@ pub(super) enum Question {
     History(usize),
     Hardware,
     Order(Wish),
+}
+
+impl Question {
+    /// The answer is made from all flows.
+    fn is_long(&self) -> bool {
+        !matches!(self, Question::Status | Question::History(_) | Question::Hardware)
+    }
 }
 
 impl Daemon {
@@ -61,16 +69,17 @@ impl Daemon {
         }
     }
 
-    /// Answers at once where flows do not matter, or were listed lately; else when they are.
+    /// Answers in this turn or the next ones where flows do not matter, or were listed lately; else when
+    /// they are.
     pub(super) fn ask(&mut self, question: Question, reply_to: ReplyTo) {
         if matches!(question, Question::Hardware) {
             self.switches.look(Instant::now());
-            return self.answer(&question, reply_to, false);
+            return self.make_ready(question, reply_to, false);
         }
         self.refresh();
         let now = Instant::now();
         let Some(flows) = &mut self.flows else {
-            return self.answer(&question, reply_to, false);
+            return self.make_ready(question, reply_to, false);
         };
         flows.look(now);
         if matches!(question, Question::Order(_)) {
@@ -83,7 +92,7 @@ impl Daemon {
         }
         if flows.is_recent(now) {
             let known = self.flow_error.is_empty();
-            return self.answer(&question, reply_to, known);
+            return self.make_ready(question, reply_to, known);
         }
         self.waiting.push((question, reply_to));
         self.list();
@@ -102,9 +111,41 @@ impl Daemon {
         let Some(flows) = &mut self.flows else { return };
         if let Err(error) = flows.start(&self.control, Instant::now()) {
             warn!("{error}");
-            for (question, reply_to) in std::mem::take(&mut self.waiting) {
-                self.answer(&question, reply_to, false);
-            }
+            self.make_waiting_ready(false);
+        }
+    }
+
+    /// A list of flows is there, or is not to be had: whoever waits can be answered.
+    pub(super) fn listed(&mut self, result: Result<(), Error>) {
+        let line = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        if !line.is_empty() && line != self.flow_error {
+            warn!("{line}");
+        }
+        self.flow_error = line;
+        if result.is_ok() {
+            self.judge_flows();
+            self.pick_for_switches();
+        }
+        self.changed = true;
+        self.make_waiting_ready(result.is_ok());
+        self.list_for_late();
+    }
+
+    fn make_waiting_ready(&mut self, listed: bool) {
+        for (question, reply_to) in std::mem::take(&mut self.waiting) {
+            self.make_ready(question, reply_to, listed);
+        }
+    }
+
+    fn make_ready(&mut self, question: Question, reply_to: ReplyTo, listed: bool) {
+        let long = question.is_long();
+        self.ready.push((question, reply_to, listed), long);
+    }
+
+    /// Answers some of those who can be.
+    pub(super) fn on_ready(&mut self) {
+        for (question, reply_to, listed) in self.ready.take_turn() {
+            self.answer(&question, reply_to, listed);
         }
     }
 
@@ -149,7 +190,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
+    fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
         let now = Instant::now();
         let answer = match question {
             Question::Status => {
