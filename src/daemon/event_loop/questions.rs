@@ -12,7 +12,6 @@ use crate::core::control::{Effect, Event};
 use crate::core::explain::Wanted;
 use crate::core::flows::{Flow, FlowState};
 use crate::core::notices::Present;
-use crate::core::orders::{Order, NOBODY};
 use crate::core::status::Status;
 use crate::daemon::answers::{self, Answers};
 use crate::daemon::flow_poll::FlowPoll;
@@ -142,10 +141,16 @@ impl Daemon {
         self.ready.push((question, reply_to, listed), long);
     }
 
-    /// Answers some of those who can be.
+    /// Answers some of those who can be, and has done what they have ordered.
     pub(super) fn on_ready(&mut self) {
         for (question, reply_to, listed) in self.ready.take_turn() {
             self.answer(&question, reply_to, listed);
+        }
+        let orders = self.orders.take_placed(!self.ready.is_empty(), Instant::now());
+        if !orders.is_empty() {
+            self.feed(Event::Orders(orders));
+            let now = Instant::now();
+            self.watches.begin_wanted(&|id| self.control.watched(id, now));
         }
     }
 
@@ -178,14 +183,12 @@ impl Daemon {
         self.feed(Event::Carried(carried));
     }
 
-    /// Has something done to flows; the caller is answered when it is.
+    /// Wants something done to flows; the caller is answered when it is.
     fn order(&mut self, wish: &Wish, reply_to: ReplyTo, listed: bool) {
-        let about = self.about(listed, Instant::now()).ok();
+        let now = Instant::now();
+        let about = self.about(listed, now).ok();
         match wish.order(about.as_ref()) {
-            Some((asked, order)) => {
-                let number = self.orders.enter(asked, reply_to);
-                self.feed(Event::Order(number, order));
-            }
+            Some((asked, order)) => self.orders.place(asked, reply_to, order, now),
             None => self.bus.reply(reply_to, Err(StatusCode::NoData)),
         }
     }
@@ -232,9 +235,12 @@ impl Daemon {
         let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
         if flow.state != FlowState::Classic {
             // Nobody waits for the order: without it the next answer only knows less.
-            self.feed(Event::Order(NOBODY, Order::Watch { id: flow.id }));
-            let now = Instant::now();
-            self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
+            if !self.control.watch_lasts(flow.id, now) {
+                self.orders.watch(flow.id, now);
+                self.watches.want(flow, evidence);
+            } else if evidence.is_none() {
+                self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
+            }
         }
         answer
     }
