@@ -247,7 +247,7 @@ impl Daemon {
 
     /// What answers about flows are made from.
     fn about(&mut self, listed: bool, now: Instant) -> Result<Answers<'_>, StatusCode> {
-        self.names.refresh(self.control.lease_files());
+        self.names.refresh(self.control.lease_files(), now);
         let flows = self.known_flows(listed).ok_or(StatusCode::NoData)?;
         Ok(Answers::new(&self.control, flows, &self.names, &self.switches, now))
     }
