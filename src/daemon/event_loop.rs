@@ -378,7 +378,7 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     self.links.discard_stale();
-                    return self.lost(&error);
+                    return self.lost(&error, LINKS);
                 }
             }
         }
@@ -402,7 +402,7 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     socket.discard_stale();
-                    return self.lost(&error);
+                    return self.lost(&error, NFTABLES);
                 }
             }
         }
@@ -410,10 +410,12 @@ impl Daemon {
     }
 
     /// Events were lost, or their socket failed. What still waited was older than what was lost and
-    /// has been thrown away: only an empty queue makes the kernel deliver, and wake us, again.
-    fn lost(&mut self, error: &Error) {
-        if !matches!(error, Error::Overrun) {
-            error!("{error}");
+    /// has been thrown away: only an empty queue makes the kernel deliver, and wake us, again. What has
+    /// come since is read in the next turn.
+    fn lost(&mut self, error: &Error, source: Token) {
+        match error {
+            Error::Overrun => self.unread.push_back(source),
+            error => error!("{error}"),
         }
         self.feed(Event::EventsLost);
     }

@@ -144,7 +144,8 @@ impl Surroundings {
                     self.tell(&error);
                     self.read_addresses(topology);
                     topology.routes_changed(RouteChange::Any);
-                    return false;
+                    // What has come since then waits.
+                    return matches!(error, Error::Overrun);
                 }
             }
         }

@@ -28,6 +28,10 @@ const RECEIVE_BUFFER: u32 = 1 << 20;
 /// Room for one transaction, and the kernel takes twice as much: ten tables of ours, each with all the
 /// connections and all the entries of rules that there may be, are 4 MB; two are 0.8 MB.
 const SEND_BUFFER: u32 = 2048 * 1024;
+/// More datagrams than the receive buffer holds. It is twice what is asked for, and each datagram is
+/// charged with half a kilobyte at least. After an overrun the kernel delivers nothing more until all
+/// of them are read (net/netlink/af_netlink.c, netlink_rcv_wake), but from then on it does.
+const WAITING_MAX: u32 = 2 * RECEIVE_BUFFER / 512;
 /// The kernel answers within the send call; this is for the answers that a worker makes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A dump that keeps being interrupted by other writers is repeated this often.
@@ -173,9 +177,13 @@ impl Socket {
         }
     }
 
-    /// Throws away everything that waits, so that a late answer cannot be taken for a new one.
+    /// Throws away everything that waits, so that a late answer cannot be taken for a new one. Of what
+    /// comes meanwhile some may be left, newer than all that was lost before.
     pub fn discard_stale(&mut self) {
-        while matches!(self.receive("discard stale answers"), Ok(Some(_)) | Err(Error::Overrun)) {}
+        discard(|| {
+            let received = self.receive("discard stale answers");
+            matches!(received, Ok(Some(_)) | Err(Error::Overrun))
+        });
     }
 
     /// Lists objects: sends the request of type `kind` whose body `fill` writes, and calls `each`
@@ -304,6 +312,36 @@ impl AsRawFd for Socket {
     }
 }
 
+/// Calls `one` for each datagram that may wait, until it finds none.
+fn discard(mut one: impl FnMut() -> bool) {
+    for _ in 0..WAITING_MAX {
+        if !one() {
+            return;
+        }
+    }
+}
+
 fn failed(message: &Message<'_>) -> bool {
     Ack::parse(message).is_some_and(|ack| ack.errno != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discarding_ends_though_events_never_do() {
+        let mut read = 0;
+        discard(|| {
+            read += 1;
+            true
+        });
+        assert_eq!(read, WAITING_MAX);
+        let mut left = 9;
+        discard(|| {
+            left -= 1;
+            left > 0
+        });
+        assert_eq!(left, 0);
+    }
 }
