@@ -28,10 +28,10 @@ const RECEIVE_BUFFER: u32 = 1 << 20;
 /// Room for one transaction, and the kernel takes twice as much: ten tables of ours, each with all the
 /// connections and all the entries of rules that there may be, are 4 MB; two are 0.8 MB.
 const SEND_BUFFER: u32 = 2048 * 1024;
-/// More datagrams than the receive buffer holds. It is twice what is asked for, and each datagram is
-/// charged with half a kilobyte at least. After an overrun the kernel delivers nothing more until all
-/// of them are read (net/netlink/af_netlink.c, netlink_rcv_wake), but from then on it does.
-const WAITING_MAX: u32 = 2 * RECEIVE_BUFFER / 512;
+/// More datagrams than the receive buffer holds: it is twice what is asked for, and each of them is
+/// charged with a quarter of a kilobyte at least. After an overrun the kernel delivers nothing more
+/// until all are read (net/netlink/af_netlink.c, netlink_rcv_wake), but from then on it does.
+const WAITING_MAX: u32 = 2 * RECEIVE_BUFFER / 256;
 /// The kernel answers within the send call; this is for the answers that a worker makes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A dump that keeps being interrupted by other writers is repeated this often.
