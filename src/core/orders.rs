@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The ticket of orders whose end nobody waits for.
 pub const NOBODY: u32 = 0;
+/// Those of nobody that wait at once: as many as there are watches. The bus bounds the others.
+const OF_NOBODY_MAX: usize = WATCHED_MAX;
 
 /// What a caller wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,10 +135,23 @@ struct Changes {
 }
 
 impl Control {
-    /// An order waits for the next survey.
-    pub(super) fn take_order(&mut self, ticket: u32, order: Order, now: Instant) -> Vec<Effect> {
-        self.orders.push(Pending { ticket, order, until: now + PATIENCE });
-        vec![Effect::Survey]
+    /// Orders wait for the next survey, which is one for all of them. Those of nobody are dropped where
+    /// too many wait, as they may while other programs never pause.
+    pub(super) fn take_orders(&mut self, orders: Vec<(u32, Order)>, now: Instant) -> Vec<Effect> {
+        let before = self.orders.len();
+        for (ticket, order) in orders {
+            if ticket == NOBODY && !self.has_room_for(&order) {
+                continue;
+            }
+            self.orders.push(Pending { ticket, order, until: now + PATIENCE });
+        }
+        let new = self.orders.len() > before;
+        new.then_some(Effect::Survey).into_iter().collect()
+    }
+
+    fn has_room_for(&self, order: &Order) -> bool {
+        let of_nobody = || self.orders.iter().filter(|pending| pending.ticket == NOBODY);
+        of_nobody().count() < OF_NOBODY_MAX && of_nobody().all(|pending| pending.order != *order)
     }
 
     /// The commands for what differs and for the orders that wait.
@@ -244,6 +259,12 @@ impl Control {
         self.snapshot.as_ref()?;
         let ends = self.marks.bypassed.values().filter(|_| self.has_tables());
         Some(ends.filter(|mark| mark.until > now).count())
+    }
+
+    /// A connection is watched, and will be for so long that this need not be prolonged.
+    pub fn watch_lasts(&self, id: u32, now: Instant) -> bool {
+        let lasts = |mark: &Mark| mark.until > now + WATCH_RENEWED;
+        self.watched(id, now).is_some() && self.marks.watched.get(&id).is_some_and(lasts)
     }
 
     /// Packets of a connection that were offloaded, yet on the classic path, since it is watched;
@@ -399,3 +420,7 @@ impl Changes {
 #[cfg(test)]
 #[path = "orders_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "orders_waiting_tests.rs"]
+mod waiting_tests;

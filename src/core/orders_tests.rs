@@ -36,7 +36,7 @@ fn evict(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
 impl World {
     /// Gives an order and returns how it ended, which must be at once.
     fn order(&mut self, order: Order) -> Result<Done, OrderError> {
-        self.event(Event::Order(7, order));
+        self.event(Event::Orders(vec![(7, order)]));
         let (ticket, outcome) = self.done.pop().expect("an answer");
         assert_eq!((ticket, self.done.len()), (7, 0));
         outcome
@@ -300,7 +300,7 @@ fn flows_are_kept_again_when_offload_is_on_again_unless_released() {
 fn an_order_outlives_a_lost_race() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
-    world.event(Event::Order(3, evict([1], MINUTE)));
+    world.event(Event::Orders(vec![(3, evict([1], MINUTE))]));
     world.rest();
     world.rest();
     assert!(world.done.is_empty(), "the caller still waits");
@@ -319,7 +319,7 @@ fn an_element_that_expires_meanwhile_is_no_fault_of_the_hardware() {
     world.start(Mode::Hardware);
     world.order(bypass([1], MINUTE)).unwrap();
     let now = world.now;
-    world.control.take_order(3, Order::Release { ids: None }, now);
+    world.control.take_orders(vec![(3, Order::Release { ids: None })], now);
     let effects = world.control.handle(Event::Surveyed(Ok(world.kernel.clone())), now);
     assert!(matches!(effects[..], [Effect::Commit(..)]), "{effects:?}");
     world.kernel.sets.iter_mut().filter(|set| set.expiring).for_each(|set| set.elements.clear());
@@ -339,7 +339,7 @@ fn an_element_that_expires_meanwhile_is_no_fault_of_the_hardware() {
 fn nobody_waits_for_ever() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
-    world.event(Event::Order(3, evict([1], MINUTE)));
+    world.event(Event::Orders(vec![(3, evict([1], MINUTE))]));
     world.pass(PATIENCE * 2);
     assert_eq!(std::mem::take(&mut world.done), [(3, Err(OrderError::Failed))]);
     world.refuse_all = None;
@@ -388,7 +388,7 @@ fn an_order_that_loses_a_race_takes_no_repair_off_the_count() {
     for _ in 0..4 {
         undo(&mut world);
         world.refuse_all = Some(libc::ERESTART);
-        world.event(Event::Order(1, bypass([1], MINUTE)));
+        world.event(Event::Orders(vec![(1, bypass([1], MINUTE))]));
         world.refuse_all = None;
         world.rest();
     }
@@ -401,8 +401,8 @@ fn an_order_that_loses_a_race_takes_no_repair_off_the_count() {
 fn orders_that_wait_together_are_done_together() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
-    world.event(Event::Order(1, evict([1, 2], MINUTE)));
-    world.event(Event::Order(2, Order::Release { ids: Some(vec![2]) }));
+    world.event(Event::Orders(vec![(1, evict([1, 2], MINUTE))]));
+    world.event(Event::Orders(vec![(2, Order::Release { ids: Some(vec![2]) })]));
     world.refuse_all = None;
     world.rest();
     let first = Done { bypassed: 2, released: 0, handed_back: true };
@@ -433,7 +433,7 @@ fn the_greatest_transaction_fits_a_datagram() {
     for id in 0..WATCHED_MAX as u32 {
         world.order(Order::Watch { id }).unwrap();
     }
-    world.control.take_order(1, Order::Flush, world.now);
+    world.control.take_orders(vec![(1, Order::Flush)], world.now);
     let commands = world.control.transaction(&world.kernel, world.now).commands;
     let batch = Batch::new(commands).finish(1, None, true);
     // Twice net.core.wmem_max as kernels have it, which is what they allow.

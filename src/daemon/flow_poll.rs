@@ -263,7 +263,7 @@ impl FlowPoll {
         }
         let now_ms = self.now_ms(now);
         self.rerouting.begin(&mut self.table, control, now, now_ms);
-        self.around.refresh(control, self.table.topology_mut());
+        self.around.refresh(control, self.table.topology_mut(), now);
         // Ends told before the list are none of connections that it names, and not to be held
         // against later ones with the same ids. All of them are one turn for routing: thousands of
         // questions would keep the loop from its callers.
