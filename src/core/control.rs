@@ -365,6 +365,10 @@ impl Control {
             self.due = None;
             if self.queues_are_stale() {
                 effects.push(Effect::ListQueues);
+            // Others have changed devices while they were listed; a refusal has its own time.
+            if !self.links_known && !self.held {
+                effects.push(Effect::ListLinks);
+            }
             }
             effects.push(Effect::Survey);
         }
@@ -379,7 +383,7 @@ impl Control {
         let (Some(settings), Some(snapshot), true) =
             (&self.settings, &self.snapshot, self.links_known)
         else {
-            return self.give_up_orders();
+            return self.decide_meanwhile(now);
         };
         self.devices = devices::resolve(settings, &self.links);
         if settings.qos_bypass {

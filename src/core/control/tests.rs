@@ -39,6 +39,8 @@ pub struct World {
     silent: bool,
     /// Nothing can be asked, listed or committed.
     out_of_memory: bool,
+    /// Others change devices all the time while they are listed.
+    interrupted: bool,
     /// Devices asked about hardware.
     asked: Vec<String>,
     /// This table is refused as a whole.
@@ -98,6 +100,7 @@ impl World {
             unhookable: BTreeSet::new(),
             silent: false,
             out_of_memory: false,
+            interrupted: false,
             asked: Vec::new(),
             refuse_table: None,
             without_hardware: BTreeSet::new(),
@@ -263,9 +266,11 @@ impl World {
     }
 
     fn list(&self) -> Result<Vec<Link>, Error> {
-        match self.out_of_memory {
-            true => Err(Error::Timeout { doing: "list network devices" }),
-            false => Ok(self.links.clone()),
+        let doing = "list network devices";
+        match (self.out_of_memory, self.interrupted) {
+            (true, _) => Err(Error::Timeout { doing }),
+            (_, true) => Err(Error::Interrupted { doing }),
+            _ => Ok(self.links.clone()),
         }
     }
 
