@@ -5,7 +5,7 @@
 //! wanted state is computed anew, and the difference is committed as one transaction on condition
 //! that nothing changed in between. After a commit the survey is repeated; when there is no
 //! difference left, the loop is settled and no timer runs. `refusals` is what follows when the
-//! kernel says no, and `meanwhile` what is done all the same.
+//! kernel says no, and `meanwhile` what is done all the same, without a configuration too.
 
 mod meanwhile;
 mod messages;
@@ -300,7 +300,7 @@ impl Control {
             Err(line) => {
                 let kept = match self.settings {
                     Some(_) => "the last good configuration stays in force",
-                    None => "nothing is changed until it is repaired",
+                    None => "what exists stays until it is repaired",
                 };
                 let told = Effect::Log(Level::Error, format!("{line}; {kept}"));
                 self.config_error = Some(line);

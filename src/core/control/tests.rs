@@ -426,14 +426,13 @@ fn a_bad_configuration_keeps_the_last_good_one() {
 }
 
 #[test]
-fn without_a_configuration_nothing_is_touched() {
-    let mut world = World::started(Mode::Software);
-    world.control = Control::new(world.now);
+fn without_a_configuration_nothing_is_made() {
+    let mut world = World::new();
     world.event(Event::Started);
     world.event(Event::Settings(Err("no file".into())));
-    world.rest();
-    assert_eq!(world.commits.len(), 1);
-    assert_eq!(world.mode(), (Mode::Software, Reason::NoConfiguration));
+    world.pass(Duration::from_secs(60));
+    assert!(world.commits.is_empty());
+    assert_eq!(world.mode(), (Mode::Classic, Reason::NoConfiguration));
 }
 
 #[test]
