@@ -17,6 +17,7 @@ _('no device accepts hardware offload');
 _('only some devices accept hardware offload');
 _('hardware offload was accepted but live flows are not in hardware');
 _('offloading by firewall4 itself is left alone and observed');
+_('firewall4\'s own offloading is in force beside ours');
 _('offloaded flows still take the classic path');
 _('the device does not accept hardware offload');
 _('set by a device section of /etc/config/flowtable');
