@@ -238,6 +238,7 @@ impl Control {
             Event::AccountingSwitched(result) => return self.accounting_switched(result),
             Event::Surveyed(Ok(snapshot)) => {
                 self.judge_suspects(&snapshot, now);
+                self.adopt(&snapshot, now);
                 self.take_snapshot(snapshot, now);
                 let effects = self.decide(now);
                 if let Some(due) = self.evictions.next(now) {
@@ -247,6 +248,7 @@ impl Control {
             }
             Event::Surveyed(Err(error)) => return self.failed(&error, now),
             Event::Refreshed(Ok(snapshot)) => {
+                self.adopt(&snapshot, now);
                 let differs = !self.transaction(&snapshot, now).commands.is_empty();
                 if differs && !self.backs_off(now) {
                     self.survey_by(now);
@@ -363,12 +365,12 @@ impl Control {
         }
         if self.due.is_some_and(|instant| instant <= now) {
             self.due = None;
-            if self.queues_are_stale() {
-                effects.push(Effect::ListQueues);
             // Others have changed devices while they were listed; a refusal has its own time.
             if !self.links_known && !self.held {
                 effects.push(Effect::ListLinks);
             }
+            if self.queues_are_stale() {
+                effects.push(Effect::ListQueues);
             }
             effects.push(Effect::Survey);
         }

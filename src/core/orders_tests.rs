@@ -251,11 +251,12 @@ fn marks_follow_the_flows_into_every_new_table() {
     assert_eq!(world.control.watched(2, world.now), Some(0));
     assert_eq!(world.control.status(None, world.now).leaked.unwrap().packets(), 20);
 
-    // A new daemon adopts them, and changes nothing.
+    // A new daemon adopts them, and takes them along into the table that it makes anew.
     let commits = world.commits.len();
     world.control = Control::new(world.now);
     world.start(Mode::Hardware);
-    assert_eq!(world.commits.len(), commits);
+    assert_eq!(world.commits.len(), commits + 1);
+    assert_eq!(world.kept(TABLE_HARDWARE), [1]);
     assert!(world.control.bypassed(1, world.now).is_some());
 
     // They outlive tables that another program deletes.

@@ -52,3 +52,4 @@ _('a neighbour has another MAC address');
 _('a device has changed');
 _('the configuration has changed');
 _('the kernel does not show some that are offloaded');
+_('what changed while no daemon was running is not known');

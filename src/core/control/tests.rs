@@ -317,12 +317,27 @@ fn one_transaction_then_silence() {
 }
 
 #[test]
-fn a_new_daemon_adopts_what_it_finds() {
+fn a_new_daemon_adopts_what_it_finds_and_has_its_flows_judged_again() {
     let mut world = World::started(Mode::Software);
-    world.control = Control::new(world.now);
-    world.start(Mode::Software);
-    assert_eq!(world.commits.len(), 1);
-    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    let evicted = |world: &World| world.control.status(None, world.now).evicted;
+    assert_eq!(evicted(&world).count, 0, "there was nothing");
+    // With something else to do, and without.
+    for counter in [true, false] {
+        let before = (world.commits.len(), world.kernel.rules.len());
+        world.control = Control::new(world.now);
+        let mut settings = settings(Mode::Software);
+        settings.counter = counter;
+        world.event(Event::Started);
+        world.event(Event::Settings(Ok((settings, Vec::new()))));
+        world.rest();
+        assert_eq!(world.commits.len(), before.0 + 1, "one transaction");
+        assert_eq!(world.commits.last().unwrap()[0], "delete table inet flowtabled");
+        assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+        assert_eq!(world.kernel.rules.len(), before.1);
+        assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+        assert_eq!((evicted(&world).count, world.control.deadline()), (1, None));
+        assert_eq!(evicted(&world).last, Some((Cause::Restart, 0)));
+    }
 }
 
 #[test]
@@ -492,7 +507,7 @@ fn a_list_that_cannot_be_read_keeps_what_is_there() {
     assert_eq!(world.mode().0, Mode::Software);
     world.out_of_memory = false;
     world.pass(Duration::from_secs(10));
-    assert_eq!(world.commits.len(), 1);
+    assert_eq!(world.commits.len(), 2, "made anew when it can be");
     assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
 }
 

@@ -210,9 +210,10 @@ fn a_new_daemon_makes_anew_what_it_finds() {
     world.event(Event::Settings(Ok((settings, Vec::new()))));
     world.rest();
     assert!(fault(&world).is_some());
+    assert_eq!(world.commits.len(), 2, "nobody knows what has changed before it came");
     rules_change(&mut world);
     world.pass(Cause::Firewall.pause());
-    assert_eq!(world.commits.len(), 2);
+    assert_eq!(world.commits.len(), 3);
     let mut after = contents(&world);
     // In another order.
     after.tables.sort_by_key(|table| stands.tables.iter().position(|entry| entry == table));
