@@ -135,7 +135,7 @@ fn what_waits_to_be_kept_counts_as_kept() {
     world.order(bypass([7, 5], MINUTE)).unwrap();
     assert_eq!(world.control.kept_away(), [5, 7]);
     let order = bypass([9, 5], MINUTE);
-    world.control.take_order(8, order, world.now);
+    world.control.take_orders(vec![(8, order)], world.now);
     assert_eq!(world.control.kept_away(), [5, 7, 9]);
 }
 
@@ -262,11 +262,12 @@ fn marks_follow_the_flows_into_every_new_table() {
     assert_eq!(world.control.watched(2, world.now), Some(0));
     assert_eq!(world.control.status(None, world.now).leaked.unwrap().packets(), 20);
 
-    // A new daemon adopts them, and changes nothing.
+    // A new daemon adopts them, and takes them along into the table that it makes anew.
     let commits = world.commits.len();
     world.control = Control::new(world.now);
     world.start(Mode::Hardware);
-    assert_eq!(world.commits.len(), commits);
+    assert_eq!(world.commits.len(), commits + 1);
+    assert_eq!(world.kept(TABLE_HARDWARE), [1]);
     assert!(world.control.bypassed(1, world.now).is_some());
 
     // They outlive tables that another program deletes.

@@ -88,7 +88,8 @@ fn other_rules_replace_the_table_once_and_the_same_rules_never() {
     let mut restarted = World::new();
     restarted.kernel = world.kernel.clone();
     restarted.event(Event::Started);
-    assert_eq!(restarted.configure(bypass), Vec::<String>::new(), "they were read back");
+    assert_eq!(deleted(&restarted.configure(bypass.clone())), [TABLE_SOFTWARE], "made anew once");
+    assert_eq!(restarted.configure(bypass), Vec::<String>::new());
     let port = Rule { dest_port: vec![(81, 81)], ..web(Action::Bypass) };
     assert_eq!(deleted(&world.configure(with(&[port], &[]))), [TABLE_SOFTWARE]);
     assert_eq!(deleted(&world.configure(settings(Mode::Software))), [TABLE_SOFTWARE]);

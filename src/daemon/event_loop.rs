@@ -9,8 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
@@ -20,6 +19,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::confinement::Confinement;
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
+use super::instance;
 use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
@@ -94,7 +94,7 @@ impl std::error::Error for RunError {}
 #[derive(Debug)]
 pub struct Daemon {
     /// Held for as long as this process lives.
-    _instance: UnixListener,
+    _instance: Option<UnixListener>,
     poll: Poll,
     signals: SignalFd,
     links: Socket,
@@ -145,7 +145,7 @@ impl Daemon {
     pub fn open(options: &Options) -> Result<Daemon, RunError> {
         let now = Instant::now();
         let system = |doing| move |source| RunError::System { doing, source };
-        let instance = only_instance()?;
+        let instance = instance::claim()?;
         let poll = Poll::new().map_err(system("open the event queue"))?;
         let signals = SignalFd::new().map_err(system("watch signals"))?;
         let groups = [RTNLGRP_LINK, RTNLGRP_TC];
@@ -553,18 +553,6 @@ fn read_events<T>(
         }
     }
     Ok(Some(events))
-}
-
-/// Two daemons would undo each other's tables. An abstract socket belongs to the network namespace,
-/// as the tables do, and goes with its process however that ends.
-fn only_instance() -> Result<UnixListener, RunError> {
-    let doing = "claim this network namespace";
-    let address = SocketAddr::from_abstract_name("flowtabled")
-        .map_err(|source| RunError::System { doing, source })?;
-    UnixListener::bind_addr(&address).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => RunError::Running,
-        _ => RunError::System { doing, source },
-    })
 }
 
 fn open_nftables() -> Result<Socket, Error> {

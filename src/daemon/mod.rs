@@ -7,6 +7,7 @@ pub mod confinement;
 pub mod effects;
 mod event_loop;
 pub mod flow_poll;
+mod instance;
 pub mod kernel;
 pub mod knowledge;
 pub mod lease_files;

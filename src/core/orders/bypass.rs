@@ -103,9 +103,9 @@ mod tests {
         assert_eq!(kept(&all), (BYPASS_MAX + 1, BYPASS_MAX + 1));
         assert_eq!(kept(&order(flows.len(), Duration::ZERO)), (0, 0), "only handed back");
         let mut world = World::started(Mode::Software);
-        world.event(Event::Order(1, all));
+        world.event(Event::Orders(vec![(1, all)]));
         assert_eq!(world.done.pop(), Some((1, Err(OrderError::TooMany))));
-        world.event(Event::Order(2, order(BYPASS_MAX, MINUTE)));
+        world.event(Event::Orders(vec![(2, order(BYPASS_MAX, MINUTE))]));
         let done = Done { bypassed: BYPASS_MAX, released: 0, handed_back: true };
         assert_eq!(world.done.pop(), Some((2, Ok(done))));
     }

@@ -210,9 +210,10 @@ fn a_new_daemon_makes_anew_what_it_finds() {
     world.event(Event::Settings(Ok((settings, Vec::new()))));
     world.rest();
     assert!(fault(&world).is_some());
+    assert_eq!(world.commits.len(), 2, "nobody knows what has changed before it came");
     rules_change(&mut world);
     world.pass(Cause::Firewall.pause());
-    assert_eq!(world.commits.len(), 2);
+    assert_eq!(world.commits.len(), 3);
     let mut after = contents(&world);
     // In another order.
     after.tables.sort_by_key(|table| stands.tables.iter().position(|entry| entry == table));
@@ -366,4 +367,34 @@ fn what_is_unknown_about_devices_holds_nothing_stale_up() {
     rules_change(&mut world);
     world.pass(DEBOUNCE);
     assert_eq!(evictions(&world), 1);
+}
+
+#[test]
+fn without_a_configuration_what_stands_is_looked_after() {
+    let mut world = World::new();
+    world.kernel.filtering = vec![Table::inet("fw4")];
+    world.start(Mode::Software);
+    let stands = contents(&world);
+    world.control = Control::new(world.now);
+    world.event(Event::Started);
+    world.event(Event::Settings(Err("firewall:2: half a line".into())));
+    world.pass(SECOND * 10);
+    let commits = world.commits.len();
+    rules_change(&mut world);
+    world.pass(DEBOUNCE);
+    assert_eq!(world.commits.len(), commits + 1);
+    assert_eq!(world.commits[commits][0], "delete table inet flowtabled");
+    world.event(Event::Link(LinkEvent::New(Link { mtu: 1400, ..link(2, "lan0") })));
+    world.pass(Cause::Device.pause());
+    assert_eq!(world.commits.len(), commits + 2);
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
+    assert_eq!(world.done, [(1, Ok(Done { handed_back: true, ..Done::default() }))]);
+    assert_eq!(contents(&world), stands, "as it stood");
+    assert_eq!(world.mode(), (Mode::Software, Reason::NoConfiguration));
+    assert_eq!(world.control.deadline(), None);
+    // Mended, it is what stands.
+    let commits = world.commits.len();
+    world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
+    world.rest();
+    assert_eq!((world.commits.len(), world.mode().1), (commits, Reason::AsConfigured));
 }
