@@ -42,8 +42,9 @@ use crate::netlink::Refusal;
 pub use messages::{Effect, Event};
 
 /// Changes come in bursts (a bridge with its ports, a firewall reload); this long after the first
-/// of them the survey starts.
-pub const DEBOUNCE: Duration = Duration::from_millis(100);
+/// of them the survey starts. With what the survey and the transaction take it has to be over within a
+/// tenth of a second.
+pub const DEBOUNCE: Duration = Duration::from_millis(80);
 /// First and longest pause before a refused change is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Pause after a reading that other writers kept spoiling.
