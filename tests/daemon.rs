@@ -10,6 +10,8 @@
 #[path = "daemon/confinement.rs"]
 mod confinement;
 mod fixture;
+#[path = "daemon/instance.rs"]
+mod instance;
 
 use std::fs;
 use std::path::Path;

@@ -5,7 +5,7 @@
 //! wanted state is computed anew, and the difference is committed as one transaction on condition
 //! that nothing changed in between. After a commit the survey is repeated; when there is no
 //! difference left, the loop is settled and no timer runs. `refusals` is what follows when the
-//! kernel says no, and `meanwhile` what is done all the same.
+//! kernel says no, and `meanwhile` what is done all the same, without a configuration too.
 
 mod meanwhile;
 mod messages;
@@ -238,6 +238,7 @@ impl Control {
             Event::AccountingSwitched(result) => return self.accounting_switched(result),
             Event::Surveyed(Ok(snapshot)) => {
                 self.judge_suspects(&snapshot, now);
+                self.adopt(&snapshot, now);
                 self.take_snapshot(snapshot, now);
                 let effects = self.decide(now);
                 if let Some(due) = self.evictions.next(now) {
@@ -247,6 +248,7 @@ impl Control {
             }
             Event::Surveyed(Err(error)) => return self.failed(&error, now),
             Event::Refreshed(Ok(snapshot)) => {
+                self.adopt(&snapshot, now);
                 let differs = !self.transaction(&snapshot, now).commands.is_empty();
                 if differs && !self.backs_off(now) {
                     self.survey_by(now);
@@ -254,7 +256,7 @@ impl Control {
                 self.take_snapshot(snapshot, now);
             }
             Event::Refreshed(Err(_)) => self.survey_by(now),
-            Event::Order(ticket, order) => return self.take_order(ticket, order, now),
+            Event::Orders(orders) => return self.take_orders(orders, now),
             Event::Carried(packets) => return self.judge_leaks(packets, now),
             Event::Offloaded(pairs) => return self.judge_hardware(pairs, now),
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),
@@ -300,7 +302,7 @@ impl Control {
             Err(line) => {
                 let kept = match self.settings {
                     Some(_) => "the last good configuration stays in force",
-                    None => "nothing is changed until it is repaired",
+                    None => "what exists stays until it is repaired",
                 };
                 let told = Effect::Log(Level::Error, format!("{line}; {kept}"));
                 self.config_error = Some(line);
@@ -363,6 +365,10 @@ impl Control {
         }
         if self.due.is_some_and(|instant| instant <= now) {
             self.due = None;
+            // Others have changed devices while they were listed; a refusal has its own time.
+            if !self.links_known && !self.held {
+                effects.push(Effect::ListLinks);
+            }
             if self.queues_are_stale() {
                 effects.push(Effect::ListQueues);
             }
@@ -379,7 +385,7 @@ impl Control {
         let (Some(settings), Some(snapshot), true) =
             (&self.settings, &self.snapshot, self.links_known)
         else {
-            return self.give_up_orders();
+            return self.decide_meanwhile(now);
         };
         self.devices = devices::resolve(settings, &self.links);
         if settings.qos_bypass {

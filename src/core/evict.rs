@@ -47,11 +47,13 @@ pub enum Cause {
     Settings,
     /// Conntrack shows flows on the classic path that take the fast one.
     Unshown,
+    /// The daemon has found tables of the one before it, and nobody has watched meanwhile.
+    Restart,
 }
 
 impl Cause {
     /// All causes, in the order of their discriminants.
-    pub const ALL: [Cause; 7] = [
+    pub const ALL: [Cause; 8] = [
         Cause::Firewall,
         Cause::Routes,
         Cause::Roaming,
@@ -59,6 +61,7 @@ impl Cause {
         Cause::Device,
         Cause::Settings,
         Cause::Unshown,
+        Cause::Restart,
     ];
 
     /// The time between two evictions for this cause: what never pauses (a program that fills a set
@@ -70,7 +73,9 @@ impl Cause {
         match self {
             Cause::Roaming | Cause::Neighbour | Cause::Device => Duration::from_millis(500),
             Cause::Routes => Duration::from_secs(1),
-            Cause::Firewall | Cause::Settings | Cause::Unshown => Duration::from_secs(2),
+            Cause::Firewall | Cause::Settings | Cause::Unshown | Cause::Restart => {
+                Duration::from_secs(2)
+            }
         }
     }
 
@@ -90,6 +95,7 @@ impl Cause {
             Cause::Device => "device",
             Cause::Settings => "settings",
             Cause::Unshown => "unshown",
+            Cause::Restart => "restart",
         }
     }
 
@@ -103,6 +109,7 @@ impl Cause {
             Cause::Device => "a device has changed",
             Cause::Settings => "the configuration has changed",
             Cause::Unshown => "the kernel does not show some that are offloaded",
+            Cause::Restart => "what changed while no daemon was running is not known",
         }
     }
 }
@@ -282,11 +289,20 @@ impl Control {
         }
     }
 
+    /// The first look at the kernel. Tables that are there already are those of a daemon that was
+    /// killed: rules and routes may have changed since, and nobody has told it.
+    pub(super) fn adopt(&mut self, snapshot: &Snapshot, now: Instant) {
+        if self.snapshot.is_none() && !snapshot.tables.is_empty() {
+            let asked = now.checked_sub(DEBOUNCE).unwrap_or(now);
+            self.evict(Cause::Restart, Tables::All, asked);
+        }
+    }
+
     /// These flows are offloaded, but not shown. They stay away until the tables that they are in are
     /// freed: offloaded anew before that they would be lost sight of again.
     pub(super) fn unshown(&mut self, ids: Vec<u32>, now: Instant) -> Vec<Effect> {
         self.evict(Cause::Unshown, Tables::All, now);
-        self.take_order(NOBODY, Order::keep_away(ids, APART), now)
+        self.take_orders(vec![(NOBODY, Order::keep_away(ids, APART))], now)
     }
 
     /// Another program has changed something of nf_tables. Which tables have a chain in the way is

@@ -32,6 +32,8 @@ pub enum Reason {
     NoHardwareSeen,
     /// `flowtable.global.takeover` is 0: firewall4's own offloading is left alone.
     Observing,
+    /// firewall4's own offloading could not be taken out of the way, or loads too often for that.
+    TakeoverLeft,
     /// A good part of the packets of offloaded flows still crosses the forward hook.
     OffloadedInName,
     /// The device does not accept hardware offload.
@@ -52,7 +54,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the manual.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 21] = [
         Reason::AsConfigured,
         Reason::Disabled,
         Reason::OffloadOff,
@@ -65,6 +67,7 @@ impl Reason {
         Reason::SomeHardware,
         Reason::NoHardwareSeen,
         Reason::Observing,
+        Reason::TakeoverLeft,
         Reason::OffloadedInName,
         Reason::DeviceNoHardware,
         Reason::DeviceOverride,
@@ -90,6 +93,7 @@ impl Reason {
             Reason::SomeHardware => "some_hardware",
             Reason::NoHardwareSeen => "no_hardware_seen",
             Reason::Observing => "observing",
+            Reason::TakeoverLeft => "takeover_left",
             Reason::OffloadedInName => "offloaded_in_name",
             Reason::DeviceNoHardware => "device_no_hardware",
             Reason::DeviceOverride => "device_override",
@@ -118,6 +122,7 @@ impl Reason {
                 "hardware offload was accepted but live flows are not in hardware"
             }
             Reason::Observing => "offloading by firewall4 itself is left alone and observed",
+            Reason::TakeoverLeft => "firewall4's own offloading is in force beside ours",
             Reason::OffloadedInName => "offloaded flows still take the classic path",
             Reason::DeviceNoHardware => "the device does not accept hardware offload",
             Reason::DeviceOverride => "set by a device section of /etc/config/flowtable",

@@ -19,6 +19,7 @@ use super::settings::{DeviceRule, Mode, Partition, Settings, SwitchSettings};
 use super::status::{
     DeviceState, DeviceStatus, FlowCounts, Leak, Leaked, LeftOut, Status, TableStatus,
 };
+use super::takeover::{self, State};
 use crate::netlink::nftables::Flowtable;
 
 /// Reasons of a mode in which flows are offloaded; what leaks tells more than these.
@@ -57,7 +58,7 @@ impl Control {
             last_error: last_error
                 .or(fault)
                 .or_else(|| self.left_out())
-                .or_else(|| self.takeover.left_because().map(str::to_owned)),
+                .or_else(|| self.takeover.left_because().map(takeover::left)),
             warnings: self.warnings.iter().chain(&self.accounting_fault).cloned().collect(),
             commits: self.commits,
             left_out: LeftOut { links: self.links.left_out, ..LeftOut::default() },
@@ -294,6 +295,11 @@ impl Control {
         }
         if self.observes() {
             return self.observed_mode();
+        }
+        // Flows go where its rule sends them, ahead of all that ours are judged by.
+        let left = self.takeover.left_because().filter(|_| self.takeover_state() == State::Left);
+        if let (true, Some(words)) = (built != Mode::Classic, left) {
+            return (built, Reason::TakeoverLeft, words.to_owned());
         }
         // Some drivers and all of OpenWrt's kernels accept the flag without offloading anything.
         let unseen = self.evidence.names();

@@ -88,7 +88,8 @@ fn other_rules_replace_the_table_once_and_the_same_rules_never() {
     let mut restarted = World::new();
     restarted.kernel = world.kernel.clone();
     restarted.event(Event::Started);
-    assert_eq!(restarted.configure(bypass), Vec::<String>::new(), "they were read back");
+    assert_eq!(deleted(&restarted.configure(bypass.clone())), [TABLE_SOFTWARE], "made anew once");
+    assert_eq!(restarted.configure(bypass), Vec::<String>::new());
     let port = Rule { dest_port: vec![(81, 81)], ..web(Action::Bypass) };
     assert_eq!(deleted(&world.configure(with(&[port], &[]))), [TABLE_SOFTWARE]);
     assert_eq!(deleted(&world.configure(settings(Mode::Software))), [TABLE_SOFTWARE]);
@@ -147,7 +148,7 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
         Order::bypass(flows, Duration::from_secs(60), &[], &table_of)
     };
     let order = order(&[flow], &world);
-    world.event(Event::Order(1, order));
+    world.event(Event::Orders(vec![(1, order)]));
     let (_, outcome) = world.done.pop().unwrap();
     assert_eq!(outcome, Ok(Done { bypassed: 1, released: 0, handed_back: true }));
     let commands = world.commits.last().unwrap();
@@ -155,7 +156,7 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
     // The connection is in the sets of all of them.
     let kept = commands.iter().filter(|line| line.contains("set bypass")).count();
     assert_eq!(kept, 3, "{commands:?}");
-    world.event(Event::Order(2, Order::Flush));
+    world.event(Event::Orders(vec![(2, Order::Flush)]));
     assert_eq!(deleted(world.commits.last().unwrap()).len(), 3);
 }
 

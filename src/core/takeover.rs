@@ -92,7 +92,7 @@ impl Takeover {
         self.left_because = None;
     }
 
-    /// Why theirs is left although it should not be.
+    /// Why theirs is left although it should not be: what follows in [`left`].
     pub fn left_because(&self) -> Option<&str> {
         self.left_because.as_deref()
     }
@@ -111,8 +111,8 @@ impl Takeover {
 
     /// Leaves theirs for a while, and tells the log once.
     pub fn leave(&mut self, words: String) -> Option<Effect> {
-        let line = format!("firewall4's own offloading is left as it is: {words}");
-        self.left_because = Some(line.clone());
+        let line = left(&words);
+        self.left_because = Some(words);
         let new = self.told != line;
         self.told.clone_from(&line);
         new.then_some(Effect::Log(Level::Warn, line))
@@ -125,6 +125,11 @@ impl Takeover {
         }
         self.recent.len() >= OFTEN
     }
+}
+
+/// In words for the log and `last_error`.
+pub(super) fn left(because: &str) -> String {
+    format!("firewall4's own offloading is left as it is: {because}")
 }
 
 /// The rule is the one that firewall4 writes: `meta l4proto { tcp, udp } flow offload @ft`. Rules of

@@ -156,9 +156,11 @@ fn loads_without_end_are_given_time() {
     let status = world.control.status(None, world.now);
     assert_eq!(state(&world), (State::Left, OFTEN as u64));
     assert!(status.last_error.unwrap().contains("loaded 30 times within a minute"));
-    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured), "ours is there all the same");
+    assert_eq!(world.mode(), (Mode::Software, Reason::TakeoverLeft), "ours is there all the same");
+    assert_eq!(status.detail, "it has loaded 30 times within a minute");
     world.pass(Duration::from_secs(130));
     assert_eq!(state(&world), (State::Taken, OFTEN as u64 + 1));
+    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
     assert_eq!(world.control.status(None, world.now).last_error, None);
 }
 
@@ -196,7 +198,7 @@ fn a_refusal_does_not_keep_ours_from_being_made() {
     world.refuse_firewall = Some(libc::EPERM);
     world.event(Event::Started);
     configure(&mut world, with(true));
-    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    assert_eq!(world.mode(), (Mode::Software, Reason::TakeoverLeft));
     assert_eq!(state(&world), (State::Left, 0));
     let error = world.control.status(None, world.now).last_error.unwrap();
     assert!(error.starts_with("firewall4's own offloading is left as it is: "), "{error}");

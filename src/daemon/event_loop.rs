@@ -9,8 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
@@ -20,10 +19,12 @@ use mio::{Events, Interest, Poll, Token};
 use super::confinement::Confinement;
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
+use super::instance;
 use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
 use super::radios;
+use super::ready::Ready;
 use super::switches::Switches;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
@@ -93,7 +94,7 @@ impl std::error::Error for RunError {}
 #[derive(Debug)]
 pub struct Daemon {
     /// Held for as long as this process lives.
-    _instance: UnixListener,
+    _instance: Option<UnixListener>,
     poll: Poll,
     signals: SignalFd,
     links: Socket,
@@ -112,6 +113,8 @@ pub struct Daemon {
     waiting: Vec<(Question, ReplyTo)>,
     /// Callers for whom the list under way began too early: they wait for the next one.
     late: Vec<(Question, ReplyTo)>,
+    /// Callers who can be answered, and whether flows are known.
+    ready: Ready<(Question, ReplyTo, bool)>,
     /// Callers who wait for a transaction.
     orders: Orders,
     /// What subscribers on the bus know.
@@ -142,7 +145,7 @@ impl Daemon {
     pub fn open(options: &Options) -> Result<Daemon, RunError> {
         let now = Instant::now();
         let system = |doing| move |source| RunError::System { doing, source };
-        let instance = only_instance()?;
+        let instance = instance::claim()?;
         let poll = Poll::new().map_err(system("open the event queue"))?;
         let signals = SignalFd::new().map_err(system("watch signals"))?;
         let groups = [RTNLGRP_LINK, RTNLGRP_TC];
@@ -164,6 +167,7 @@ impl Daemon {
             flow_error: String::new(),
             waiting: Vec::new(),
             late: Vec::new(),
+            ready: Ready::default(),
             orders: Orders::default(),
             notices: Notices::default(),
             changed: false,
@@ -238,6 +242,7 @@ impl Daemon {
             }
             self.on_timers();
             self.on_bus();
+            self.on_ready();
             self.tell_subscribers();
             self.on_switches();
             if std::mem::take(&mut self.reloaded) && self.confinement.is_outdated() {
@@ -257,7 +262,7 @@ impl Daemon {
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        if !self.unread.is_empty() {
+        if !self.unread.is_empty() || !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let flows = self.flows.as_ref().and_then(|flows| flows.deadline(now));
@@ -373,7 +378,7 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     self.links.discard_stale();
-                    return self.lost(&error);
+                    return self.lost(&error, LINKS);
                 }
             }
         }
@@ -397,7 +402,7 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     socket.discard_stale();
-                    return self.lost(&error);
+                    return self.lost(&error, NFTABLES);
                 }
             }
         }
@@ -405,10 +410,12 @@ impl Daemon {
     }
 
     /// Events were lost, or their socket failed. What still waited was older than what was lost and
-    /// has been thrown away: only an empty queue makes the kernel deliver, and wake us, again.
-    fn lost(&mut self, error: &Error) {
-        if !matches!(error, Error::Overrun) {
-            error!("{error}");
+    /// has been thrown away: only an empty queue makes the kernel deliver, and wake us, again. What has
+    /// come since is read in the next turn.
+    fn lost(&mut self, error: &Error, source: Token) {
+        match error {
+            Error::Overrun => self.unread.push_back(source),
+            error => error!("{error}"),
         }
         self.feed(Event::EventsLost);
     }
@@ -443,24 +450,6 @@ impl Daemon {
         if self.flows.as_mut().is_some_and(|flows| flows.on_stations(now)) {
             self.unread.push_back(STATIONS);
         }
-    }
-
-    /// A list of flows is there, or is not to be had: whoever waits is answered.
-    fn listed(&mut self, result: Result<(), Error>) {
-        let line = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        if !line.is_empty() && line != self.flow_error {
-            warn!("{line}");
-        }
-        self.flow_error = line;
-        if result.is_ok() {
-            self.judge_flows();
-            self.pick_for_switches();
-        }
-        self.changed = true;
-        for (question, reply_to) in std::mem::take(&mut self.waiting) {
-            self.answer(&question, reply_to, result.is_ok());
-        }
-        self.list_for_late();
     }
 
     fn on_timers(&mut self) {
@@ -564,18 +553,6 @@ fn read_events<T>(
         }
     }
     Ok(Some(events))
-}
-
-/// Two daemons would undo each other's tables. An abstract socket belongs to the network namespace,
-/// as the tables do, and goes with its process however that ends.
-fn only_instance() -> Result<UnixListener, RunError> {
-    let doing = "claim this network namespace";
-    let address = SocketAddr::from_abstract_name("flowtabled")
-        .map_err(|source| RunError::System { doing, source })?;
-    UnixListener::bind_addr(&address).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => RunError::Running,
-        _ => RunError::System { doing, source },
-    })
 }
 
 fn open_nftables() -> Result<Socket, Error> {

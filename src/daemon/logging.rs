@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where log lines go: standard error in the foreground, syslog otherwise; at a limited rate.
 
+mod log_daemon;
+
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use syslog::{Facility, LogFormat, Logger as SyslogLogger, LoggerBackend, Severity};
+use log_daemon::LogDaemon;
 
 /// Lines that may come at once; a start on a router with many devices needs about ten.
 const BURST: u32 = 30;
@@ -21,7 +23,7 @@ const REFILL: Duration = Duration::from_secs(2);
 pub fn install(foreground: bool, verbose: bool) -> Result<(), log::SetLoggerError> {
     let sink = match foreground {
         true => Sink::Stderr,
-        false => syslog::unix(Plain).map_or(Sink::Stderr, Sink::Syslog),
+        false => LogDaemon::connect().map_or(Sink::Stderr, Sink::Syslog),
     };
     let limit = (!verbose).then(|| RateLimit::new(Instant::now()));
     let state = State { sink, limit };
@@ -41,7 +43,7 @@ struct State {
 
 enum Sink {
     Stderr,
-    Syslog(SyslogLogger<LoggerBackend, Plain>),
+    Syslog(LogDaemon),
 }
 
 impl Log for Logger {
@@ -73,50 +75,8 @@ impl Sink {
         match self {
             // Nobody can be told when standard error is gone.
             Sink::Stderr => drop(writeln!(io::stderr(), "flowtabled: {line}")),
-            Sink::Syslog(logger) => {
-                if send(logger, level, line).is_err() {
-                    // The log daemon has restarted: its socket is a new one.
-                    if let Ok(fresh) = syslog::unix(Plain) {
-                        *logger = fresh;
-                        let _ = send(logger, level, line);
-                    }
-                }
-            }
+            Sink::Syslog(daemon) => daemon.write(level, line),
         }
-    }
-}
-
-fn send(
-    logger: &mut SyslogLogger<LoggerBackend, Plain>,
-    level: Level,
-    line: &str,
-) -> Result<(), syslog::Error> {
-    match level {
-        Level::Error => logger.err(line),
-        Level::Warn => logger.warning(line),
-        Level::Info => logger.info(line),
-        Level::Debug | Level::Trace => logger.debug(line),
-    }
-}
-
-/// RFC 3164 without a time stamp, which the log daemon adds itself. The crate's own format asks
-/// for the wall clock, and on 32-bit musl targets that panics from 2038 on; routers without a
-/// battery do start in odd years.
-#[derive(Clone)]
-struct Plain;
-
-impl<T: std::fmt::Display> LogFormat<T> for Plain {
-    fn format<W: Write>(
-        &self,
-        writer: &mut W,
-        severity: Severity,
-        message: T,
-    ) -> Result<(), syslog::Error> {
-        let priority = Facility::LOG_DAEMON as u8 | severity as u8;
-        let pid = std::process::id();
-        writer
-            .write_fmt(format_args!("<{priority}>flowtabled[{pid}]: {message}"))
-            .map_err(syslog::Error::Write)
     }
 }
 
@@ -169,14 +129,5 @@ mod tests {
         assert_eq!(limit.admit(start + REFILL), None);
         assert_eq!(limit.admit(start + REFILL * 1000), Some(1));
         assert_eq!(limit.left, BURST - 1);
-    }
-
-    #[test]
-    fn lines_carry_priority_and_name() {
-        let mut bytes = Vec::new();
-        Plain.format(&mut bytes, Severity::LOG_ERR, "text").unwrap();
-        let line = String::from_utf8(bytes).unwrap();
-        assert!(line.starts_with("<27>flowtabled["), "{line}");
-        assert!(line.ends_with("]: text"), "{line}");
     }
 }

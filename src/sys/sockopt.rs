@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Socket buffer sizes beyond the system's default limit.
+//! Socket buffer sizes beyond the system's default limit, and who is at the other end.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -36,6 +36,40 @@ fn set(fd: BorrowedFd<'_>, option: libc::c_int, bytes: u32) -> io::Result<()> {
     };
     if result == 0 {
         Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// A process at the other end of a local socket, as it was when it began to listen or connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its number; 0 when it is in another PID namespace.
+    pub pid: i32,
+    /// Its effective user.
+    pub uid: u32,
+}
+
+/// Who is at the other end of a connected local socket.
+///
+/// # Errors
+/// Whatever getsockopt(2) reports.
+pub fn peer(fd: BorrowedFd<'_>) -> io::Result<Peer> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the option gives an ucred, the pointer and the length describe one on this stack frame,
+    // of which any bytes are valid, and the borrow keeps the descriptor open for the length of the call.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        Ok(Peer { pid: peer.pid, uid: peer.uid })
     } else {
         Err(io::Error::last_os_error())
     }

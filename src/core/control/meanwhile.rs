@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the control loop does while the kernel refuses what is wanted.
+//! What the control loop does while the kernel refuses what is wanted, or nobody knows what that is:
+//! after a start with a faulty configuration, or while the devices cannot be listed.
 //!
 //! Everything wanted is one transaction, so what is refused of it holds up the rest. That may wait
 //! as long as the refusal lasts, but stale flows may not: they are dead, or go where the firewall
@@ -33,10 +34,7 @@ impl Control {
 
     /// Compares nothing: hands back what is stale, and carries orders out.
     pub(super) fn decide_meanwhile(&mut self, now: Instant) -> Vec<Effect> {
-        // Without a configuration nothing is touched.
-        let (Some(_), Some(snapshot)) = (&self.settings, &self.snapshot) else {
-            return self.put_off(now);
-        };
+        let Some(snapshot) = &self.snapshot else { return self.put_off(now) };
         let Transaction { commands, outcomes, marks, .. } = self.as_it_stands(snapshot, now);
         let generation = snapshot.generation;
         let anew = Tables::made_anew(&commands, &snapshot.tables);

@@ -39,6 +39,8 @@ pub struct World {
     silent: bool,
     /// Nothing can be asked, listed or committed.
     out_of_memory: bool,
+    /// Others change devices all the time while they are listed.
+    interrupted: bool,
     /// Devices asked about hardware.
     asked: Vec<String>,
     /// This table is refused as a whole.
@@ -98,6 +100,7 @@ impl World {
             unhookable: BTreeSet::new(),
             silent: false,
             out_of_memory: false,
+            interrupted: false,
             asked: Vec::new(),
             refuse_table: None,
             without_hardware: BTreeSet::new(),
@@ -263,9 +266,11 @@ impl World {
     }
 
     fn list(&self) -> Result<Vec<Link>, Error> {
-        match self.out_of_memory {
-            true => Err(Error::Timeout { doing: "list network devices" }),
-            false => Ok(self.links.clone()),
+        let doing = "list network devices";
+        match (self.out_of_memory, self.interrupted) {
+            (true, _) => Err(Error::Timeout { doing }),
+            (_, true) => Err(Error::Interrupted { doing }),
+            _ => Ok(self.links.clone()),
         }
     }
 
@@ -312,12 +317,27 @@ fn one_transaction_then_silence() {
 }
 
 #[test]
-fn a_new_daemon_adopts_what_it_finds() {
+fn a_new_daemon_adopts_what_it_finds_and_has_its_flows_judged_again() {
     let mut world = World::started(Mode::Software);
-    world.control = Control::new(world.now);
-    world.start(Mode::Software);
-    assert_eq!(world.commits.len(), 1);
-    assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+    let evicted = |world: &World| world.control.status(None, world.now).evicted;
+    assert_eq!(evicted(&world).count, 0, "there was nothing");
+    // With something else to do, and without.
+    for counter in [true, false] {
+        let before = (world.commits.len(), world.kernel.rules.len());
+        world.control = Control::new(world.now);
+        let mut settings = settings(Mode::Software);
+        settings.counter = counter;
+        world.event(Event::Started);
+        world.event(Event::Settings(Ok((settings, Vec::new()))));
+        world.rest();
+        assert_eq!(world.commits.len(), before.0 + 1, "one transaction");
+        assert_eq!(world.commits.last().unwrap()[0], "delete table inet flowtabled");
+        assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+        assert_eq!(world.kernel.rules.len(), before.1);
+        assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
+        assert_eq!((evicted(&world).count, world.control.deadline()), (1, None));
+        assert_eq!(evicted(&world).last, Some((Cause::Restart, 0)));
+    }
 }
 
 #[test]
@@ -421,14 +441,13 @@ fn a_bad_configuration_keeps_the_last_good_one() {
 }
 
 #[test]
-fn without_a_configuration_nothing_is_touched() {
-    let mut world = World::started(Mode::Software);
-    world.control = Control::new(world.now);
+fn without_a_configuration_nothing_is_made() {
+    let mut world = World::new();
     world.event(Event::Started);
     world.event(Event::Settings(Err("no file".into())));
-    world.rest();
-    assert_eq!(world.commits.len(), 1);
-    assert_eq!(world.mode(), (Mode::Software, Reason::NoConfiguration));
+    world.pass(Duration::from_secs(60));
+    assert!(world.commits.is_empty());
+    assert_eq!(world.mode(), (Mode::Classic, Reason::NoConfiguration));
 }
 
 #[test]
@@ -488,7 +507,7 @@ fn a_list_that_cannot_be_read_keeps_what_is_there() {
     assert_eq!(world.mode().0, Mode::Software);
     world.out_of_memory = false;
     world.pass(Duration::from_secs(10));
-    assert_eq!(world.commits.len(), 1);
+    assert_eq!(world.commits.len(), 2, "made anew when it can be");
     assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
 }
 

@@ -210,9 +210,10 @@ fn a_new_daemon_makes_anew_what_it_finds() {
     world.event(Event::Settings(Ok((settings, Vec::new()))));
     world.rest();
     assert!(fault(&world).is_some());
+    assert_eq!(world.commits.len(), 2, "nobody knows what has changed before it came");
     rules_change(&mut world);
     world.pass(Cause::Firewall.pause());
-    assert_eq!(world.commits.len(), 2);
+    assert_eq!(world.commits.len(), 3);
     let mut after = contents(&world);
     // In another order.
     after.tables.sort_by_key(|table| stands.tables.iter().position(|entry| entry == table));
@@ -322,9 +323,9 @@ fn orders_are_carried_out_on_what_stands() {
         anywhere: false,
         unsettled: Vec::new(),
     };
-    world.event(Event::Order(1, evict(&[5], &[])));
-    world.event(Event::Order(2, evict(&[6], &["flowtabled_p_new"])));
-    world.event(Event::Order(3, Order::Flush));
+    world.event(Event::Orders(vec![(1, evict(&[5], &[]))]));
+    world.event(Event::Orders(vec![(2, evict(&[6], &["flowtabled_p_new"]))]));
+    world.event(Event::Orders(vec![(3, Order::Flush)]));
     let kept_there = Done { bypassed: 1, ..Done::default() };
     let anew = Done { handed_back: true, ..Done::default() };
     let outcomes =
@@ -335,12 +336,12 @@ fn orders_are_carried_out_on_what_stands() {
     assert_eq!(world.commits.len(), 4);
     assert_eq!(kept(&world), [5_u32, 6].map(|id| id.to_be_bytes().to_vec()));
     assert_eq!((fault(&world), world.control.retry_at), (before, retry));
-    world.event(Event::Order(4, Order::Release { ids: None }));
+    world.event(Event::Orders(vec![(4, Order::Release { ids: None })]));
     assert_eq!(world.done.last(), Some(&(4, Ok(Done { released: 2, ..Done::default() }))));
     assert!(kept(&world).is_empty());
 
     world.refuse_table = Some(TABLE_SOFTWARE);
-    world.event(Event::Order(5, Order::Flush));
+    world.event(Event::Orders(vec![(5, Order::Flush)]));
     assert_eq!(world.done.last(), Some(&(5, Err(OrderError::Failed))));
 }
 
@@ -349,7 +350,7 @@ fn an_order_that_meets_the_refusal_is_carried_out_all_the_same() {
     let mut world = World::started(Mode::Software);
     world.spiteful = ["wan0"].into();
     world.kernel.flowtables[0].devices.pop();
-    world.event(Event::Order(1, Order::Flush));
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
     assert!(fault(&world).is_some());
     assert_eq!(world.done, [(1, Ok(Done { handed_back: true, ..Done::default() }))]);
     assert_eq!(world.commits[1][0], "delete table inet flowtabled");
@@ -366,4 +367,34 @@ fn what_is_unknown_about_devices_holds_nothing_stale_up() {
     rules_change(&mut world);
     world.pass(DEBOUNCE);
     assert_eq!(evictions(&world), 1);
+}
+
+#[test]
+fn without_a_configuration_what_stands_is_looked_after() {
+    let mut world = World::new();
+    world.kernel.filtering = vec![Table::inet("fw4")];
+    world.start(Mode::Software);
+    let stands = contents(&world);
+    world.control = Control::new(world.now);
+    world.event(Event::Started);
+    world.event(Event::Settings(Err("firewall:2: half a line".into())));
+    world.pass(SECOND * 10);
+    let commits = world.commits.len();
+    rules_change(&mut world);
+    world.pass(DEBOUNCE);
+    assert_eq!(world.commits.len(), commits + 1);
+    assert_eq!(world.commits[commits][0], "delete table inet flowtabled");
+    world.event(Event::Link(LinkEvent::New(Link { mtu: 1400, ..link(2, "lan0") })));
+    world.pass(Cause::Device.pause());
+    assert_eq!(world.commits.len(), commits + 2);
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
+    assert_eq!(world.done, [(1, Ok(Done { handed_back: true, ..Done::default() }))]);
+    assert_eq!(contents(&world), stands, "as it stood");
+    assert_eq!(world.mode(), (Mode::Software, Reason::NoConfiguration));
+    assert_eq!(world.control.deadline(), None);
+    // Mended, it is what stands.
+    let commits = world.commits.len();
+    world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
+    world.rest();
+    assert_eq!((world.commits.len(), world.mode().1), (commits, Reason::AsConfigured));
 }

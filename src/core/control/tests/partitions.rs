@@ -72,11 +72,13 @@ fn they_have_hardware_when_it_is_asked_for_and_all_their_devices_have_it() {
     assert_eq!(world.control.tables_in_hardware(), [A, B, TABLE_HARDWARE]);
     let commits = world.commits.len();
 
-    // What is bound is not asked again, and a daemon that starts anew changes nothing.
+    // What is bound is not asked again, and a daemon that starts anew only makes it anew.
     let mut restarted = self::world(&[]);
     restarted.kernel = world.kernel.clone();
     restarted.take(wanted());
-    assert_eq!((restarted.commits.len(), restarted.asked.len()), (0, 0));
+    assert_eq!((restarted.commits.len(), restarted.asked.len()), (1, 0));
+    let same = |table: &&str| restarted.hooked(table) == world.hooked(table);
+    assert!([A, B, TABLE_HARDWARE].iter().all(same));
 
     // Without the option, or without the firewall's switch, they are of software.
     let mut software = wanted();

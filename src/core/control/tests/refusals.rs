@@ -188,3 +188,30 @@ fn a_device_that_has_gone_says_nothing_about_hardware() {
     assert_eq!(world.asked, ["lan0", "wan0", "wan0", "wan0"], "not for ever");
     assert_eq!(world.hooked(TABLE_HARDWARE), ["lan0"]);
 }
+
+#[test]
+fn an_interrupted_list_of_devices_is_read_again() {
+    let mut world = World::new();
+    world.kernel.filtering = vec![Table::inet("fw4")];
+    world.links.pop();
+    world.start(Mode::Software);
+    world.interrupted = true;
+    world.event(Event::EventsLost);
+    world.links.push(link(9, "wan0"));
+    world.rest();
+    let evictions = |world: &World| world.control.status(None, world.now).evicted.count;
+    assert_eq!(evictions(&world), 1, "what is stale does not wait for the list");
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
+    assert!(
+        matches!(world.done[..], [(1, Ok(Done { handed_back: true, .. }))]),
+        "{:?}",
+        world.done
+    );
+    world.pass(PAUSE * 5);
+    assert!(world.surveys < 20, "{} surveys", world.surveys);
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0"]);
+    world.interrupted = false;
+    world.pass(PAUSE);
+    assert_eq!(world.hooked(plan::TABLE_SOFTWARE), ["lan0", "wan0"]);
+    assert_eq!((world.mode().1, world.control.deadline()), (Reason::AsConfigured, None));
+}
