@@ -26,7 +26,7 @@ usage: cargo xtask COMMAND
   bench --list                        names of the benchmarks
   package --target TARGET             packages for a router, into target/packages/TARGET
   cross TARGET ARGUMENT...            cargo with these arguments, for a router
-  lab SCENARIO [--kernel K]           one scenario (or `all`) in the lab
+  lab SCENARIO... [--kernel K]        these scenarios (or `all`) in the lab
   lab --list                          names of the scenarios
   lab --openwrt IMAGE [--kernel FILE] [TRIAL]
                                       installs the package in an image of OpenWrt and
@@ -56,14 +56,16 @@ fn option(args: &mut Vec<String>, name: &str) -> Result<Option<String>> {
     Err(Error::new(format!("{name} needs a value")))
 }
 
-fn lab(name: &str, kernel: &str) -> Result<()> {
+fn lab(wanted: &[&str], kernel: &str) -> Result<()> {
     let names = suite::names()?;
-    let plan = if name == "all" { suite::tests()? } else { vec![name.to_string()] };
-    if !names.contains(&plan.first().cloned().unwrap_or_default()) {
+    let all = wanted == ["all"];
+    let named = || wanted.iter().map(ToString::to_string).collect();
+    let plan: Vec<String> = if all { suite::tests()? } else { named() };
+    if let Some(name) = plan.iter().find(|name| !names.contains(name)) {
         return Err(Error::new(format!("no scenario {name:?}; `cargo xtask lab --list`")));
     }
     let (kernel, artifacts) = suite::prepare(kernel)?;
-    let detail = if name == "all" { Detail::Scenarios } else { Detail::Expectations };
+    let detail = if all { Detail::Scenarios } else { Detail::Expectations };
     let outcomes = suite::run(&kernel, &artifacts, &plan, suite::label(&plan), detail)?;
     let failed = outcomes.iter().filter(|(_, o)| matches!(o, Outcome::Failed)).count();
     if failed > 0 {
@@ -144,7 +146,7 @@ fn act(mut args: Vec<String>) -> Result<()> {
             Ok(())
         }
         ["lab", "shell"] => shell::run(&kernel, off),
-        ["lab", name] => lab(name, &kernel),
+        ["lab", names @ ..] if !names.is_empty() => lab(names, &kernel),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

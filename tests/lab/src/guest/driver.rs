@@ -42,6 +42,8 @@ pub struct Driver {
     /// The router's ends of the hosts' cables.
     devices: BTreeMap<String, String>,
     remembered: BTreeMap<String, Json>,
+    /// What became of the last storm.
+    storm: Json,
     next_port: u16,
     switch_off: bool,
     /// Calls of the daemon that the kernel had refused before this scenario.
@@ -90,6 +92,7 @@ impl Driver {
             addresses: BTreeMap::new(),
             devices: BTreeMap::new(),
             remembered: BTreeMap::new(),
+            storm: Json::Null,
             next_port: FIRST_PORT,
             switch_off,
             refused: refusals::read().len(),
@@ -173,7 +176,9 @@ impl Driver {
             Step::Daemon(action) => self.daemon.act(*action),
             Step::Storm { ubusd, times, within, command } => {
                 let service = if *ubusd { &mut self.ubusd } else { &mut self.daemon };
-                storm::rage(service, *times, *within, command)
+                self.storm = storm::rage(service, *times, *within, command)?.report();
+                Report::Held(format!("{}: {}", line.text, self.storm)).send();
+                Ok(())
             }
             Step::Flow { name, kind, from, to, target } => {
                 let served = self.next_port;
@@ -321,6 +326,8 @@ impl Driver {
             Value::Punted(flow, rounds) => self.flow(flow)?.punted(*rounds),
             Value::Sent(flow) => self.flow(flow)?.sent(),
             Value::Steady(flow, pointer) => self.flow(flow)?.steady(pointer),
+            Value::Callers(flow) => self.flow(flow)?.callers(),
+            Value::Storm(pointer) => Ok(look::at(&self.storm, pointer)),
             Value::Listed(flow, pointer) => self.flow(flow)?.listed(pointer),
             Value::Explained(flow, pointer) => self.flow(flow)?.explained(pointer),
             Value::Mdio(device, door, task, pointer) => mdio::look(device, *door, *task, pointer),

@@ -31,6 +31,7 @@ pub struct Flow {
     /// The host that answers.
     pub to: String,
     server: Child,
+    server_orders: ChildStdin,
     server_says: BufReader<ChildStdout>,
     client: Child,
     orders: ChildStdin,
@@ -76,6 +77,7 @@ impl Flow {
     ) -> Result<Flow> {
         let protocol = if kind.tcp { "tcp" } else { "udp" };
         let mut server = spawn_peer(to, &["echo", protocol, &served.to_string()])?;
+        let server_orders = server.stdin.take().context("the server has no input")?;
         let stdout = server.stdout.take().context("the server has no output")?;
         let mut server_says = BufReader::new(stdout);
         let mut line = String::new();
@@ -94,6 +96,7 @@ impl Flow {
             from: from.to_string(),
             to: to.to_string(),
             server,
+            server_orders,
             server_says,
             client,
             orders,
@@ -202,6 +205,22 @@ impl Flow {
         self.server_says.read_line(&mut line).context("the server is gone")?;
         let caller = line.trim().strip_prefix("caller ");
         Ok(caller.context(format!("the server: {line}"))?.to_string())
+    }
+
+    /// All addresses and ports that the server has been called from so far, sorted: one, unless the
+    /// router's translation of the flow has changed.
+    pub fn callers(&mut self) -> Result<Json> {
+        writeln!(self.server_orders, "callers").context("the server is gone")?;
+        loop {
+            let mut line = String::new();
+            self.server_says.read_line(&mut line).context("the server is gone")?;
+            match line.trim().split_once(' ') {
+                // Told when it called first.
+                Some(("caller", _)) => {}
+                Some(("callers", all)) => return Ok(all.split(' ').collect()),
+                _ => return Err(Error::new(format!("the server: {line}"))),
+            }
+        }
     }
 
     /// A key of what was seen of the replies.

@@ -5,7 +5,7 @@
 //! segmentation offload does; so the number of packets that must have crossed the router is known
 //! and a counter can be compared with it. The client reads commands (`exchange N`, `stream`, `large`, `gentle`,
 //! `steady`, `mark`, `look`, `stop`, `close`, `reset`) on standard input and answers each with
-//! `ok ROUNDS`, `seen JSON` or `error WHY`.
+//! `ok ROUNDS`, `seen JSON` or `error WHY`. The server tells who calls it, and all who have at `callers`.
 
 use super::steady;
 use crate::error::{Context, Error, Result};
@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, Read, Write};
 use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{channel, Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -38,24 +39,45 @@ const GENTLE_PAUSE: Duration = Duration::from_millis(100);
 const CALLERS_MAX: usize = 16;
 
 /// Who has called a server.
-#[derive(Default)]
-struct Callers(BTreeSet<SocketAddr>);
+#[derive(Clone, Default)]
+struct Callers(Arc<Mutex<BTreeSet<SocketAddr>>>);
 
 impl Callers {
     /// Prints `caller ADDRESS:PORT` for one that has not called before.
-    fn note(&mut self, from: SocketAddr) {
+    fn note(&self, from: SocketAddr) {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        if self.0.len() < CALLERS_MAX && self.0.insert(from) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < CALLERS_MAX && all.insert(from) {
             // Whoever started the server need not be interested.
             let _ = writeln!(std::io::stdout(), "caller {from}");
         }
+    }
+
+    /// All of them, sorted: `callers ADDRESS:PORT...`.
+    fn line(&self) -> String {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().fold("callers".to_string(), |line, caller| format!("{line} {caller}"))
+    }
+
+    /// Answers each `callers` on standard input, until that ends. Whoever got a reply has been noted
+    /// before it was sent.
+    fn answer(&self) {
+        let callers = self.clone();
+        thread::spawn(move || {
+            for order in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
+                if order == "callers" {
+                    let _ = writeln!(std::io::stdout(), "{}", callers.line());
+                }
+            }
+        });
     }
 }
 
 /// Serves forever; prints `ready` when clients may connect, then who they are as seen from here.
 pub fn echo(protocol: &str, port: u16) -> Result<()> {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    let mut callers = Callers::default();
+    let callers = Callers::default();
+    callers.answer();
     if protocol == "udp" {
         let socket = UdpSocket::bind(any).context("echo server")?;
         println!("ready");
@@ -307,6 +329,16 @@ mod tests {
         let (rounds, result) = exchange(&mut wire, 3, &mut number);
         result.unwrap();
         assert_eq!((rounds, number), (3, 3));
+    }
+
+    #[test]
+    fn callers_are_told_apart_by_their_port() {
+        let callers = Callers::default();
+        assert_eq!(callers.line(), "callers");
+        for caller in ["[::ffff:192.0.2.1]:40000", "192.0.2.1:40000", "192.0.2.1:40001"] {
+            callers.note(caller.parse().unwrap());
+        }
+        assert_eq!(callers.line(), "callers 192.0.2.1:40000 192.0.2.1:40001");
     }
 
     #[test]

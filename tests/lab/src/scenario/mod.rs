@@ -343,6 +343,10 @@ pub enum Value {
     Sent(String),
     /// A key of what was seen of the replies of a steady flow since the mark.
     Steady(String, String),
+    /// The addresses and ports from which a flow's server has been called, sorted.
+    Callers(String),
+    /// A key of what became of the last storm.
+    Storm(String),
     /// A key of a flow as `flowtable flows` lists it; null when it is not listed.
     Listed(String, String),
     /// A key of what `explain` answers about a flow.

@@ -306,6 +306,8 @@ fn value(words: &[&str]) -> Result<Value> {
         ["punted", flow, number] => Value::Punted(owned(flow), rounds(number)?),
         ["sent", flow] => Value::Sent(owned(flow)),
         ["steady", flow, path] => Value::Steady(owned(flow), pointer(path)?),
+        ["callers", flow] => Value::Callers(owned(flow)),
+        ["storm", path] => Value::Storm(pointer(path)?),
         ["listed", flow, path] => Value::Listed(owned(flow), pointer(path)?),
         ["explained", flow, path] => Value::Explained(owned(flow), pointer(path)?),
         ["mdio", device, task @ .., path] => {
@@ -456,6 +458,20 @@ mod tests {
             [
                 Step::Remember { name: "dns".into(), value: Value::Sent("dns".into()) },
                 Step::Check { patience: None, value, relation: Relation::Equal, operand },
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_fault_leaves() {
+        let got = steps("remember dns callers dns\nexpect storm .committed >= 20\n");
+        let value = Value::Storm("/committed".into());
+        let (relation, operand) = (Relation::AtLeast, Operand::Literal(json!(20)));
+        assert_eq!(
+            got,
+            [
+                Step::Remember { name: "dns".into(), value: Value::Callers("dns".into()) },
+                Step::Check { patience: None, value, relation, operand },
             ]
         );
     }
