@@ -198,8 +198,8 @@ fn a_flood_of_stations_hides_neither_routes_nor_moves() {
             assert!(flows.take_rerouted().is_none(), "no route was lost");
             assert!(flows.take_moves().is_empty(), "the word of it was lost");
             // The second time comes no sooner than a second after the first.
-            let due = start + Duration::from_secs(round);
-            assert_eq!(flows.deadline(start), Some(due));
+            let due = flows.deadline(start).unwrap();
+            assert!(due >= start + Duration::from_secs(round));
             assert!(matches!(flows.on_timer(&control, due), Progress::Waiting));
             assert_eq!(flows.take_moves().ports, [index_of(left)]);
             assert_eq!(flows.deadline(start), quiet);

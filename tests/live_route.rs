@@ -84,17 +84,22 @@ fn addresses_and_stations_are_listed() {
         let known = |text| Neighbour { index: lan, address: ip(text), mac: STATION };
         assert_eq!(neighbours, expected.map(known));
 
-        let (entries, beyond) = route::fdb(&mut socket(&[]), 1000, |_| false).unwrap();
+        let (entries, whole) = route::fdb(socket(&[]), 1000).unwrap();
         let station = FdbEntry { port, bridge: Some(lan), mac: STATION, vlan: None, own: false };
         assert!(entries.contains(&station), "{entries:?}");
         let own = entries.iter().find(|entry| entry.own && entry.port == port).unwrap();
         assert_eq!(own.bridge, Some(lan));
-        assert_eq!(beyond, 0);
-        let (few, beyond) = route::fdb(&mut socket(&[]), 1, |_| false).unwrap();
-        assert_eq!((few.len(), beyond), (1, entries.len() as u64 - 1));
-        let (few, beyond) = route::fdb(&mut socket(&[]), 1, |mac| mac == STATION).unwrap();
-        assert!(few.contains(&station) && few.len() <= 2, "{few:?}");
-        assert_eq!(beyond, (entries.len() - few.len()) as u64);
+        assert!(whole);
+        assert_eq!(route::fdb(socket(&[]), entries.len()).unwrap(), (entries.clone(), true));
+        let cut = entries.len() - 1;
+        assert_eq!(route::fdb(socket(&[]), cut).unwrap(), (entries[..cut].to_vec(), false));
+
+        let mut asked = socket(&[]);
+        let mut at = |mac, bridge, vlan| route::station(&mut asked, (mac, bridge, vlan));
+        assert_eq!(at(STATION, lan, None).unwrap(), Some(station));
+        assert_eq!(at(STATION, lan, Some(20)).unwrap(), None, "the bridge filters no VLANs");
+        assert_eq!(at(Mac::new([2, 0, 0, 0, 0, 7]), lan, None).unwrap(), None);
+        assert!(at(STATION, port, None).is_err(), "no bridge");
     });
 }
 

@@ -256,7 +256,7 @@ impl Control {
                 self.take_snapshot(snapshot, now);
             }
             Event::Refreshed(Err(_)) => self.survey_by(now),
-            Event::Order(ticket, order) => return self.take_order(ticket, order, now),
+            Event::Orders(orders) => return self.take_orders(orders, now),
             Event::Carried(packets) => return self.judge_leaks(packets, now),
             Event::Offloaded(pairs) => return self.judge_hardware(pairs, now),
             Event::HardwareProbed(answers) => return self.hardware_probed(answers, now),

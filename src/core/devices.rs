@@ -10,9 +10,10 @@ use crate::core::device_names::DeviceNames;
 use litemap::LiteMap;
 
 use super::glob;
+use super::interfaces::Interfaces;
 use super::links::Links;
 use super::reason::Reason;
-use super::settings::{DeviceOffload, Interface, Settings};
+use super::settings::{DeviceOffload, Settings};
 use crate::netlink::route::Link;
 
 /// Devices stand on one another at most this deep; deeper chains can only be a mistake.
@@ -49,7 +50,8 @@ pub struct Device {
 
 /// The devices that the zones lead to, by name.
 pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
-    let mut resolver = Resolver { settings, links, found: LiteMap::new() };
+    let interfaces = Interfaces::of(settings);
+    let mut resolver = Resolver { settings, links, interfaces, found: LiteMap::new() };
     for zone in &settings.zones {
         for pattern in &zone.devices {
             match pattern.strip_suffix('+') {
@@ -61,10 +63,11 @@ pub fn resolve(settings: &Settings, links: &Links) -> Vec<Device> {
                 None => resolver.start(pattern, &zone.name),
             }
         }
-        for network in &zone.networks {
-            for name in interface_devices(settings, network, 0) {
-                resolver.start(&name, &zone.name);
-            }
+        let networks: Vec<&str> = zone.networks.iter().map(String::as_str).collect();
+        for name in resolver.interfaces.devices(&networks) {
+            resolver.start(&name, &zone.name);
+        }
+        for network in networks {
             if let Some(session) = links.named(&format!("pppoe-{network}")) {
                 resolver.descend(session, &zone.name, &mut Vec::new());
             }
@@ -86,6 +89,7 @@ pub fn uplinks(settings: &Settings, devices: &[Device]) -> DeviceNames {
 
 /// Names by which routing sees what comes from a zone and goes to it: what the firewall matches.
 pub fn routed(settings: &Settings, links: &Links, zone: &str) -> DeviceNames {
+    let interfaces = Interfaces::of(settings);
     let mut names = DeviceNames::new();
     for zone in settings.zones.iter().filter(|entry| entry.name == zone) {
         for pattern in &zone.devices {
@@ -98,61 +102,16 @@ pub fn routed(settings: &Settings, links: &Links, zone: &str) -> DeviceNames {
             }
         }
         for network in &zone.networks {
-            names.extend(routed_devices(settings, network, 0));
+            names.extend(interfaces.routed(network));
         }
     }
     names
-}
-
-/// The devices of an interface that have its addresses.
-fn routed_devices(settings: &Settings, network: &str, depth: usize) -> Vec<String> {
-    let interface = settings.interfaces.iter().find(|entry| entry.name == network);
-    let Some(interface) = interface.filter(|_| depth < DEPTH_MAX) else { return Vec::new() };
-    if interface.proto == "pppoe" {
-        return own_device(interface).into_iter().collect();
-    }
-    let alias = interface.devices.iter().find_map(|device| device.strip_prefix('@'));
-    match alias {
-        Some(other) => routed_devices(settings, other, depth + 1),
-        None => interface_devices(settings, network, depth),
-    }
-}
-
-/// The devices of an interface: those that it names, or the one that its protocol makes.
-fn interface_devices(settings: &Settings, network: &str, depth: usize) -> Vec<String> {
-    let Some(interface) = settings.interfaces.iter().find(|entry| entry.name == network) else {
-        return Vec::new();
-    };
-    let mut names = Vec::new();
-    for device in &interface.devices {
-        match device.strip_prefix('@') {
-            Some(other) if depth < DEPTH_MAX => {
-                names.extend(interface_devices(settings, other, depth + 1));
-            }
-            Some(_) => (),
-            // Modems name their control node (/dev/cdc-wdm0), which is no network device.
-            None if device.contains('/') => (),
-            None => names.push(device.clone()),
-        }
-    }
-    if interface.devices.is_empty() {
-        names.extend(own_device(interface));
-    }
-    names
-}
-
-/// The name of the device that the protocol itself makes, by netifd's conventions.
-fn own_device(interface: &Interface) -> Option<String> {
-    match interface.proto.as_str() {
-        "" | "none" | "static" | "dhcp" | "dhcpv6" => None,
-        "wireguard" | "openvpn" | "vti" | "xfrm" => Some(interface.name.clone()),
-        proto => Some(format!("{proto}-{}", interface.name)),
-    }
 }
 
 struct Resolver<'a> {
     settings: &'a Settings,
     links: &'a Links,
+    interfaces: Interfaces<'a>,
     found: LiteMap<String, Device>,
 }
 
@@ -185,9 +144,13 @@ impl<'a> Resolver<'a> {
             _ => Vec::new(),
         };
         path.push(link.name.clone());
-        let mut lowest = Vec::new();
+        let mut lowest: Vec<String> = Vec::new();
         for lower in below {
-            lowest.extend(self.descend(lower, zone, path));
+            for name in self.descend(lower, zone, path) {
+                if !lowest.contains(&name) {
+                    lowest.push(name);
+                }
+            }
         }
         path.pop();
         let coverage = match link.kind.as_str() {
@@ -241,16 +204,14 @@ impl<'a> Resolver<'a> {
     }
 
     /// The devices below a PPPoE session: it has no link to them in rtnetlink, but netifd names it
-    /// after its interface.
+    /// after its interface. The kernel puts no session on another one, whatever the settings say.
     fn below_session(&self, session: &str) -> Vec<&'a Link> {
         let Some(network) = session.strip_prefix("pppoe-") else { return Vec::new() };
-        let of_session = |entry: &&Interface| entry.name == network && entry.proto == "pppoe";
-        let Some(interface) = self.settings.interfaces.iter().find(of_session) else {
-            return Vec::new();
-        };
-        let names = interface_devices(self.settings, &interface.name, 0);
-        let links = self.links;
-        names.iter().filter_map(|name| links.named(name)).collect()
+        let interface = self.interfaces.named(network).filter(|entry| entry.proto == "pppoe");
+        let Some(interface) = interface else { return Vec::new() };
+        let names = self.interfaces.devices(&[&interface.name]);
+        let links = names.iter().filter_map(|name| self.links.named(name));
+        links.filter(|link| link.kind != "ppp").collect()
     }
 
     fn add(
@@ -294,7 +255,7 @@ fn insert_sorted(list: &mut Vec<String>, item: &str) {
 mod tests {
     use super::*;
     use crate::core::links::tests::link;
-    use crate::core::settings::{DeviceRule, Zone};
+    use crate::core::settings::{DeviceRule, Interface, Zone};
 
     fn settings(zones: &[(&str, &[&str])], interfaces: &[(&str, &str, &[&str])]) -> Settings {
         let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -517,5 +478,38 @@ mod tests {
         );
         let links = links(vec![kind(2, "x", "vlan", Some(3)), kind(3, "y", "vlan", Some(2))]);
         assert_eq!(covered(&resolve(&settings, &links)), Vec::<&str>::new());
+    }
+
+    /// What settings say of sessions must not multiply either: eight, each on all others.
+    #[test]
+    fn sessions_stand_on_no_sessions() {
+        let names: Vec<String> = (0..8).map(|number| format!("pppoe-s{number}")).collect();
+        let mut below: Vec<&str> = names.iter().map(String::as_str).collect();
+        below.push("eth0");
+        let networks: Vec<&str> = below[..8].iter().map(|name| &name["pppoe-".len()..]).collect();
+        let sessions: Vec<_> =
+            networks.iter().map(|network| (*network, "pppoe", below.as_slice())).collect();
+        let settings = settings(&[("wan", &networks)], &sessions);
+        let session = |(index, name): (u32, &String)| kind(index, name, "ppp", None);
+        let mut list: Vec<Link> = (10..).zip(&names).map(session).collect();
+        list.push(link(2, "eth0"));
+        let devices = resolve(&settings, &links(list));
+        assert_eq!(covered(&devices), ["eth0"]);
+        let lower = Coverage::Off(Reason::LowerCovered, "eth0".into());
+        assert_eq!(find(&devices, "pppoe-s3").coverage, lower);
+        assert_eq!(find(&devices, "pppoe-s3").upper, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_port_reached_twice_is_named_once() {
+        let links = links(vec![
+            kind(2, "br-lan", "bridge", None),
+            Link { master: Some(2), ..kind(3, "eth0.10", "vlan", Some(5)) },
+            Link { master: Some(2), ..kind(4, "eth0.20", "vlan", Some(5)) },
+            link(5, "eth0"),
+        ]);
+        let devices = resolve(&two_zones(), &links);
+        let bridge = Coverage::Off(Reason::LowerCovered, "eth0".into());
+        assert_eq!(find(&devices, "br-lan").coverage, bridge);
     }
 }

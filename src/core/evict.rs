@@ -302,7 +302,7 @@ impl Control {
     /// freed: offloaded anew before that they would be lost sight of again.
     pub(super) fn unshown(&mut self, ids: Vec<u32>, now: Instant) -> Vec<Effect> {
         self.evict(Cause::Unshown, Tables::All, now);
-        self.take_order(NOBODY, Order::keep_away(ids, APART), now)
+        self.take_orders(vec![(NOBODY, Order::keep_away(ids, APART))], now)
     }
 
     /// Another program has changed something of nf_tables. Which tables have a chain in the way is

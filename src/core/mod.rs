@@ -18,6 +18,7 @@ pub mod flow_reason;
 pub mod flows;
 pub mod glob;
 pub mod hardware;
+mod interfaces;
 mod leaks;
 pub mod links;
 mod marks;

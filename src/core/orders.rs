@@ -6,17 +6,17 @@
 //! wait. One that races with another program's changes is made again, so an order is either done
 //! or its caller hears that it was not.
 
+mod bypass;
+
+pub use bypass::Bypass;
+
 use litemap::LiteMap;
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Effect};
 use super::diff::{difference, replacement};
-use super::evict::Tables;
-use super::flows::place::End;
-use super::flows::{Flow, FlowState};
 use super::marks::{self, Mark, Marks};
 use super::plan::{Class, SET_BYPASS};
-use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
 use crate::netlink::nftables::query::Snapshot;
 use crate::netlink::nftables::{Command, Counted, Set};
 
@@ -36,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The ticket of orders whose end nobody waits for.
 pub const NOBODY: u32 = 0;
+/// Those of nobody that wait at once: as many as there are watches. The bus bounds the others.
+const OF_NOBODY_MAX: usize = WATCHED_MAX;
 
 /// What a caller wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub enum Order {
     Flush,
     /// Connections stay on the classic path for a time.
     Bypass {
-        /// Conntrack's ids.
+        /// Conntrack's ids; none when they are only handed back.
         ids: Vec<u32>,
         /// How long; with zero they are only handed back.
         duration: Duration,
@@ -73,41 +75,6 @@ impl Order {
         let (tables, unsettled) = (Vec::new(), Vec::new());
         Order::Bypass { ids, duration, tables, anywhere: false, unsettled }
     }
-
-    /// These flows stay on the classic path for a time; `table_of` tells which table has one,
-    /// `hardware` are the tables whose flowtables have the hardware flag.
-    pub fn bypass(
-        flows: &[Flow],
-        duration: Duration,
-        hardware: &[String],
-        table_of: &dyn Fn(&Flow) -> Option<String>,
-    ) -> Order {
-        let mut found = Tables::None;
-        for flow in flows {
-            found.add(Tables::that_may_have(flow, hardware, || table_of(flow)));
-        }
-        let anywhere = found == Tables::All;
-        let tables = match found {
-            Tables::Named(names) => names,
-            Tables::None | Tables::All => Vec::new(),
-        };
-        Order::Bypass {
-            ids: flows.iter().map(|flow| flow.id).collect(),
-            duration,
-            tables,
-            anywhere,
-            unsettled: flows.iter().filter(|flow| is_unsettled(flow)).map(|flow| flow.id).collect(),
-        }
-    }
-}
-
-/// True when a flow is on the classic path and nothing lasting keeps it there.
-fn is_unsettled(flow: &Flow) -> bool {
-    let ends = [flow.place.opener(), flow.place.answerer()];
-    flow.state == FlowState::Classic
-        && matches!(flow.orig.protocol, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_GRE)
-        && !flow.helped
-        && !ends.contains(&End::Router)
 }
 
 /// What carrying an order out has changed.
@@ -168,10 +135,23 @@ struct Changes {
 }
 
 impl Control {
-    /// An order waits for the next survey.
-    pub(super) fn take_order(&mut self, ticket: u32, order: Order, now: Instant) -> Vec<Effect> {
-        self.orders.push(Pending { ticket, order, until: now + PATIENCE });
-        vec![Effect::Survey]
+    /// Orders wait for the next survey, which is one for all of them. Those of nobody are dropped where
+    /// too many wait, as they may while other programs never pause.
+    pub(super) fn take_orders(&mut self, orders: Vec<(u32, Order)>, now: Instant) -> Vec<Effect> {
+        let before = self.orders.len();
+        for (ticket, order) in orders {
+            if ticket == NOBODY && !self.has_room_for(&order) {
+                continue;
+            }
+            self.orders.push(Pending { ticket, order, until: now + PATIENCE });
+        }
+        let new = self.orders.len() > before;
+        new.then_some(Effect::Survey).into_iter().collect()
+    }
+
+    fn has_room_for(&self, order: &Order) -> bool {
+        let of_nobody = || self.orders.iter().filter(|pending| pending.ticket == NOBODY);
+        of_nobody().count() < OF_NOBODY_MAX && of_nobody().all(|pending| pending.order != *order)
     }
 
     /// The commands for what differs and for the orders that wait.
@@ -254,6 +234,20 @@ impl Control {
         effects
     }
 
+    /// Conntrack's ids of the connections that are kept on the classic path, or will be by the orders
+    /// that wait; sorted.
+    pub fn kept_away(&self) -> Vec<u32> {
+        let mut ids: Vec<u32> = self.marks.bypassed.keys().copied().collect();
+        for pending in &self.orders {
+            if let Order::Bypass { ids: more, .. } = &pending.order {
+                ids.extend(more);
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// How long a connection is still kept on the classic path; `None` when it is not.
     pub fn bypassed(&self, id: u32, now: Instant) -> Option<Duration> {
         let mark = self.marks.bypassed.get(&id).filter(|_| self.has_tables())?;
@@ -265,6 +259,12 @@ impl Control {
         self.snapshot.as_ref()?;
         let ends = self.marks.bypassed.values().filter(|_| self.has_tables());
         Some(ends.filter(|mark| mark.until > now).count())
+    }
+
+    /// A connection is watched, and will be for so long that this need not be prolonged.
+    pub fn watch_lasts(&self, id: u32, now: Instant) -> bool {
+        let lasts = |mark: &Mark| mark.until > now + WATCH_RENEWED;
+        self.watched(id, now).is_some() && self.marks.watched.get(&id).is_some_and(lasts)
     }
 
     /// Packets of a connection that were offloaded, yet on the classic path, since it is watched;
@@ -420,3 +420,7 @@ impl Changes {
 #[cfg(test)]
 #[path = "orders_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "orders_waiting_tests.rs"]
+mod waiting_tests;

@@ -6,8 +6,9 @@ use log::Level;
 use super::*;
 use crate::core::control::tests::{apply, settings, World};
 use crate::core::control::Event;
-use crate::core::flows::place::Place;
+use crate::core::flows::place::{End, Place};
 use crate::core::flows::table::tests::{entry, table_of};
+use crate::core::flows::Flow;
 use crate::core::plan::{leak_key, SET_LEAKED, SET_WATCHED};
 use crate::core::plan::{TABLE_HARDWARE, TABLE_SOFTWARE};
 use crate::core::reason::Reason;
@@ -35,7 +36,7 @@ fn evict(ids: impl IntoIterator<Item = u32>, duration: Duration) -> Order {
 impl World {
     /// Gives an order and returns how it ended, which must be at once.
     fn order(&mut self, order: Order) -> Result<Done, OrderError> {
-        self.event(Event::Order(7, order));
+        self.event(Event::Orders(vec![(7, order)]));
         let (ticket, outcome) = self.done.pop().expect("an answer");
         assert_eq!((ticket, self.done.len()), (7, 0));
         outcome
@@ -126,6 +127,16 @@ fn without_offloaded_flows_no_table_is_replaced() {
     assert_eq!(world.order(bypass([5], MINUTE)), Ok(done));
     assert_eq!(world.commits[2].len(), 2);
     assert_eq!(world.control.bypassed(5, world.now), Some(MINUTE));
+}
+
+#[test]
+fn what_waits_to_be_kept_counts_as_kept() {
+    let mut world = World::started(Mode::Software);
+    world.order(bypass([7, 5], MINUTE)).unwrap();
+    assert_eq!(world.control.kept_away(), [5, 7]);
+    let order = bypass([9, 5], MINUTE);
+    world.control.take_orders(vec![(8, order)], world.now);
+    assert_eq!(world.control.kept_away(), [5, 7, 9]);
 }
 
 #[test]
@@ -290,7 +301,7 @@ fn flows_are_kept_again_when_offload_is_on_again_unless_released() {
 fn an_order_outlives_a_lost_race() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
-    world.event(Event::Order(3, evict([1], MINUTE)));
+    world.event(Event::Orders(vec![(3, evict([1], MINUTE))]));
     world.rest();
     world.rest();
     assert!(world.done.is_empty(), "the caller still waits");
@@ -309,7 +320,7 @@ fn an_element_that_expires_meanwhile_is_no_fault_of_the_hardware() {
     world.start(Mode::Hardware);
     world.order(bypass([1], MINUTE)).unwrap();
     let now = world.now;
-    world.control.take_order(3, Order::Release { ids: None }, now);
+    world.control.take_orders(vec![(3, Order::Release { ids: None })], now);
     let effects = world.control.handle(Event::Surveyed(Ok(world.kernel.clone())), now);
     assert!(matches!(effects[..], [Effect::Commit(..)]), "{effects:?}");
     world.kernel.sets.iter_mut().filter(|set| set.expiring).for_each(|set| set.elements.clear());
@@ -329,7 +340,7 @@ fn an_element_that_expires_meanwhile_is_no_fault_of_the_hardware() {
 fn nobody_waits_for_ever() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
-    world.event(Event::Order(3, evict([1], MINUTE)));
+    world.event(Event::Orders(vec![(3, evict([1], MINUTE))]));
     world.pass(PATIENCE * 2);
     assert_eq!(std::mem::take(&mut world.done), [(3, Err(OrderError::Failed))]);
     world.refuse_all = None;
@@ -378,7 +389,7 @@ fn an_order_that_loses_a_race_takes_no_repair_off_the_count() {
     for _ in 0..4 {
         undo(&mut world);
         world.refuse_all = Some(libc::ERESTART);
-        world.event(Event::Order(1, bypass([1], MINUTE)));
+        world.event(Event::Orders(vec![(1, bypass([1], MINUTE))]));
         world.refuse_all = None;
         world.rest();
     }
@@ -391,8 +402,8 @@ fn an_order_that_loses_a_race_takes_no_repair_off_the_count() {
 fn orders_that_wait_together_are_done_together() {
     let mut world = World::started(Mode::Software);
     world.refuse_all = Some(libc::ERESTART);
-    world.event(Event::Order(1, evict([1, 2], MINUTE)));
-    world.event(Event::Order(2, Order::Release { ids: Some(vec![2]) }));
+    world.event(Event::Orders(vec![(1, evict([1, 2], MINUTE))]));
+    world.event(Event::Orders(vec![(2, Order::Release { ids: Some(vec![2]) })]));
     world.refuse_all = None;
     world.rest();
     let first = Done { bypassed: 2, released: 0, handed_back: true };
@@ -423,7 +434,7 @@ fn the_greatest_transaction_fits_a_datagram() {
     for id in 0..WATCHED_MAX as u32 {
         world.order(Order::Watch { id }).unwrap();
     }
-    world.control.take_order(1, Order::Flush, world.now);
+    world.control.take_orders(vec![(1, Order::Flush)], world.now);
     let commands = world.control.transaction(&world.kernel, world.now).commands;
     let batch = Batch::new(commands).finish(1, None, true);
     // Twice net.core.wmem_max as kernels have it, which is what they allow.

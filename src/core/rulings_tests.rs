@@ -148,7 +148,7 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
         Order::bypass(flows, Duration::from_secs(60), &[], &table_of)
     };
     let order = order(&[flow], &world);
-    world.event(Event::Order(1, order));
+    world.event(Event::Orders(vec![(1, order)]));
     let (_, outcome) = world.done.pop().unwrap();
     assert_eq!(outcome, Ok(Done { bypassed: 1, released: 0, handed_back: true }));
     let commands = world.commits.last().unwrap();
@@ -156,7 +156,7 @@ fn evictions_reach_only_the_tables_that_have_the_flows() {
     // The connection is in the sets of all of them.
     let kept = commands.iter().filter(|line| line.contains("set bypass")).count();
     assert_eq!(kept, 3, "{commands:?}");
-    world.event(Event::Order(2, Order::Flush));
+    world.event(Event::Orders(vec![(2, Order::Flush)]));
     assert_eq!(deleted(world.commits.last().unwrap()).len(), 3);
 }
 

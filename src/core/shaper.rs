@@ -210,7 +210,7 @@ impl Control {
     /// let in before are to be handed back.
     pub(super) fn newly_shaped(&self, commands: &[Command]) -> Vec<String> {
         let names: Vec<Vec<u8>> =
-            plan::shaped(&self.devices).map(|name| ifname_key(&name)).collect();
+            plan::shaped(&self.devices).filter_map(|name| ifname_key(&name)).collect();
         let begins = |command: &Command| match command {
             Command::AddSet(set) | Command::AddElements(set) if set.name == SET_OFF => {
                 let shaped = names.iter().any(|name| set.elements.contains_key(name));

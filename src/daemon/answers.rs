@@ -65,10 +65,16 @@ impl<'a> Answers<'a> {
         Knowledge { control, ledger, policies, switches, now: self.now }
     }
 
-    /// The flows that somebody means.
-    pub fn selected(&self, selection: &Selection) -> Vec<Flow> {
+    /// Shows the flows that somebody means, one at a time: all of them at once would be more memory
+    /// than the table has.
+    pub fn each_selected(&self, selection: &Selection, mut take: impl FnMut(&Flow)) {
         let (ledger, facts) = (self.flows.table().ledger(), self.knowledge(&[]));
-        selection.of(self.all(), ledger, self.names, &facts).collect()
+        selection.of(self.all(), ledger, self.names, &facts).for_each(|flow| take(&flow));
+    }
+
+    /// Conntrack's ids of the connections that may be kept on the classic path, sorted.
+    pub fn kept_away(&self) -> Vec<u32> {
+        self.control.kept_away()
     }
 
     /// The table whose flowtable has a flow.

@@ -24,6 +24,7 @@ use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
 use super::radios;
+use super::ready::Ready;
 use super::switches::Switches;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
@@ -112,6 +113,8 @@ pub struct Daemon {
     waiting: Vec<(Question, ReplyTo)>,
     /// Callers for whom the list under way began too early: they wait for the next one.
     late: Vec<(Question, ReplyTo)>,
+    /// Callers who can be answered, and whether flows are known.
+    ready: Ready<(Question, ReplyTo, bool)>,
     /// Callers who wait for a transaction.
     orders: Orders,
     /// What subscribers on the bus know.
@@ -164,6 +167,7 @@ impl Daemon {
             flow_error: String::new(),
             waiting: Vec::new(),
             late: Vec::new(),
+            ready: Ready::default(),
             orders: Orders::default(),
             notices: Notices::default(),
             changed: false,
@@ -238,6 +242,7 @@ impl Daemon {
             }
             self.on_timers();
             self.on_bus();
+            self.on_ready();
             self.tell_subscribers();
             self.on_switches();
             if std::mem::take(&mut self.reloaded) && self.confinement.is_outdated() {
@@ -257,7 +262,7 @@ impl Daemon {
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        if !self.unread.is_empty() {
+        if !self.unread.is_empty() || !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let flows = self.flows.as_ref().and_then(|flows| flows.deadline(now));
@@ -373,7 +378,7 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     self.links.discard_stale();
-                    return self.lost(&error);
+                    return self.lost(&error, LINKS);
                 }
             }
         }
@@ -397,7 +402,7 @@ impl Daemon {
                 Ok(None) => return,
                 Err(error) => {
                     socket.discard_stale();
-                    return self.lost(&error);
+                    return self.lost(&error, NFTABLES);
                 }
             }
         }
@@ -405,10 +410,12 @@ impl Daemon {
     }
 
     /// Events were lost, or their socket failed. What still waited was older than what was lost and
-    /// has been thrown away: only an empty queue makes the kernel deliver, and wake us, again.
-    fn lost(&mut self, error: &Error) {
-        if !matches!(error, Error::Overrun) {
-            error!("{error}");
+    /// has been thrown away: only an empty queue makes the kernel deliver, and wake us, again. What has
+    /// come since is read in the next turn.
+    fn lost(&mut self, error: &Error, source: Token) {
+        match error {
+            Error::Overrun => self.unread.push_back(source),
+            error => error!("{error}"),
         }
         self.feed(Event::EventsLost);
     }
@@ -443,24 +450,6 @@ impl Daemon {
         if self.flows.as_mut().is_some_and(|flows| flows.on_stations(now)) {
             self.unread.push_back(STATIONS);
         }
-    }
-
-    /// A list of flows is there, or is not to be had: whoever waits is answered.
-    fn listed(&mut self, result: Result<(), Error>) {
-        let line = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        if !line.is_empty() && line != self.flow_error {
-            warn!("{line}");
-        }
-        self.flow_error = line;
-        if result.is_ok() {
-            self.judge_flows();
-            self.pick_for_switches();
-        }
-        self.changed = true;
-        for (question, reply_to) in std::mem::take(&mut self.waiting) {
-            self.answer(&question, reply_to, result.is_ok());
-        }
-        self.list_for_late();
     }
 
     fn on_timers(&mut self) {

@@ -137,9 +137,9 @@ impl FlowPoll {
         &self.table
     }
 
-    /// Milliseconds since the start, wrapping: the table's time.
-    pub fn now_ms(&self, now: Instant) -> u32 {
-        now.saturating_duration_since(self.started).as_millis() as u32
+    /// Milliseconds since the start: the table's time.
+    pub fn now_ms(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_millis() as u64
     }
 
     /// How the flows are followed, as of the last look, and what that has cost.
@@ -263,7 +263,7 @@ impl FlowPoll {
         }
         let now_ms = self.now_ms(now);
         self.rerouting.begin(&mut self.table, control, now, now_ms);
-        self.around.refresh(control, self.table.topology_mut());
+        self.around.refresh(control, self.table.topology_mut(), now);
         // Ends told before the list are none of connections that it names, and not to be held
         // against later ones with the same ids. All of them are one turn for routing: thousands of
         // questions would keep the loop from its callers.
@@ -371,7 +371,7 @@ impl FlowPoll {
     }
 
     /// Reads ends up to the budget; true when it is used up.
-    fn read_some_ends(&mut self, now_ms: u32) -> Result<bool, Error> {
+    fn read_some_ends(&mut self, now_ms: u64) -> Result<bool, Error> {
         let (ends, polling, around) = (&mut self.ends, &mut self.polling, &mut self.around);
         for _ in 0..ENDS_PER_TURN {
             if !read_ends(ends, &mut self.table, polling, around, now_ms)? {
@@ -480,7 +480,7 @@ fn read_ends(
     table: &mut FlowTable,
     polling: &mut Polling,
     around: &mut Surroundings,
-    now_ms: u32,
+    now_ms: u64,
 ) -> Result<bool, Error> {
     let datagram = match ends.receive("read the ends of flows") {
         Ok(Some(datagram)) => datagram,

@@ -2,29 +2,38 @@
 //! Names of clients from the files of the DHCP servers, read again when one has changed and
 //! somebody wants to see names.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::time::SystemTime;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 use log::debug;
 
 use crate::core::flows::names::Names;
 use crate::leases::{Leases, FILE_MAX};
 use crate::netlink::route::Mac;
+use crate::sys::plain_file;
+
+/// Between two readings. Anybody who may write to a file, or only touch it, can make it look new before
+/// each answer.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// The names, and which state of the files they are from.
 #[derive(Debug, Default)]
 pub struct LeaseFiles {
     read: Vec<(String, Option<(SystemTime, u64)>)>,
+    read_at: Option<Instant>,
     leases: Leases,
 }
 
 impl LeaseFiles {
-    /// Reads the files, unless nothing about them has changed since the last time. One that is not
-    /// there has no names.
-    pub fn refresh(&mut self, paths: &[String]) {
+    /// Reads the files, unless nothing about them has changed since the last time, or they were read
+    /// just before. One that is not there has no names.
+    pub fn refresh(&mut self, paths: &[String], now: Instant) {
+        let same = self.read.iter().map(|(path, _)| path).eq(paths);
+        if same && self.read_at.is_some_and(|read_at| now < read_at + PAUSE) {
+            return;
+        }
         let state = |path: &String| {
             let metadata = std::fs::metadata(path).ok()?;
             Some((metadata.modified().ok()?, metadata.len()))
@@ -44,6 +53,7 @@ impl LeaseFiles {
             debug!("{} lines with names are of no known form", self.leases.skipped);
         }
         self.read = present;
+        self.read_at = Some(now);
     }
 
     /// Names that were not kept because there are too many.
@@ -58,24 +68,11 @@ impl Names for LeaseFiles {
     }
 }
 
-/// Reads a plain file, also by a symbolic link. Anybody may make a FIFO in `/tmp`, which would block
-/// for ever, and some devices do something when they are opened to be read.
+/// As much of a file as is looked at. Anybody may make files in `/tmp`.
 fn read(path: &str) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(no_file());
-    }
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    // It may have become another one meanwhile.
-    if !file.metadata()?.is_file() {
-        return Err(no_file());
-    }
     let mut bytes = Vec::new();
-    file.take(FILE_MAX as u64).read_to_end(&mut bytes)?;
+    plain_file::open(Path::new(path))?.take(FILE_MAX as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn no_file() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "not a plain file")
 }
 
 #[cfg(test)]
@@ -100,7 +97,7 @@ mod tests {
             assert_eq!(read(&name).unwrap_err().to_string(), "not a plain file", "{name}");
         }
         let mut files = LeaseFiles::default();
-        files.refresh(&[path("fifo"), path("link")]);
+        files.refresh(&[path("fifo"), path("link")], Instant::now());
         assert_eq!(name(&files).as_deref(), Some("laptop"));
         std::fs::remove_dir_all(&folder).unwrap();
     }
@@ -110,18 +107,27 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("flowtabled-leases-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("leases").to_str().unwrap().to_owned();
+        let write = |name: &str| {
+            let line = format!("1 02:00:00:00:00:07 192.168.1.2 {name} *\n");
+            std::fs::write(&path, line).unwrap();
+        };
         let paths = [path.clone(), "/nowhere/at/all".to_owned()];
-        let mut files = LeaseFiles::default();
-        files.refresh(&paths);
+        let (mut files, start) = (LeaseFiles::default(), Instant::now());
+        files.refresh(&paths, start);
         assert_eq!(name(&files), None);
-        std::fs::write(&path, "1 02:00:00:00:00:07 192.168.1.2 laptop *\n").unwrap();
-        files.refresh(&paths);
+        write("laptop");
+        files.refresh(&paths, start + PAUSE);
         assert_eq!(name(&files).as_deref(), Some("laptop"));
-        std::fs::write(&path, "1 02:00:00:00:00:07 192.168.1.2 notebook *\n").unwrap();
-        files.refresh(&paths);
+        write("notebook");
+        files.refresh(&paths, start + PAUSE * 3 / 2);
+        assert_eq!(name(&files).as_deref(), Some("laptop"), "not as often as they change");
+        files.refresh(&paths, start + PAUSE * 2);
         assert_eq!(name(&files).as_deref(), Some("notebook"));
+        files.refresh(&paths[1..], start + PAUSE * 2);
+        assert_eq!(name(&files), None, "other files are read at once");
+        files.refresh(&paths, start + PAUSE * 2);
         std::fs::remove_dir_all(&folder).unwrap();
-        files.refresh(&paths);
+        files.refresh(&paths, start + PAUSE * 3);
         assert_eq!(name(&files), None);
     }
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Callers whose answer waits for a transaction.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ubus::BlobMsgTable;
 
 use super::answers::Answers;
 use crate::core::flows::selection::Selection;
 use crate::core::flows::FlowState;
-use crate::core::orders::{Done, Order, OrderError, NOBODY};
+use crate::core::orders::{Bypass, Done, Order, OrderError, NOBODY};
 use crate::ubus::evict::{Evicted, Eviction};
 use crate::ubus::{evict as evict_reply, flush, release as release_reply, ReplyTo, StatusCode};
+
+/// So long at most orders wait for those of callers behind them: each transaction takes a reading of
+/// nf_tables before it and one after, and carries out all that wait.
+const GATHERED_WITHIN: Duration = Duration::from_millis(50);
 
 /// What a caller wants done to flows.
 #[derive(Debug)]
@@ -57,17 +61,30 @@ impl Wish {
 }
 
 fn evict(about: &Answers<'_>, selection: &Selection, duration: Duration) -> (Asked, Order) {
-    let flows = about.selected(selection);
-    let offloaded = flows.iter().filter(|flow| flow.state != FlowState::Classic).count();
-    let asked = Asked::Evict { matched: flows.len(), offloaded };
     let hardware = about.tables_in_hardware();
-    (asked, Order::bypass(&flows, duration, &hardware, &|flow| about.table_of(flow)))
+    let (mut matched, mut offloaded) = (0, 0);
+    let mut bypass = Bypass::new(duration, &hardware);
+    about.each_selected(selection, |flow| {
+        matched += 1;
+        offloaded += usize::from(flow.state != FlowState::Classic);
+        bypass.add(flow, || about.table_of(flow));
+    });
+    (Asked::Evict { matched, offloaded }, bypass.order())
 }
 
 /// Without any condition it is about all that are kept, whether their connection lives or not.
 fn release(about: &Answers<'_>, selection: &Selection) -> Order {
-    let matching = || about.selected(selection).iter().map(|flow| flow.id).collect();
-    Order::Release { ids: (*selection != Selection::default()).then(matching) }
+    if *selection == Selection::default() {
+        return Order::Release { ids: None };
+    }
+    let kept = about.kept_away();
+    let mut ids = Vec::new();
+    about.each_selected(selection, |flow| {
+        if kept.binary_search(&flow.id).is_ok() {
+            ids.push(flow.id);
+        }
+    });
+    Order::Release { ids: Some(ids) }
 }
 
 /// Callers by the number of their order. The bus bounds how many calls wait.
@@ -75,14 +92,39 @@ fn release(about: &Answers<'_>, selection: &Selection) -> Order {
 pub struct Orders {
     last: u32,
     waiting: Vec<(u32, Asked, ReplyTo)>,
+    /// Orders that the control loop has not been given yet.
+    placed: Vec<(u32, Order)>,
+    /// When the first of them was placed.
+    since: Option<Instant>,
 }
 
 impl Orders {
-    /// The number of a new order; it is answered by [`Orders::end`].
-    pub fn enter(&mut self, asked: Asked, reply_to: ReplyTo) -> u32 {
+    /// A caller wants something done; the answer comes from [`Orders::end`].
+    pub fn place(&mut self, asked: Asked, reply_to: ReplyTo, order: Order, now: Instant) {
         self.last = self.last.checked_add(1).unwrap_or(NOBODY + 1);
         self.waiting.push((self.last, asked, reply_to));
-        self.last
+        self.add(self.last, order, now);
+    }
+
+    /// The connection of an id is to be watched, for which nobody waits.
+    pub fn watch(&mut self, id: u32, now: Instant) {
+        self.add(NOBODY, Order::Watch { id }, now);
+    }
+
+    fn add(&mut self, number: u32, order: Order, now: Instant) {
+        self.since.get_or_insert(now);
+        self.placed.push((number, order));
+    }
+
+    /// The orders to be carried out with one transaction; none while `more` callers, who may order
+    /// something as well, are answered first.
+    pub fn take_placed(&mut self, more: bool, now: Instant) -> Vec<(u32, Order)> {
+        let old = self.since.is_some_and(|since| now >= since + GATHERED_WITHIN);
+        if more && !old {
+            return Vec::new();
+        }
+        self.since = None;
+        std::mem::take(&mut self.placed)
     }
 
     /// The answer to whoever waits for this order.
@@ -105,5 +147,25 @@ impl Orders {
             Asked::Release => release_reply::encode(outcome.map(|done| done.released)),
         };
         Some((reply_to, answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_of_callers_who_come_together_go_together() {
+        let (mut orders, now) = (Orders::default(), Instant::now());
+        let watch = |id| (NOBODY, Order::Watch { id });
+        orders.watch(1, now);
+        assert_eq!(orders.take_placed(true, now), []);
+        orders.watch(2, now + GATHERED_WITHIN / 2);
+        assert_eq!(orders.take_placed(false, now), [watch(1), watch(2)]);
+        assert_eq!(orders.take_placed(false, now), []);
+        // However many callers there are.
+        orders.watch(3, now);
+        assert_eq!(orders.take_placed(true, now + GATHERED_WITHIN), [watch(3)]);
+        assert_eq!(orders.take_placed(true, now + GATHERED_WITHIN), []);
     }
 }

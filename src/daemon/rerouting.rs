@@ -20,7 +20,7 @@ use crate::netlink::Error;
 struct Check {
     rerouted: Rerouted,
     /// When the list began, in the table's time.
-    begun_ms: u32,
+    begun_ms: u64,
     /// The tables whose flowtables had the hardware flag.
     hardware: Vec<String>,
 }
@@ -81,7 +81,7 @@ impl Rerouting {
     }
 
     /// A list is about to begin.
-    pub fn begin(&mut self, table: &mut FlowTable, control: &Control, now: Instant, now_ms: u32) {
+    pub fn begin(&mut self, table: &mut FlowTable, control: &Control, now: Instant, now_ms: u64) {
         self.due = None;
         let rerouted = table.topology_mut().take_rerouted();
         if rerouted.is_empty() {
@@ -96,18 +96,54 @@ impl Rerouting {
     }
 
     /// The list has ended.
-    pub fn end(&mut self, table: &FlowTable, result: &Result<(), Error>, now_ms: u32) {
+    pub fn end(&mut self, table: &FlowTable, result: &Result<(), Error>, now_ms: u64) {
         let Some(Check { rerouted, begun_ms, hardware }) = self.check.take() else { return };
         if result.is_err() {
             return self.found.add(Tables::All);
         }
-        let young = |first_ms: u32| first_ms.wrapping_sub(begun_ms) <= u32::MAX / 2;
-        let flows = table.flows(now_ms).filter(|flow| young(flow.first_ms));
+        let flows = table.flows(now_ms).filter(|flow| flow.first_ms >= begun_ms);
         self.found.add(concerned(&rerouted, flows, &Anywhere(hardware)));
     }
 
     /// The tables found since this was asked last.
     pub fn take_found(&mut self) -> Tables {
         std::mem::take(&mut self.found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::flows::table::tests::{entry, poll, table_of};
+    use crate::netlink::conntrack::entry::Entry;
+    use crate::netlink::conntrack::status::IPS_OFFLOAD;
+    use crate::netlink::route::RouteChange;
+
+    /// What a list finds that began after so many days, in which there are these flows; the first of
+    /// them has been there from the beginning.
+    fn found(days: u64, ids: &[u32]) -> Tables {
+        const DAY_MS: u64 = 86_400_000;
+        let offloaded = |id: &u32| {
+            let entry = entry(*id, 0);
+            Entry { status: entry.status | IPS_OFFLOAD, ..entry }
+        };
+        let mut table = table_of(&[offloaded(&ids[0])]);
+        (1..days).for_each(|day| poll(&mut table, day * DAY_MS, &[offloaded(&ids[0])]));
+        let mut rerouted = Rerouted::default();
+        rerouted.note(RouteChange::To("0.0.0.0/0".parse().unwrap()));
+        let begun_ms = days * DAY_MS;
+        let check = Some(Check { rerouted, begun_ms, hardware: Vec::new() });
+        poll(&mut table, begun_ms, &ids.iter().map(offloaded).collect::<Vec<_>>());
+        let mut rerouting = Rerouting { check, ..Rerouting::default() };
+        rerouting.end(&table, &Ok(()), begun_ms + 500);
+        rerouting.take_found()
+    }
+
+    #[test]
+    fn only_flows_that_began_with_the_list_may_be_anywhere() {
+        for days in [1, 24, 26, 48, 52, 99] {
+            assert_eq!(found(days, &[1]), Tables::None, "after {days} days");
+            assert_eq!(found(days, &[1, 2]), Tables::All, "after {days} days");
+        }
     }
 }

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
+use super::stations::Stations;
 use crate::core::control::Control;
-use crate::core::topology::{Answer, Topology, STATIONS_MAX};
+use crate::core::topology::{Answer, Topology};
 use crate::netlink::message::Messages;
 use crate::netlink::route::{self, Event, Lookup, Route, RouteChange, RouteKind, NETLINK_ROUTE};
 use crate::netlink::socket::Socket;
@@ -44,8 +45,7 @@ const QUESTIONS_PER_TURN: u32 = 64;
 const DATAGRAMS_PER_TURN: u32 = 64;
 
 /// Between two readings of all stations because the kernel's word of some was lost; meanwhile it
-/// tells nothing. A reading takes as long as the flood has made the tables, tens of milliseconds
-/// for a hundred thousand invented stations, and a client that moves meanwhile waits for its flows.
+/// tells nothing, and a client that moves waits for its flows.
 const STATIONS_PAUSE: Duration = Duration::from_secs(1);
 
 /// The sockets.
@@ -57,6 +57,7 @@ pub struct Surroundings {
     stations_due: Option<Instant>,
     /// When they were read for that reason.
     stations_read: Option<Instant>,
+    reading: Stations,
     questions: Socket,
     /// Questions that may still be asked in this turn.
     budget: u32,
@@ -76,6 +77,7 @@ impl Surroundings {
             stations: open()?,
             stations_due: None,
             stations_read: None,
+            reading: Stations::default(),
             questions: open()?,
             budget: 0,
             told: String::new(),
@@ -114,22 +116,19 @@ impl Surroundings {
         }
     }
 
-    /// Reads what is not told: devices as the control loop knows them, neighbours and stations.
-    pub fn refresh(&mut self, control: &Control, topology: &mut Topology) {
+    /// Reads what is not told: devices as the control loop knows them, neighbours and stations, unless
+    /// these took long a short time ago.
+    pub fn refresh(&mut self, control: &Control, topology: &mut Topology, now: Instant) {
         let (links, devices, uplinks) = control.surroundings();
         topology.set_devices(links, devices, &uplinks);
-        self.read_stations(topology);
+        if self.reading.next(now) <= now {
+            self.read_stations(topology, now);
+        }
     }
 
-    fn read_stations(&mut self, topology: &mut Topology) {
-        match route::neighbours(&mut self.questions) {
-            Ok(list) => topology.set_neighbours(list),
-            Err(error) => self.tell(&error),
-        }
-        let listed = route::fdb(&mut self.questions, STATIONS_MAX, |mac| topology.is_client(mac));
-        match listed {
-            Ok((list, beyond)) => topology.set_stations(list, beyond),
-            Err(error) => self.tell(&error),
+    fn read_stations(&mut self, topology: &mut Topology, now: Instant) {
+        if let Err(error) = self.reading.read(&mut self.questions, topology, now) {
+            self.tell(&error);
         }
     }
 
@@ -145,7 +144,8 @@ impl Surroundings {
                     self.tell(&error);
                     self.read_addresses(topology);
                     topology.routes_changed(RouteChange::Any);
-                    return false;
+                    // What has come since then waits.
+                    return matches!(error, Error::Overrun);
                 }
             }
         }
@@ -164,7 +164,7 @@ impl Surroundings {
                     self.follow_stations(false);
                     self.stations.discard_stale();
                     let pause = self.stations_read.map_or(now, |read| read + STATIONS_PAUSE);
-                    self.stations_due = Some(pause.max(now));
+                    self.stations_due = Some(self.reading.next(pause.max(now)));
                     return false;
                 }
             }
@@ -183,7 +183,7 @@ impl Surroundings {
             self.stations_read = Some(now);
             // Told again before they are read, so that nothing happens in between.
             self.follow_stations(true);
-            self.read_stations(topology);
+            self.read_stations(topology, now);
         }
     }
 

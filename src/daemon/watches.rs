@@ -14,6 +14,8 @@ pub type Watched<'a> = dyn Fn(u32) -> Option<u64> + 'a;
 #[derive(Debug, Default)]
 pub struct Watches {
     begun: LiteMap<u32, Start>,
+    /// Flows that are about to be watched, with what had been seen of them.
+    wanted: Vec<(Flow, Option<Evidence>)>,
 }
 
 /// Where both counts stood.
@@ -33,6 +35,18 @@ impl Watches {
         let leaked = watched(flow.id)?.checked_sub(start.leaked)?;
         let carried = packets(flow).zip(start.carried).map(|(now, then)| now.saturating_sub(then));
         Some(Evidence { leaked, carried })
+    }
+
+    /// A flow is to be watched from [`Self::begin_wanted`] on.
+    pub fn want(&mut self, flow: Flow, before: Option<Evidence>) {
+        self.wanted.push((flow, before));
+    }
+
+    /// Those that were to be watched are, if it came about.
+    pub fn begin_wanted(&mut self, watched: &Watched<'_>) {
+        for (flow, before) in std::mem::take(&mut self.wanted) {
+            self.begin(&flow, before, watched);
+        }
     }
 
     /// A flow is watched from now on, unless the watch that gave `before` goes on.
@@ -74,7 +88,8 @@ mod tests {
     ) -> Option<(u64, Option<u64>)> {
         let flow = flow(packets);
         let evidence = watches.evidence(&flow, &|_| before);
-        watches.begin(&flow, evidence, &|_| after);
+        watches.want(flow, evidence);
+        watches.begin_wanted(&|_| after);
         evidence.map(|seen| (seen.leaked, seen.carried))
     }
 

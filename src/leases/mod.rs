@@ -19,6 +19,9 @@ pub const FILE_MAX: usize = 1 << 20;
 /// Names kept by Ethernet address, and as many by IP address. dnsmasq gives out 1000 leases unless
 /// told otherwise.
 pub const NAMES_MAX: usize = 4096;
+/// Names are added so many at a time, which are sorted in at once: one by one each would move all that
+/// are behind it.
+const BATCH: usize = 1024;
 /// Longest name of DNS.
 const NAME_LEN_MAX: usize = 255;
 
@@ -44,26 +47,26 @@ struct Lease<'a> {
 impl Leases {
     /// Adds the names of one file; where they contradict, the later line counts.
     pub fn read(&mut self, file: &[u8]) {
+        let mut batch = Batch::default();
         for line in file.split(|&byte| byte == b'\n') {
             let line = line.trim_ascii();
             if line.is_empty() {
                 continue;
             }
             match std::str::from_utf8(line).ok().and_then(parse) {
-                Some(lease) => self.add(lease),
+                Some(lease) => batch.add(lease),
                 None => self.skipped += 1,
             }
+            if batch.is_full() {
+                self.add(&mut batch);
+            }
         }
+        self.add(&mut batch);
     }
 
-    fn add(&mut self, lease: Lease<'_>) {
-        let Some(name) = lease.name.filter(|name| is_plain(name)) else { return };
-        if let Some(mac) = lease.mac {
-            self.left_out += insert(&mut self.by_mac, mac, name);
-        }
-        for address in lease.addresses {
-            self.left_out += insert(&mut self.by_address, address, name);
-        }
+    fn add(&mut self, batch: &mut Batch<'_>) {
+        self.left_out += add(&mut self.by_mac, &mut batch.by_mac);
+        self.left_out += add(&mut self.by_address, &mut batch.by_address);
     }
 
     /// The name of a client: by its Ethernet address, which outlives its IP addresses, else by the
@@ -72,6 +75,25 @@ impl Leases {
         let by_mac = mac.and_then(|mac| self.by_mac.get(&mac));
         let mut by_address = addresses.iter().filter_map(|address| self.by_address.get(address));
         by_mac.or_else(|| by_address.next()).map(String::as_str)
+    }
+}
+
+/// Names of one file on their way into the tables.
+#[derive(Default)]
+struct Batch<'a> {
+    by_mac: Vec<(Mac, &'a str)>,
+    by_address: Vec<(IpAddr, &'a str)>,
+}
+
+impl<'a> Batch<'a> {
+    fn add(&mut self, lease: Lease<'a>) {
+        let Some(name) = lease.name.filter(|name| is_plain(name)) else { return };
+        self.by_mac.extend(lease.mac.map(|mac| (mac, name)));
+        self.by_address.extend(lease.addresses.into_iter().map(|address| (address, name)));
+    }
+
+    fn is_full(&self) -> bool {
+        self.by_mac.len().max(self.by_address.len()) >= BATCH
     }
 }
 
@@ -91,13 +113,23 @@ fn is_plain(name: &str) -> bool {
     (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Returns how many names were left out, 0 or 1.
-fn insert<K: Ord>(names: &mut LiteMap<K, String>, key: K, name: &str) -> u64 {
-    if names.len() >= NAMES_MAX && !names.contains_key(&key) {
-        return 1;
+/// Empties a batch into a table. Returns how many names were left out.
+fn add<K: Ord + Copy>(names: &mut LiteMap<K, String>, batch: &mut Vec<(K, &str)>) -> u64 {
+    // Of those with one key the later comes first, and stays.
+    batch.reverse();
+    batch.sort_by_key(|(key, _)| *key);
+    batch.dedup_by_key(|(key, _)| *key);
+    let room = NAMES_MAX.saturating_sub(names.len());
+    let (mut new, mut left_out) = (Vec::new(), 0);
+    for (key, name) in batch.drain(..) {
+        match names.get_mut(&key) {
+            Some(known) => name.clone_into(known),
+            None if new.len() < room => new.push((key, name.to_owned())),
+            None => left_out += 1,
+        }
     }
-    names.insert(key, name.to_owned());
-    0
+    names.extend(new);
+    left_out
 }
 
 #[cfg(test)]
@@ -182,7 +214,9 @@ mod tests {
         let line = |n: usize| format!("10.0.{}.{} host{n}\n", n / 256, n % 256);
         let mut leases = read(&[&(0..NAMES_MAX + 3).map(line).collect::<String>()]);
         assert_eq!((leases.by_address.len(), leases.left_out), (NAMES_MAX, 3));
-        // One that is there already may still change its name.
+        // In any order, and however often. One that is there already may still change its name.
+        let lines: Vec<String> = (0..NAMES_MAX).rev().map(line).collect();
+        assert_eq!(read(&[&lines.concat(), &lines.concat()]).by_address, leases.by_address);
         leases.read(b"10.0.0.0 other\n");
         assert_eq!(leases.left_out, 3);
         assert_eq!(leases.name(None, &[ip("10.0.0.0")]), Some("other"));

@@ -6,6 +6,7 @@
 //! loop with [`Socket::receive`].
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -27,10 +28,24 @@ const RECEIVE_BUFFER: u32 = 1 << 20;
 /// Room for one transaction, and the kernel takes twice as much: ten tables of ours, each with all the
 /// connections and all the entries of rules that there may be, are 4 MB; two are 0.8 MB.
 const SEND_BUFFER: u32 = 2048 * 1024;
+/// More datagrams than the receive buffer holds: it is twice what is asked for, and each of them is
+/// charged with a quarter of a kilobyte at least. After an overrun the kernel delivers nothing more
+/// until all are read (net/netlink/af_netlink.c, netlink_rcv_wake), but from then on it does.
+const WAITING_MAX: u32 = 2 * RECEIVE_BUFFER / 256;
 /// The kernel answers within the send call; this is for the answers that a worker makes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A dump that keeps being interrupted by other writers is repeated this often.
 const DUMP_TRIES: u32 = 8;
+
+/// How a dump ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    /// What it lists changed meanwhile.
+    Interrupted,
+    /// The reader had enough.
+    Cut,
+}
 
 /// One netlink socket bound to a port of its own, non-blocking.
 #[derive(Debug)]
@@ -162,9 +177,13 @@ impl Socket {
         }
     }
 
-    /// Throws away everything that waits, so that a late answer cannot be taken for a new one.
+    /// Throws away everything that waits, so that a late answer cannot be taken for a new one. Of what
+    /// comes meanwhile some may be left, newer than all that was lost before.
     pub fn discard_stale(&mut self) {
-        while matches!(self.receive("discard stale answers"), Ok(Some(_)) | Err(Error::Overrun)) {}
+        discard(|| {
+            let received = self.receive("discard stale answers");
+            matches!(received, Ok(Some(_)) | Err(Error::Overrun))
+        });
     }
 
     /// Lists objects: sends the request of type `kind` whose body `fill` writes, and calls `each`
@@ -180,33 +199,62 @@ impl Socket {
         fill: impl Fn(&mut Writer),
         each: impl Fn(&mut Vec<T>, &Message<'_>) -> Result<(), Error>,
     ) -> Result<Vec<T>, Error> {
+        let each = |list: &mut Vec<T>, message: &Message<'_>| {
+            each(list, message).map(ControlFlow::Continue)
+        };
+        self.dump_tries(doing, kind, fill, each).map(|(items, _)| items)
+    }
+
+    /// Lists objects like [`Socket::dump`] until `each` breaks; false when it did. The socket is of no
+    /// use afterwards, for the kernel begins no other list while the rest of this one waits.
+    ///
+    /// # Errors
+    /// As [`Socket::dump`].
+    pub fn dump_some<T>(
+        mut self,
+        doing: &'static str,
+        kind: u16,
+        fill: impl Fn(&mut Writer),
+        each: impl Fn(&mut Vec<T>, &Message<'_>) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(Vec<T>, bool), Error> {
+        self.dump_tries(doing, kind, fill, each)
+    }
+
+    fn dump_tries<T>(
+        &mut self,
+        doing: &'static str,
+        kind: u16,
+        fill: impl Fn(&mut Writer),
+        each: impl Fn(&mut Vec<T>, &Message<'_>) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(Vec<T>, bool), Error> {
         let mut items = Vec::new();
         for _ in 0..DUMP_TRIES {
             items.clear();
-            let complete =
-                self.dump_once(doing, kind, &fill, &mut |message| each(&mut items, message))?;
-            if complete {
-                return Ok(items);
+            let mut each = |message: &Message<'_>| each(&mut items, message);
+            match self.dump_once(doing, kind, &fill, &mut each)? {
+                End::Whole => return Ok((items, true)),
+                End::Cut => return Ok((items, false)),
+                End::Interrupted => (),
             }
         }
         Err(Error::Interrupted { doing })
     }
 
-    /// Not generic, so that the code exists once; `Ok(false)` when the dump was interrupted.
+    /// Not generic, so that the code exists once.
     fn dump_once(
         &mut self,
         doing: &'static str,
         kind: u16,
         fill: &dyn Fn(&mut Writer),
-        each: &mut dyn FnMut(&Message<'_>) -> Result<(), Error>,
-    ) -> Result<bool, Error> {
+        each: &mut dyn FnMut(&Message<'_>) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<End, Error> {
         self.discard_stale();
         let sequence = self.next_sequence();
         self.send(&message::request(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, fill), doing)?;
         let mut consistent = true;
         loop {
             let datagram = match self.receive_within(doing) {
-                Err(Error::Overrun) => return Ok(false),
+                Err(Error::Overrun) => return Ok(End::Interrupted),
                 other => other?,
             };
             for message in Messages::new(datagram) {
@@ -220,9 +268,11 @@ impl Socket {
                     NLMSG_DONE | NLMSG_ERROR if failed(&message) => {
                         return Err(Error::refused(doing, &message))
                     }
-                    NLMSG_DONE => return Ok(consistent),
+                    NLMSG_DONE if consistent => return Ok(End::Whole),
+                    NLMSG_DONE => return Ok(End::Interrupted),
                     NLMSG_ERROR => (),
-                    _ => each(&message)?,
+                    _ if each(&message)?.is_break() => return Ok(End::Cut),
+                    _ => (),
                 }
             }
         }
@@ -262,6 +312,36 @@ impl AsRawFd for Socket {
     }
 }
 
+/// Calls `one` for each datagram that may wait, until it finds none.
+fn discard(mut one: impl FnMut() -> bool) {
+    for _ in 0..WAITING_MAX {
+        if !one() {
+            return;
+        }
+    }
+}
+
 fn failed(message: &Message<'_>) -> bool {
     Ack::parse(message).is_some_and(|ack| ack.errno != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discarding_ends_though_events_never_do() {
+        let mut read = 0;
+        discard(|| {
+            read += 1;
+            true
+        });
+        assert_eq!(read, WAITING_MAX);
+        let mut left = 9;
+        discard(|| {
+            left -= 1;
+            left > 0
+        });
+        assert_eq!(left, 0);
+    }
 }

@@ -26,7 +26,7 @@ use ubus::{BlobMsgTable, MsgType};
 
 use super::inbox::{Fill, FramingError, Inbox, Message};
 use super::methods;
-use super::outbox::Outbox;
+use super::outbox::{Full, Outbox};
 use super::request::{self, Call, Caller, ReplyTo};
 use super::status_code::StatusCode;
 
@@ -115,7 +115,7 @@ pub struct Counters {
     pub calls: u32,
     /// Calls refused with a status code before they reached a method.
     pub refused: u32,
-    /// Replies dropped because the outbox was full.
+    /// Answers that found no room in the outbox: their callers are told "timed out" instead.
     pub dropped: u32,
     /// Replies to connections that are gone.
     pub late: u32,
@@ -142,7 +142,8 @@ struct Link {
     outbox: Outbox,
     /// Sequence number of the last message that we sent unasked.
     seq: u16,
-    /// The read budget ended before the input did, or a write failed: go on at once.
+    /// The read budget ended before the input did, a full outbox has room again, or a write failed:
+    /// go on at once.
     resume: bool,
 }
 
@@ -217,7 +218,7 @@ impl Bus {
         calls
     }
 
-    /// Answers a call. An empty table is sent as success without data, as libubus methods do
+    /// Answers a call; one whose answer finds no room is told "timed out". An empty table is sent as success without data, as libubus methods do
     /// that return nothing. Callers that left and connections that ended are no error.
     pub fn reply(&mut self, to: ReplyTo, answer: Result<BlobMsgTable, StatusCode>) {
         let Some(link) = self.link.as_mut().filter(|_| to.connection == self.connection) else {
@@ -226,7 +227,7 @@ impl Bus {
         };
         self.waiting = self.waiting.saturating_sub(1);
         let caller = Caller { peer: to.peer, seq: to.seq, silent: to.silent };
-        if !link.answer(caller, answer) {
+        if link.answer(caller, answer).is_err() {
             self.counters.dropped = self.counters.dropped.wrapping_add(1);
         }
         if link.outbox.flush(&mut link.stream).is_err() {
@@ -314,8 +315,13 @@ impl Bus {
         calls: &mut Vec<Call>,
     ) -> Result<(), BusError> {
         link.resume = false;
+        if link.outbox.is_full() {
+            link.outbox.flush(&mut link.stream).map_err(BusError::Write)?;
+        }
         let mut left = READ_BUDGET;
-        while !link.resume {
+        // A broker that takes no answers gets no further calls of its own answered: each that is read
+        // is owed a status at least.
+        while !link.resume && !link.outbox.is_full() {
             if let Some(message) = link.inbox.pop().map_err(BusError::Framing)? {
                 self.receive(link, message, calls)?;
                 link.resume = calls.len() >= CALL_BUDGET;
@@ -334,7 +340,10 @@ impl Bus {
             }
             _ => {}
         }
-        link.outbox.flush(&mut link.stream).map_err(BusError::Write)
+        let full = link.outbox.is_full();
+        link.outbox.flush(&mut link.stream).map_err(BusError::Write)?;
+        link.resume |= full && !link.outbox.is_full();
+        Ok(())
     }
 
     fn receive(
@@ -415,7 +424,7 @@ impl Bus {
             }
             Err(code) => {
                 self.counters.refused = self.counters.refused.wrapping_add(1);
-                if !link.answer(caller, Err(code)) {
+                if link.answer(caller, Err(code)).is_err() {
                     self.counters.dropped = self.counters.dropped.wrapping_add(1);
                 }
             }
@@ -424,25 +433,32 @@ impl Bus {
 }
 
 impl Link {
-    /// Queues an answer, data and status together. `false` if there was no room for it.
-    fn answer(&mut self, caller: Caller, answer: Result<BlobMsgTable, StatusCode>) -> bool {
+    /// Queues an answer, data and status together; a status alone where there is no room for both.
+    fn answer(
+        &mut self,
+        caller: Caller,
+        answer: Result<BlobMsgTable, StatusCode>,
+    ) -> Result<(), Full> {
         let Phase::Registered { object, .. } = self.phase else {
-            return false;
+            return Err(Full);
         };
         if caller.silent {
-            return true;
+            return Ok(());
         }
         let (peer, obj_id) = (caller.peer, Some(object));
-        let status = answer.as_ref().err().map_or(0, |code| code.code());
-        let status = OutboundMsg::Status { peer, obj_id, status }.into_frame(caller.seq);
+        let status = |status| OutboundMsg::Status { peer, obj_id, status }.into_frame(caller.seq);
         match answer {
             Ok(table) if !table.contents().is_empty() => {
                 let data = OutboundMsg::DataReply { peer, obj_id, data: &table };
-                self.outbox.push(&[data.into_frame(caller.seq), status])
+                let whole = self.outbox.push(&[data.into_frame(caller.seq), status(0)]);
+                if whole.is_err() {
+                    self.outbox.push_status(status(StatusCode::Timeout.code()))?;
+                }
+                whole
             }
-            _ => self.outbox.push(&[status]),
+            Ok(_) => self.outbox.push_status(status(0)),
+            Err(code) => self.outbox.push_status(status(code.code())),
         }
-        .is_ok()
     }
 }
 

@@ -252,7 +252,7 @@ fn longest(id: u32, age_ms: u32) -> FlowView {
         let (source, destination) = (end(from, 60_000), end(to, 60_001));
         tuple(136, (&source.0, source.1), (&destination.0, destination.1))
     };
-    let first_ms = !age_ms;
+    let first_ms = u64::from(!age_ms);
     let flow =
         Flow { id, age_ms, first_ms, orig: way(id, 1), reply: way(2, 3), mark: id, ..download() };
     FlowView { flow, client: Some("c".repeat(255)), ..full() }

@@ -72,7 +72,7 @@ impl HostsQuery {
 
 /// The reply: as much of a page as fits. `now_ms` is the table's time, `counted` tells for each
 /// state whether bytes are known.
-pub fn encode(page: &HostPage, counted: [bool; 3], now_ms: u32) -> BlobMsgTable {
+pub fn encode(page: &HostPage, counted: [bool; 3], now_ms: u64) -> BlobMsgTable {
     let mut reply = Reply::new();
     reply.count("matched", u32::try_from(page.matched).unwrap_or(u32::MAX));
     let reserve = text_size(NEXT, super::flows::CURSOR_LENGTH);
@@ -88,7 +88,7 @@ pub fn encode(page: &HostPage, counted: [bool; 3], now_ms: u32) -> BlobMsgTable 
     reply.finish(None)
 }
 
-fn encode_host(reply: &mut Reply, view: &HostView, counted: [bool; 3], now_ms: u32) {
+fn encode_host(reply: &mut Reply, view: &HostView, counted: [bool; 3], now_ms: u64) {
     let host = &view.host;
     if let Some(mac) = host.mac {
         reply.text("mac", &mac.to_string());
@@ -107,8 +107,9 @@ fn encode_host(reply: &mut Reply, view: &HostView, counted: [bool; 3], now_ms: u
     if let Some(state) = view.state() {
         reply.text("state", state.name());
     }
-    reply.count("age_s", now_ms.wrapping_sub(host.first_ms) / 1000);
-    reply.count("quiet_s", view.quiet_ms / 1000);
+    let seconds = |ms: u64| u32::try_from(ms / 1000).unwrap_or(u32::MAX);
+    reply.count("age_s", seconds(now_ms.saturating_sub(host.first_ms)));
+    reply.count("quiet_s", seconds(view.quiet_ms));
     let carried = Carried {
         present: &view.present,
         sent: &host.sent,

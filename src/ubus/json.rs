@@ -8,6 +8,8 @@ use std::fmt::{self, Write};
 
 use ubus::{BlobIter, BlobValue};
 
+use super::policy::is_well_formed;
+
 /// Deepest nesting printed. Our replies nest four levels; the bound keeps a hostile peer from
 /// exhausting the stack.
 const MAX_DEPTH: usize = 16;
@@ -52,6 +54,9 @@ fn container(out: &mut String, body: &[u8], table: bool, depth: usize) -> Result
         if table {
             string(out, attribute.name.unwrap_or_default());
             out.push(':');
+        }
+        if !is_well_formed(&attribute) {
+            return Err(JsonError::Malformed);
         }
         match attribute.value().map_err(|_| JsonError::Malformed)? {
             BlobValue::String(s) => string(out, s),
@@ -144,6 +149,18 @@ mod tests {
         for end in 1..bytes.len() - 2 {
             assert_eq!(render(&bytes[..end]), Err(JsonError::Malformed), "{end}");
         }
+    }
+
+    /// As libubox refuses them: an int32 of five bytes, a string whose NUL is not its last byte.
+    #[test]
+    fn values_of_the_wrong_length_are_refused_at_any_level() {
+        let nested = |ty: u8, data: [u8; 5]| {
+            let body = [[0x80 | ty, 0, 0, 13, 0, 0, 0, 0].as_slice(), &data, &[0; 3]].concat();
+            [[0x81, 0, 0, 24, 0, 0, 0, 0].as_slice(), &body].concat()
+        };
+        assert_eq!(render(&nested(3, *b"abcd\0")).as_deref(), Ok(r#"{"":["abcd"]}"#));
+        assert_eq!(render(&nested(3, *b"ab\0de")), Err(JsonError::Malformed));
+        assert_eq!(render(&nested(5, [0; 5])), Err(JsonError::Malformed));
     }
 
     #[test]

@@ -12,6 +12,10 @@ use ubus::wire::Frame;
 /// push out another's `status`.
 pub const MAX_OUTBOX: usize = 2 * 64 * 1024;
 
+/// Bytes beyond that for statuses alone: a hundred and more, and fewer calls can be owed one when the
+/// outbox is full, for none is read then.
+const STATUS_ROOM: usize = 4 * 1024;
+
 /// The outbox has no room for the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
@@ -31,8 +35,22 @@ impl Outbox {
 
     /// Appends messages that belong together: all of them or, if there is no room, none.
     pub fn push(&mut self, frames: &[Frame]) -> Result<(), Full> {
+        self.append(frames, MAX_OUTBOX)
+    }
+
+    /// Appends a status that goes alone, for which there is room behind what [`Self::push`] takes.
+    pub fn push_status(&mut self, status: Frame) -> Result<(), Full> {
+        self.append(&[status], MAX_OUTBOX + STATUS_ROOM)
+    }
+
+    /// Statuses have begun to take the room that is kept for them: no further call should be read.
+    pub fn is_full(&self) -> bool {
+        self.pending() > MAX_OUTBOX
+    }
+
+    fn append(&mut self, frames: &[Frame], most: usize) -> Result<(), Full> {
         let size: usize = frames.iter().map(|f| f.hdr.encode().len() + f.payload.len()).sum();
-        if self.pending() + size > MAX_OUTBOX {
+        if self.pending() + size > most {
             return Err(Full);
         }
         self.buf.drain(..self.sent);

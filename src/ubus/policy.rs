@@ -115,7 +115,7 @@ impl<'a> Arguments<'a> {
 }
 
 /// What libubox asks of the data of each type (`blob_check_type`).
-fn is_well_formed(attribute: &BlobRef<'_>) -> bool {
+pub(super) fn is_well_formed(attribute: &BlobRef<'_>) -> bool {
     let data = attribute.payload;
     match attribute.ty {
         BlobType::String => data.last() == Some(&0),

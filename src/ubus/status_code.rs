@@ -17,7 +17,8 @@ pub enum StatusCode {
     NoData = 5,
     /// An access list forbids it.
     PermissionDenied = 6,
-    /// The answer took too long, or too many calls are waiting for theirs.
+    /// The answer took too long, too many calls are waiting for theirs, or it found no room on its
+    /// way.
     Timeout = 7,
     /// The operation is not supported.
     NotSupported = 8,

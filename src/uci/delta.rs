@@ -8,7 +8,7 @@
 
 use super::lexer::Lexer;
 use super::package::{Origin, Package, Place, Value};
-use super::statement::{is_name, is_type, text};
+use super::statement::{is_name, is_type, text, Fault};
 
 /// The kinds of change, by the first byte of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ struct Change<'a> {
     value: &'a [u8],
 }
 
-/// Lines that could not be read or belong to another package.
+/// Lines that could not be read, belong to another package or make it larger than it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unread {
     /// The first of them, from 1.
@@ -54,6 +54,9 @@ impl Unread {
         self.count = self.count.saturating_add(1);
     }
 }
+
+/// Most lines of changes that are applied. Each looks for its section, and some move all behind it.
+pub const LINES_MAX: usize = 16_384;
 
 /// Applies the changes in `text` to the package, in order.
 pub fn apply(package: &mut Package, text: &[u8]) -> Unread {
@@ -70,9 +73,9 @@ pub fn apply(package: &mut Package, text: &[u8]) -> Unread {
                 continue;
             }
         };
-        match parse(&word, &package.name) {
-            Some(change) => perform(package, &change, place),
-            None => unread.add(line),
+        match parse(&word, &package.name).map(|change| perform(package, &change, place)) {
+            Some(Ok(())) => (),
+            Some(Err(_)) | None => unread.add(line),
         }
     }
     unread
@@ -123,10 +126,13 @@ fn is_text(byte: u8) -> bool {
 }
 
 /// Does what the change says, or nothing if it does not apply.
-fn perform(package: &mut Package, change: &Change<'_>, place: Place) {
+///
+/// # Errors
+/// The package or a section is full.
+fn perform(package: &mut Package, change: &Change<'_>, place: Place) -> Result<(), Fault> {
     let index = package.find(change.section);
     match (change.verb, change.option, index) {
-        (Verb::Add | Verb::Set, None, _) => set_section(package, index, change, place),
+        (Verb::Add | Verb::Set, None, _) => return set_section(package, index, change, place),
         (Verb::Remove, None, Some(index)) => {
             package.sections.remove(index);
         }
@@ -142,31 +148,38 @@ fn perform(package: &mut Package, change: &Change<'_>, place: Place) {
             let wanted = usize::try_from(wanted).unwrap_or(0).min(package.sections.len());
             package.sections.insert(wanted, section);
         }
-        (_, Some(name), Some(index)) => change_option(package, index, name, change, place),
+        (_, Some(name), Some(index)) => return change_option(package, index, name, change, place),
         (_, None, _) | (_, _, None) => {}
     }
+    Ok(())
 }
 
 /// Makes a section, or gives it another type; an empty type removes it.
-fn set_section(package: &mut Package, index: Option<usize>, change: &Change<'_>, place: Place) {
+fn set_section(
+    package: &mut Package,
+    index: Option<usize>,
+    change: &Change<'_>,
+    place: Place,
+) -> Result<(), Fault> {
     if change.value.is_empty() {
         if let Some(index) = index {
             package.sections.remove(index);
         }
-        return;
+        return Ok(());
     }
     if !is_type(change.value) {
-        return;
+        return Ok(());
     }
     let kind = text(change.value);
     if index.is_none() {
-        package.add(&kind, Some(change.section), place);
+        package.add(&kind, Some(change.section), place)?;
     }
     let index = index.unwrap_or(package.sections.len().saturating_sub(1));
     if let Some(section) = package.sections.get_mut(index) {
         section.kind = kind;
         section.anonymous |= change.verb == Verb::Add;
     }
+    Ok(())
 }
 
 fn change_option(
@@ -175,18 +188,18 @@ fn change_option(
     name: &str,
     change: &Change<'_>,
     place: Place,
-) {
-    let Some(section) = package.sections.get_mut(section) else { return };
+) -> Result<(), Fault> {
+    let Some(section) = package.sections.get_mut(section) else { return Ok(()) };
     let index = section.options.iter().position(|o| o.name == name);
     match change.verb {
         Verb::Add | Verb::Set if !change.value.is_empty() => {
-            section.set(name, change.value.to_vec(), place);
+            section.set(name, change.value.to_vec(), place)?;
         }
-        Verb::Append => section.append(name, change.value.to_vec(), place),
+        Verb::Append => section.append(name, change.value.to_vec(), place)?,
         _ => {}
     }
-    let Some(index) = index else { return };
-    let Some(option) = section.options.get_mut(index) else { return };
+    let Some(index) = index else { return Ok(()) };
+    let Some(option) = section.options.get_mut(index) else { return Ok(()) };
     match (change.verb, &mut option.value) {
         (Verb::Add | Verb::Set, _) if change.value.is_empty() => {
             section.options.remove(index);
@@ -204,6 +217,7 @@ fn change_option(
         (Verb::Drop, Value::List(items)) => items.retain(|item| item.value != change.value),
         _ => {}
     }
+    Ok(())
 }
 
 /// The decimal number at the beginning of a value, after blanks and a sign, as C reads it.
@@ -224,6 +238,7 @@ fn leading_number(value: &[u8]) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::package::{OPTIONS_MAX, SECTIONS_MAX};
     use super::*;
     use proptest::prelude::*;
 
@@ -299,6 +314,18 @@ mod tests {
         let (sections, unread) = changed(delta);
         assert_eq!(sections, changed("").0);
         assert_eq!(unread, Unread { first: Some(1), count: 11 });
+    }
+
+    #[test]
+    fn changes_that_make_it_too_large_are_passed_over() {
+        let mut package = Package::parse("net", BASE.as_bytes()).unwrap();
+        let sections: String = (0..SECTIONS_MAX).map(|at| format!("net.s{at}='c'\n")).collect();
+        let options: String = (0..OPTIONS_MAX).map(|at| format!("|net.x.o{at}='1'\n")).collect();
+        let unread = apply(&mut package, (sections + &options).as_bytes());
+        assert_eq!(package.sections.len(), SECTIONS_MAX);
+        assert_eq!(package.sections[0].options.len(), OPTIONS_MAX);
+        let first = u32::try_from(SECTIONS_MAX).unwrap() - 1;
+        assert_eq!(unread, Unread { first: Some(first), count: 4 }, "two were there of each");
     }
 
     proptest! {

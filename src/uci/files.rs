@@ -4,13 +4,13 @@
 //! No lock is taken: a commit replaces the file by a rename, and a half-written line of changes
 //! is passed over and seen whole at the next reload.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::delta;
 use super::error::Error;
 use super::package::{Origin, Package, Place};
+use crate::sys::plain_file;
 
 /// Longest file that is read. The largest seen on routers (firewalls with generated rules) are
 /// some hundred kilobytes; anything above this is no configuration and would cost the memory of a
@@ -61,6 +61,11 @@ impl Source {
         let delta_path = dirs.save.map(|dir| dir.join(name)).unwrap_or_default();
         if dirs.save.is_some() {
             match read_file(&delta_path) {
+                Ok(Some(text)) if lines(&text) > delta::LINES_MAX => warnings.push(format!(
+                    "{}: more than {} lines, uncommitted changes passed over",
+                    delta_path.display(),
+                    delta::LINES_MAX
+                )),
                 Ok(Some(text)) => {
                     let unread = delta::apply(&mut package, &text);
                     if let Some(line) = unread.first {
@@ -97,20 +102,22 @@ impl Source {
     }
 }
 
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
 /// A file's bytes; `None` if it does not exist.
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_path_buf(), source };
-    // Looked at before it is opened: opening a FIFO would wait for a writer.
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(Error::NotRegular { path: path.to_path_buf() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    }
-    let file = match File::open(path) {
+    let file = match plain_file::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
+        Err(error) => {
+            return match error.kind() {
+                io::ErrorKind::NotFound => Ok(None),
+                io::ErrorKind::InvalidInput => Err(Error::NotRegular { path: path.to_path_buf() }),
+                _ => Err(unreadable(error)),
+            }
+        }
     };
     let mut text = Vec::new();
     file.take(MAX_FILE_BYTES.saturating_add(1)).read_to_end(&mut text).map_err(unreadable)?;
@@ -123,6 +130,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use std::fs;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A directory of its own that goes away with the value.
@@ -178,6 +186,21 @@ pub(crate) mod tests {
         assert_eq!(source.path(place), save.path().join("x"));
         assert_eq!(source.warnings.len(), 1);
         assert!(source.warnings[0].contains("x:2: "), "{:?}", source.warnings);
+    }
+
+    #[test]
+    fn a_flood_of_changes_is_passed_over_whole() {
+        let (config, save) = (TempDir::new(), TempDir::new());
+        config.write("x", "config a b\n");
+        let changes = |count| "x.b.c='2'\n".repeat(count);
+        save.write("x", &changes(delta::LINES_MAX));
+        let source = read(&config, &save).unwrap().unwrap();
+        assert_eq!((source.package.sections[0].options.len(), source.warnings.len()), (1, 0));
+        save.write("x", &changes(delta::LINES_MAX + 1));
+        let source = read(&config, &save).unwrap().unwrap();
+        assert!(source.package.sections[0].options.is_empty());
+        assert!(source.warnings[0]
+            .ends_with("x: more than 16384 lines, uncommitted changes passed over"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::error::Error;
 use super::files::Source;
-use super::view::View;
+use super::view::{View, Word};
 use super::warnings::Warnings;
 use crate::core::settings::{Mode, Zone};
 
@@ -33,7 +33,7 @@ impl Firewall {
         }
         for view in View::of_kind(source, "zone") {
             if view.boolean("enabled", true)? {
-                match zone(&view)? {
+                match zone(&view, &mut firewall.warnings)? {
                     Some(zone) => firewall.zones.push(zone),
                     None => {
                         let warning = "zone without a name is left out";
@@ -57,24 +57,31 @@ fn requested(defaults: &View<'_>) -> Result<Mode, Error> {
 }
 
 /// A zone; `None` without a name.
-fn zone(view: &View<'_>) -> Result<Option<Zone>, Error> {
+fn zone(view: &View<'_>, warnings: &mut Warnings) -> Result<Option<Zone>, Error> {
     let Some(name) = view.single("name", ZONE_NAME)? else { return Ok(None) };
     if !is_identifier(&name.text) {
         return Err(view.refuse("name", &name, ZONE_NAME));
     }
     // firewall4 has no network called '*': there it matches nothing.
-    let mut networks = members(view, "network")?;
-    networks.retain(|network| network != "*");
-    let mut devices = members(view, "device")?;
-    for device in devices.iter_mut().filter(|device| *device == "*") {
-        *device = "+".to_string();
+    let networks = members(view, "network")?.into_iter().map(|word| word.text);
+    let networks = networks.filter(|network| network != "*").collect();
+    let mut devices = Vec::new();
+    for device in members(view, "device")? {
+        let prefix = device.text.strip_suffix('+').unwrap_or(&device.text);
+        if let Some(warning) = view.no_device(prefix, device.place) {
+            warnings.push(warning);
+        } else if device.text == "*" {
+            devices.push("+".to_string());
+        } else {
+            devices.push(device.text);
+        }
     }
     let masq = view.boolean("masq", false)? | view.boolean("masq6", false)?;
     Ok(Some(Zone { name: name.text, networks, devices, masq }))
 }
 
 /// The entries of a list that are not inverted: `!lan` takes no traffic into the zone.
-fn members(view: &View<'_>, option: &str) -> Result<Vec<String>, Error> {
+fn members(view: &View<'_>, option: &str) -> Result<Vec<Word>, Error> {
     let mut members = Vec::new();
     for word in view.words(option) {
         let start = word.text.trim_start_matches([' ', '\t']);
@@ -84,7 +91,7 @@ fn members(view: &View<'_>, option: &str) -> Result<Vec<String>, Error> {
             return Err(view.refuse(option, &word, MEMBER));
         }
         if inverted.is_none() {
-            members.push(member.to_string());
+            members.push(Word { text: member.to_string(), place: word.place });
         }
     }
     Ok(members)
@@ -145,6 +152,23 @@ mod tests {
         assert_eq!((lan.name.as_str(), lan.networks.as_slice()), ("lan", &["lan".to_string()][..]));
         assert_eq!(wan.networks, ["wan", "wan6"]);
         assert_eq!(wan.devices, ["ppp+", "+"]);
+    }
+
+    /// Cut to the kernel's fifteen bytes it would be another device.
+    #[test]
+    fn a_name_that_no_device_can_have_is_left_out_with_a_warning() {
+        let firewall = read(
+            "config zone\noption name lan\nlist device wlan0-guest-net\n\
+             list device wlan0-guest-network\nlist device wlan0-guest-net+\n\
+             list device '!wlan0-guest-network'\n",
+        )
+        .unwrap();
+        assert_eq!(firewall.zones[0].devices, ["wlan0-guest-net", "wlan0-guest-net+"]);
+        assert_eq!(
+            firewall.warnings.into_lines("x"),
+            ["/c/firewall:4: device 'wlan0-guest-network' is left out, no device has a name of more \
+              than 15 bytes"]
+        );
     }
 
     #[test]

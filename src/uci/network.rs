@@ -40,6 +40,14 @@ impl Network {
             if devices.is_empty() {
                 devices = view.words("ifname");
             }
+            devices.retain(|device| {
+                // `@` names an interface, and with `/` it is a path.
+                let is_name = !device.text.starts_with('@') && !device.text.contains('/');
+                let warning = view.no_device(&device.text, device.place).filter(|_| is_name);
+                let good = warning.is_none();
+                warning.into_iter().for_each(|warning| network.warnings.push(warning));
+                good
+            });
             network.interfaces.push(Interface {
                 name: view.section.name.clone(),
                 proto: proto.map(|word| word.text).unwrap_or_default(),
@@ -91,6 +99,22 @@ mod tests {
         assert_eq!(
             network.warnings.into_lines("x"),
             ["/c/network:6: disabled 'yes' leaves the interface on"]
+        );
+    }
+
+    #[test]
+    fn a_name_that_no_device_can_have_is_left_out_with_a_warning() {
+        let network = read(
+            "config interface a\noption device 'br-lan.4094 @a_long_interface_name bridge-of-guests'\n\
+             config interface b\noption device /dev/cdc-wdm0-of-modem\n",
+        )
+        .unwrap();
+        assert_eq!(network.interfaces[0].devices, ["br-lan.4094", "@a_long_interface_name"]);
+        assert_eq!(network.interfaces[1].devices, ["/dev/cdc-wdm0-of-modem"]);
+        assert_eq!(
+            network.warnings.into_lines("x"),
+            ["/c/network:2: device 'bridge-of-guests' is left out, no device has a name of more than \
+              15 bytes"]
         );
     }
 

@@ -6,6 +6,14 @@
 
 use super::statement::{Command, Fault, Located, Statements};
 
+/// Most sections of a package. Each named one is looked for among those before it, which with the
+/// hundred thousand that fit a file would take minutes on a router. Firewalls with generated rules
+/// have some thousands.
+pub const SECTIONS_MAX: usize = 4096;
+
+/// Most options of a section, for the same reason; those with the most have some sixty.
+pub const OPTIONS_MAX: usize = 256;
+
 /// Which of a package's two files a section or option came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
@@ -76,7 +84,7 @@ impl Section {
 
     /// Sets an option to one value, keeping its position among the options. An option that
     /// already has this value keeps its place too.
-    pub(super) fn set(&mut self, name: &str, value: Vec<u8>, place: Place) {
+    pub(super) fn set(&mut self, name: &str, value: Vec<u8>, place: Place) -> Result<(), Fault> {
         let value = Value::Text(value);
         match self.options.iter_mut().find(|o| o.name == name) {
             Some(option) if option.value == value => {}
@@ -84,17 +92,24 @@ impl Section {
                 option.value = value;
                 option.place = place;
             }
-            None => self.options.push(Opt { name: name.to_string(), value, place }),
+            None => return self.push(name, value, place),
         }
+        Ok(())
+    }
+
+    fn push(&mut self, name: &str, value: Value, place: Place) -> Result<(), Fault> {
+        if self.options.len() >= OPTIONS_MAX {
+            return Err(Fault::TooManyOptions);
+        }
+        self.options.push(Opt { name: name.to_string(), value, place });
+        Ok(())
     }
 
     /// Appends to a list; a single value becomes the first entry of a new list.
-    pub(super) fn append(&mut self, name: &str, value: Vec<u8>, place: Place) {
+    pub(super) fn append(&mut self, name: &str, value: Vec<u8>, place: Place) -> Result<(), Fault> {
         let item = Item { value, place };
         let Some(option) = self.options.iter_mut().find(|o| o.name == name) else {
-            let value = Value::List(vec![item]);
-            self.options.push(Opt { name: name.to_string(), value, place });
-            return;
+            return self.push(name, Value::List(vec![item]), place);
         };
         match &mut option.value {
             Value::List(items) => items.push(item),
@@ -104,6 +119,7 @@ impl Section {
                 option.place = place;
             }
         }
+        Ok(())
     }
 }
 
@@ -139,23 +155,21 @@ impl Package {
             let statement = statement?;
             let place = Place { origin: Origin::Config, line: statement.line };
             let section = open.and_then(|at| package.sections.get_mut(at));
-            let no_section = Located { line: place.line, fault: Fault::NoSection };
-            match statement.command {
-                Command::Package => {}
-                Command::Config { kind, name } => {
-                    let index = package.open(&kind, name.as_deref(), place);
-                    open = Some(index.map_err(|fault| Located { line: place.line, fault })?);
+            let done = match (statement.command, section) {
+                (Command::Package, _) => Ok(()),
+                (Command::Config { kind, name }, _) => {
+                    package.open(&kind, name.as_deref(), place).map(|index| open = Some(index))
                 }
-                Command::Option { name, value } => {
-                    let section = section.ok_or(no_section)?;
-                    if !value.is_empty() {
-                        section.set(&name, value, place);
-                    }
+                (_, None) => Err(Fault::NoSection),
+                (Command::Option { value, .. }, _) if value.is_empty() => Ok(()),
+                (Command::Option { name, value }, Some(section)) => {
+                    section.set(&name, value, place)
                 }
-                Command::List { name, value } => {
-                    section.ok_or(no_section)?.append(&name, value, place);
+                (Command::List { name, value }, Some(section)) => {
+                    section.append(&name, value, place)
                 }
-            }
+            };
+            done.map_err(|fault| Located { line: place.line, fault })?;
         }
         Ok(package)
     }
@@ -185,12 +199,20 @@ impl Package {
                 _ => Ok(index),
             };
         }
-        self.add(kind, name, place);
+        self.add(kind, name, place)?;
         Ok(self.sections.len().saturating_sub(1))
     }
 
     /// Appends a section; one without a name gets a generated one.
-    pub(super) fn add(&mut self, kind: &str, name: Option<&str>, place: Place) {
+    pub(super) fn add(
+        &mut self,
+        kind: &str,
+        name: Option<&str>,
+        place: Place,
+    ) -> Result<(), Fault> {
+        if self.sections.len() >= SECTIONS_MAX {
+            return Err(Fault::TooManySections);
+        }
         self.made = self.made.wrapping_add(1);
         let section = Section {
             kind: kind.to_string(),
@@ -200,6 +222,7 @@ impl Package {
             place,
         };
         self.sections.push(section);
+        Ok(())
     }
 }
 
@@ -279,6 +302,27 @@ mod tests {
         assert_eq!(fault(b"config a\n\0\0\0"), (2, Fault::Nul));
     }
 
+    #[test]
+    fn a_flood_of_sections_or_options_is_refused_with_its_line() {
+        let sections = |count: usize| (0..count).map(|at| format!("config a s{at}\n")).collect();
+        let options = |count: usize| (0..count).map(|at| format!("option o{at} 1\n")).collect();
+        let text: String = sections(SECTIONS_MAX);
+        assert_eq!(parse(&text).sections.len(), SECTIONS_MAX);
+        let again = text.clone() + "config a s7\noption k 1\n";
+        assert_eq!(parse(&again).sections.len(), SECTIONS_MAX, "one that is there already");
+        let line = u32::try_from(SECTIONS_MAX).unwrap() + 1;
+        assert_eq!(fault((text + "config a\n").as_bytes()), (line, Fault::TooManySections));
+
+        let many: String = options(OPTIONS_MAX);
+        let text = format!("config a\n{many}option o7 2\nlist o8 2\n");
+        assert_eq!(parse(&text).sections[0].options.len(), OPTIONS_MAX);
+        let line = u32::try_from(OPTIONS_MAX).unwrap() + 4;
+        for more in ["option more 1", "list more 1"] {
+            let text = format!("{text}{more}\n");
+            assert_eq!(fault(text.as_bytes()), (line, Fault::TooManyOptions));
+        }
+    }
+
     /// Text that reads back as the package, every value in single quotes.
     fn emit(package: &Package) -> String {
         let quoted = |value: &[u8]| String::from_utf8_lossy(value).replace('\'', r"'\''");
@@ -332,9 +376,9 @@ mod tests {
                     for (name, list, value) in options {
                         let section = &mut package.sections[index];
                         if list {
-                            section.append(&name, value.into_bytes(), place);
+                            section.append(&name, value.into_bytes(), place).unwrap();
                         } else if !value.is_empty() {
-                            section.set(&name, value.into_bytes(), place);
+                            section.set(&name, value.into_bytes(), place).unwrap();
                         }
                     }
                 }

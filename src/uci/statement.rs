@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::lexer::{Lexer, Unterminated};
+use super::package::{OPTIONS_MAX, SECTIONS_MAX};
 
 /// One command with its words resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,10 @@ pub enum Fault {
         /// Type it was first opened with.
         was: String,
     },
+    /// More than [`super::package::SECTIONS_MAX`] sections.
+    TooManySections,
+    /// More than [`super::package::OPTIONS_MAX`] options in a section.
+    TooManyOptions,
     /// A NUL byte, which no text file holds: usually a file lost in a power failure.
     Nul,
 }
@@ -97,6 +102,8 @@ impl fmt::Display for Fault {
             Fault::TypeChanged { name, was } => {
                 write!(f, "section '{name}' was opened before with type '{was}'")
             }
+            Fault::TooManySections => write!(f, "more than {SECTIONS_MAX} sections"),
+            Fault::TooManyOptions => write!(f, "more than {OPTIONS_MAX} options in a section"),
             Fault::Nul => f.write_str("NUL byte, the file is damaged"),
         }
     }

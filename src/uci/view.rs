@@ -8,6 +8,7 @@ use super::error::Error;
 use super::files::Source;
 use super::package::{Opt, Place, Section, Value};
 use super::statement::text;
+use crate::netlink::nftables::set::IFNAME_MAX;
 
 /// What firewall4 accepts as a boolean.
 pub const BOOLEAN: &str = "1, on, true, yes, 0, off, false or no";
@@ -106,6 +107,15 @@ impl<'a> View<'a> {
             option,
             section: self.section.kind.clone(),
         }
+    }
+
+    /// The warning about a name that no device can have; `None` for any other.
+    pub fn no_device(&self, name: &str, place: Place) -> Option<String> {
+        (name.len() > IFNAME_MAX).then(|| {
+            let shown = name.escape_debug();
+            let why = format!("no device has a name of more than {IFNAME_MAX} bytes");
+            self.warn(place, &format!("device '{shown}' is left out, {why}"))
+        })
     }
 
     /// A warning about something at a place.

@@ -48,8 +48,8 @@ pub enum Event {
     Rerouted(Tables),
     /// The flows with these ids are offloaded, but conntrack shows them on the classic path.
     Unshown(Vec<u32>),
-    /// Somebody wants something done to flows; the number comes back with [`Effect::Done`].
-    Order(u32, Order),
+    /// Callers want something done to flows; each number comes back with [`Effect::Done`].
+    Orders(Vec<(u32, Order)>),
     /// A list of all flows: the packets that they have carried in all, in software and in hardware.
     Carried([u64; 2]),
     /// The same list: its offloaded flows by the devices that they are between.

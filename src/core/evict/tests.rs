@@ -92,7 +92,7 @@ fn what_waits_is_done_along_with_something_else() {
     world.pass(DEBOUNCE);
     assert_eq!(anew(&world), [TABLE_HARDWARE, TABLE_SOFTWARE]);
     rules_change(&mut world);
-    world.event(Event::Order(1, Order::Flush));
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
     let flushed = world.commits.len();
     world.pass(PAUSE + DEBOUNCE);
     assert_eq!(world.commits.len(), flushed, "the flush has made both anew");
@@ -308,7 +308,7 @@ fn the_last_radio_that_leaves_a_bridge_ends_no_flows() {
     assert!(new.iter().all(|line| line.starts_with("take devices { phy0-ap0 }")), "{new:?}");
     assert_eq!(world.hooked(TABLE_SOFTWARE), ["lan0", "p1", "wan0"]);
     // Whatever makes the table anew leaves the bridge out, and nothing puts it back.
-    world.event(Event::Order(1, Order::Flush));
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
     world.rest();
     assert_eq!(world.hooked(TABLE_SOFTWARE), ["p1", "wan0"]);
     // One that is to be left out is not merely superfluous.

@@ -19,7 +19,7 @@ pub struct Picked {
 impl FlowTable {
     /// The fastest flows in software that no switch has, `limit` at most; none is slower than
     /// `rate` bytes a second, or younger than `age_ms`. Without counters nobody knows a rate.
-    pub fn pick(&self, now_ms: u32, rate: u64, age_ms: u32, limit: usize) -> Picked {
+    pub fn pick(&self, now_ms: u64, rate: u64, age_ms: u32, limit: usize) -> Picked {
         let mut picked = Picked::default();
         let mut found: Vec<(Reverse<u64>, u32)> = Vec::new();
         for (position, record) in (0u32..).zip(&self.records) {

@@ -33,9 +33,9 @@ pub struct Host {
     /// What it was sent.
     pub received: ByState,
     /// When it was first seen, in milliseconds since the daemon started.
-    pub first_ms: u32,
+    pub first_ms: u64,
     /// When one of its flows carried something last.
-    pub active_ms: u32,
+    pub active_ms: u64,
     /// Its flows that are kept.
     flows: u32,
     /// The client that this one turned out to be. Its sums are there; only its number is still in
@@ -59,7 +59,7 @@ impl Hosts {
         &mut self,
         client: &Client,
         attachment: Option<u16>,
-        now_ms: u32,
+        now_ms: u64,
     ) -> Option<u16> {
         let number = match self.find(client) {
             Some(number) => number,
@@ -80,7 +80,7 @@ impl Hosts {
         }
         let before = self.by_address.insert(client.address, number);
         if let Some(former) = before.filter(|former| *former != number) {
-            self.hand_over(client.address, former, number, now_ms);
+            self.hand_over(client.address, former, number);
         }
         let host = self.list.get_mut(usize::from(number))?;
         host.flows += 1;
@@ -96,7 +96,7 @@ impl Hosts {
 
     /// An address that moved on belongs to its former client no more. One that was only known by
     /// it is the new client, whose MAC address was not known then.
-    fn hand_over(&mut self, address: IpAddr, former: u16, number: u16, now_ms: u32) {
+    fn hand_over(&mut self, address: IpAddr, former: u16, number: u16) {
         let Some(host) = self.list.get_mut(usize::from(former)) else { return };
         host.addresses.retain(|held| *held != address);
         if host.mac.is_some() || !host.addresses.is_empty() {
@@ -108,10 +108,8 @@ impl Hosts {
         let Some(host) = self.list.get_mut(usize::from(number)) else { return };
         host.sent = added(host.sent, sent);
         host.received = added(host.received, received);
-        // Times wrap, so their distances from now are compared.
-        let ago = |then: &u32| now_ms.wrapping_sub(*then);
-        host.first_ms = [host.first_ms, first_ms].into_iter().max_by_key(ago).unwrap_or(now_ms);
-        host.active_ms = [host.active_ms, active_ms].into_iter().min_by_key(ago).unwrap_or(now_ms);
+        host.first_ms = host.first_ms.min(first_ms);
+        host.active_ms = host.active_ms.max(active_ms);
         // While a flow has the former number this client must not make room for another one.
         host.flows += flows;
     }
@@ -137,7 +135,7 @@ impl Hosts {
         number: u16,
         state: FlowState,
         (sent, received): (Counters, Counters),
-        now_ms: u32,
+        now_ms: u64,
     ) {
         let number = self.client(number);
         let Some(host) = self.list.get_mut(usize::from(number)) else { return };
@@ -193,7 +191,7 @@ impl Hosts {
             return u16::try_from(self.list.len() - 1).ok();
         }
         let now_ms = host.active_ms;
-        let silent = |(_, host): &(u16, &mut Host)| now_ms.wrapping_sub(host.active_ms);
+        let silent = |(_, host): &(u16, &mut Host)| now_ms.saturating_sub(host.active_ms);
         let idle = (0u16..).zip(&mut self.list).filter(|(_, host)| host.flows == 0);
         let Some((number, oldest)) = idle.max_by_key(silent) else {
             self.left_out += 1;
@@ -283,7 +281,7 @@ pub(crate) mod tests {
         let mut hosts = Hosts::default();
         let address = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
         for number in 0..HOSTS_MAX {
-            hosts.join(&client(&address(number), 0), None, number as u32);
+            hosts.join(&client(&address(number), 0), None, number as u64);
         }
         assert_eq!(hosts.join(&client("10.9.0.1", 0), None, 5000), None);
         assert_eq!(hosts.left_out, 1);

@@ -46,7 +46,7 @@ impl Ledger {
     }
 
     /// Finds out where a connection's ends are; its client gets one more flow.
-    pub(super) fn locate(&mut self, entry: &Entry, now_ms: u32, ask: &mut Ask<'_>) -> Place {
+    pub(super) fn locate(&mut self, entry: &Entry, now_ms: u64, ask: &mut Ask<'_>) -> Place {
         let location = self.topology.locate(entry, ask);
         let client = location.client;
         let mac = |answers| client.filter(|client| client.answers == answers)?.mac;
@@ -78,7 +78,7 @@ impl Ledger {
         place: Place,
         state: FlowState,
         [orig, reply]: [Counters; 2],
-        now_ms: u32,
+        now_ms: u64,
     ) {
         self.account.add(state, orig.plus(reply));
         if let Some(number) = place.opener().attachment() {

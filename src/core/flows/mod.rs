@@ -111,8 +111,9 @@ pub struct Flow {
     /// Bytes a second of both directions between the last two polls; `None` when not accounted, or
     /// seen only once.
     pub rate: Option<(u32, u32)>,
-    /// When the daemon first saw it, in milliseconds since that started, wrapping.
-    pub first_ms: u32,
+    /// When the daemon first saw it, in milliseconds since that started. What is older than 45 days
+    /// counts as one day less, and so do the times below.
+    pub first_ms: u64,
     /// Milliseconds since then.
     pub age_ms: u32,
     /// Milliseconds since it took its present path.

@@ -29,7 +29,7 @@ impl FlowTable {
     /// Offloaded flows by the devices that they are between, as of `now_ms`. Of those in software
     /// only the ones count that `ordinary` is true of, if there are others: rules may have sent them
     /// where there is no hardware.
-    pub fn pairs(&self, now_ms: u32, ordinary: Option<&dyn Fn(&Flow) -> bool>) -> Vec<Pair> {
+    pub fn pairs(&self, now_ms: u64, ordinary: Option<&dyn Fn(&Flow) -> bool>) -> Vec<Pair> {
         let is_ordinary = |record: &Record| {
             let shown = || record.show(&self.aside, now_ms, self.keeps_closed);
             ordinary.is_none_or(|ordinary| shown().is_some_and(|flow| ordinary(&flow)))
@@ -100,7 +100,7 @@ mod tests {
             flow.counters_orig = Some(Counters { packets, bytes: packets * 100 });
             flow
         };
-        let mut look = |at_ms: u32, flows: &[Entry]| {
+        let mut look = |at_ms: u64, flows: &[Entry]| {
             poll(&mut table, at_ms, flows);
             assert_eq!(table.pairs(at_ms, Some(&|_| true)), table.pairs(at_ms, None));
             let only_hardware = |pair: &Pair| pair.software == 0;

@@ -31,6 +31,13 @@ const CLOSED_MS: u32 = 10_000;
 /// A flow that takes the fast path is in hardware within milliseconds, if it ever is.
 const SETTLED_MS: u32 = 1000;
 
+/// Its own times lie at most so far back. A flow that is older is shown as one of 44 to 45 days: their
+/// difference from now would begin at nothing again after 49.
+const FAR_MS: u32 = 45 * DAY_MS;
+
+/// They are moved by this, so that flows change places by age no more than once a day.
+const DAY_MS: u32 = 24 * 60 * 60 * 1000;
+
 /// No TCP state: another protocol, or offloaded.
 const NO_TCP_STATE: u8 = 15;
 
@@ -42,8 +49,8 @@ const STATE: u8 = 3;
 /// In place of a reply that is the original direction turned round, as without translation.
 const INVERSE: u32 = u32::MAX;
 
-/// A flow. Times are milliseconds since the daemon started; they wrap after 49 days, and so do the
-/// differences that are shown.
+/// A flow. Its own times are milliseconds since the daemon started, wrapping after 49 days; those that
+/// come and go with calls do not wrap. [`Record::keep_near`] keeps their differences right.
 #[derive(Debug)]
 pub(super) struct Record {
     /// Packets and bytes that the original direction has carried so far, then those of the reply;
@@ -76,7 +83,7 @@ const _: () = assert!(FlowState::ALL.len() <= STATE as usize + 1);
 
 impl Record {
     /// A flow seen for the first time.
-    pub(super) fn new(entry: &Entry, aside: &mut Aside, now_ms: u32, poll: u8) -> Record {
+    pub(super) fn new(entry: &Entry, aside: &mut Aside, now_ms: u64, poll: u8) -> Record {
         let hosts = [
             entry.orig.source(),
             entry.orig.destination(),
@@ -108,9 +115,9 @@ impl Record {
             rate: [0; 2],
             id: entry.id,
             mark: 0,
-            first_ms: now_ms,
-            changed_ms: now_ms,
-            active_ms: now_ms,
+            first_ms: wrapped(now_ms),
+            changed_ms: wrapped(now_ms),
+            active_ms: wrapped(now_ms),
             zone: entry.zone,
             place: Place::UNPLACED,
             protocol: entry.orig.protocol,
@@ -123,11 +130,12 @@ impl Record {
     }
 
     /// Takes over everything but the counters.
-    pub(super) fn refresh(&mut self, entry: &Entry, now_ms: u32, poll: u8) {
+    pub(super) fn refresh(&mut self, entry: &Entry, now_ms: u64, poll: u8) {
         let state = FlowState::of(entry);
         if state != self.state() {
-            self.changed_ms = now_ms;
+            self.changed_ms = wrapped(now_ms);
         }
+        self.keep_near(now_ms);
         // The kernel has ten states; one that it adds later is none that we know.
         let tcp_state = entry.tcp_state.map_or(NO_TCP_STATE, TcpState::number).min(NO_TCP_STATE);
         self.states = state as u8 | self.states & GREAT | tcp_state << 4;
@@ -151,8 +159,26 @@ impl Record {
         self.protocol
     }
 
-    pub(super) fn age_ms(&self, now_ms: u32) -> u32 {
-        now_ms.wrapping_sub(self.first_ms)
+    pub(super) fn age_ms(&self, now_ms: u64) -> u32 {
+        wrapped(now_ms).wrapping_sub(self.first_ms)
+    }
+
+    fn settled_ms(&self, now_ms: u64) -> u32 {
+        wrapped(now_ms).wrapping_sub(self.changed_ms)
+    }
+
+    fn quiet_ms(&self, now_ms: u64) -> u32 {
+        wrapped(now_ms).wrapping_sub(self.active_ms)
+    }
+
+    /// Moves times that would soon be so far back that they look new. Every list does this, and
+    /// while there are flows there is a list every half a minute.
+    fn keep_near(&mut self, now_ms: u64) {
+        for then in [&mut self.first_ms, &mut self.changed_ms, &mut self.active_ms] {
+            if wrapped(now_ms).wrapping_sub(*then) > FAR_MS {
+                *then = then.wrapping_add(DAY_MS);
+            }
+        }
     }
 
     fn set(&mut self, flag: u8, on: bool) {
@@ -160,8 +186,8 @@ impl Record {
     }
 
     /// It has carried something since it was seen last.
-    pub(super) fn set_active(&mut self, now_ms: u32) {
-        self.active_ms = now_ms;
+    pub(super) fn set_active(&mut self, now_ms: u64) {
+        self.active_ms = wrapped(now_ms);
     }
 
     /// The counters are known, or are not.
@@ -285,7 +311,7 @@ impl Record {
     }
 
     /// It is being closed: by its TCP state, or where the kernel hides that, by its silence.
-    pub(super) fn is_closing(&self, now_ms: u32, keeps_closed: bool) -> bool {
+    pub(super) fn is_closing(&self, now_ms: u64, keeps_closed: bool) -> bool {
         match self.tcp_state() {
             Some(state) => state.is_closing(),
             None => {
@@ -293,25 +319,24 @@ impl Record {
                     && keeps_closed
                     && self.state() != FlowState::Classic
                     && self.is_accounted()
-                    && now_ms.wrapping_sub(self.active_ms) >= CLOSED_MS
+                    && self.quiet_ms(now_ms) >= CLOSED_MS
             }
         }
     }
 
     /// It is offloaded, and has been carrying packets in software only for some time. Drivers take
     /// TCP and UDP: that GRE stays in software says nothing.
-    pub(super) fn is_kept_from_hardware(&self, now_ms: u32, keeps_closed: bool) -> bool {
-        let settled_ms = now_ms.wrapping_sub(self.changed_ms);
-        let quiet_ms = now_ms.wrapping_sub(self.active_ms);
+    pub(super) fn is_kept_from_hardware(&self, now_ms: u64, keeps_closed: bool) -> bool {
+        let settled_ms = self.settled_ms(now_ms);
         self.state() == FlowState::Software
             && matches!(self.protocol, IPPROTO_TCP | IPPROTO_UDP)
             && settled_ms >= SETTLED_MS
             && !self.is_closing(now_ms, keeps_closed)
-            && (!self.is_accounted() || quiet_ms < settled_ms)
+            && (!self.is_accounted() || self.quiet_ms(now_ms) < settled_ms)
     }
 
     /// The flow as it is shown.
-    pub(super) fn show(&self, aside: &Aside, now_ms: u32, keeps_closed: bool) -> Option<Flow> {
+    pub(super) fn show(&self, aside: &Aside, now_ms: u64, keeps_closed: bool) -> Option<Flow> {
         let (orig, reply) = self.tuples(aside)?;
         let [sent, received] = self.carried(aside);
         let known = |counters| self.is_accounted().then_some(counters);
@@ -333,11 +358,16 @@ impl Record {
             sent: known(sent),
             received: known(received),
             rate: (self.is_accounted() && self.flags & RATED != 0).then_some((up, down)),
-            first_ms: self.first_ms,
-            age_ms: now_ms.wrapping_sub(self.first_ms),
-            state_age_ms: now_ms.wrapping_sub(self.changed_ms),
-            quiet_ms: now_ms.wrapping_sub(self.active_ms),
+            first_ms: now_ms.saturating_sub(self.age_ms(now_ms).into()),
+            age_ms: self.age_ms(now_ms),
+            state_age_ms: self.settled_ms(now_ms),
+            quiet_ms: self.quiet_ms(now_ms),
             place: self.place,
         })
     }
+}
+
+/// As records have it.
+pub(super) fn wrapped(now_ms: u64) -> u32 {
+    now_ms as u32
 }

@@ -93,7 +93,7 @@ impl Order {
             Order::Rate => flow.rate.map_or(0, |(up, down)| u64::from(up) + u64::from(down)),
             Order::Bytes => flow.bytes().unwrap_or(0),
             // Unlike the age itself this stands still while pages are read.
-            Order::Age => u64::from(!flow.first_ms),
+            Order::Age => !flow.first_ms,
         }
     }
 }
@@ -206,7 +206,7 @@ impl Ord for Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::flows::table::tests::{entry, table_of};
+    use crate::core::flows::table::tests::{entry, poll, table_of};
     use proptest::prelude::*;
 
     #[test]
@@ -230,6 +230,29 @@ mod tests {
         let first = page(table.flows(2_000), Order::Age, 2, None);
         let rest = page(table.flows(9_000), Order::Age, 2, first.next);
         assert_eq!((first.flows.len(), rest.flows.len()), (2, 1));
+    }
+
+    /// Days are what 32 bits of milliseconds are short for.
+    #[test]
+    fn old_flows_come_first_however_old_they_are() {
+        const DAY_MS: u64 = 86_400_000;
+        let mut table = table_of(&[entry(1, 0)]);
+        for day in 1..=100 {
+            let young = (day > 60).then(|| entry(2, 0)).into_iter();
+            let all: Vec<_> = [entry(1, 0)].into_iter().chain(young).collect();
+            poll(&mut table, day * DAY_MS, &all);
+            let page = page(table.flows(day * DAY_MS + 500), Order::Age, 9, None);
+            let shown: Vec<_> = page.flows.iter().map(|flow| flow.id).collect();
+            assert_eq!(shown, [1, 2][..all.len()], "on day {day}");
+            let days = |flow: &Flow| u64::from(flow.age_ms) / DAY_MS;
+            let lived = [day, day.saturating_sub(61)].map(|lived| lived.saturating_sub(1)..=lived);
+            for (flow, lived) in page.flows.iter().zip(lived) {
+                let lived = *lived.start().min(&44)..=*lived.end().min(&45);
+                assert!(lived.contains(&days(flow)), "{} days on day {day}", days(flow));
+                let age_ms = day * DAY_MS + 500 - flow.first_ms;
+                assert_eq!(age_ms, u64::from(flow.age_ms));
+            }
+        }
     }
 
     #[test]

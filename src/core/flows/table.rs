@@ -13,7 +13,7 @@ use super::aside::{Aside, Carried};
 use super::index::Index;
 use super::keyed_hash::KeyedHash;
 use super::ledger::Ledger;
-use super::record::Record;
+use super::record::{wrapped, Record};
 use super::switched::Switched;
 use super::unshown::{Sight, Unshown};
 use super::{Flow, FlowState};
@@ -50,8 +50,8 @@ pub struct FlowTable {
     /// What was counted before somebody zeroed the counters, by conntrack's id.
     bases: LiteMap<u32, Carried>,
     poll: u8,
-    now_ms: u32,
-    /// When the last lists began, the latest first: a flow is let go when two have missed it.
+    now_ms: u64,
+    /// When the last lists began, wrapping, the latest first: a flow is let go when two have missed it.
     listed_ms: [u32; 3],
     /// The flowtables count into conntrack.
     counting: bool,
@@ -117,12 +117,12 @@ impl FlowTable {
         self.keeps_closed = keeps_closed;
     }
 
-    /// A list begins. `now_ms` counts from the daemon's start and may wrap.
-    pub fn begin(&mut self, now_ms: u32) {
+    /// A list begins. `now_ms` counts from the daemon's start.
+    pub fn begin(&mut self, now_ms: u64) {
         self.poll = self.poll.wrapping_add(1);
         self.now_ms = now_ms;
         let [last, before, _] = self.listed_ms;
-        self.listed_ms = [now_ms, last, before];
+        self.listed_ms = [wrapped(now_ms), last, before];
         self.counts_so_far = FlowCounts::default();
         self.likely = [0; STREAMS];
         self.replacing = self.ledger.begin();
@@ -175,11 +175,11 @@ impl FlowTable {
                 self.ledger.account.ended_unseen += 1;
                 self.remove(position);
             }
-            self.unshown.end(self.now_ms);
+            self.unshown.end(wrapped(self.now_ms));
             self.baseline = false;
             self.counts = self.counts_so_far;
         }
-        self.ledger.account.sample(self.now_ms);
+        self.ledger.account.sample(wrapped(self.now_ms));
         self.shrink();
     }
 
@@ -200,7 +200,7 @@ impl FlowTable {
     }
 
     /// The kernel says that a connection ended, and what it carried.
-    pub fn destroyed(&mut self, entry: &Entry, now_ms: u32, ask: &mut Ask<'_>) {
+    pub fn destroyed(&mut self, entry: &Entry, now_ms: u64, ask: &mut Ask<'_>) {
         if self.baseline {
             return; // nobody knows how much of it was carried before
         }
@@ -236,7 +236,7 @@ impl FlowTable {
     }
 
     /// Number of the flows kept that are being closed.
-    pub fn closing(&self, now_ms: u32) -> usize {
+    pub fn closing(&self, now_ms: u64) -> usize {
         let closing = |record: &&Record| {
             !self.switched.in_hardware(record.id) && record.is_closing(now_ms, self.keeps_closed)
         };
@@ -285,7 +285,7 @@ impl FlowTable {
     }
 
     /// All flows kept, in no order; times are as of `now_ms`.
-    pub fn flows(&self, now_ms: u32) -> impl Iterator<Item = Flow> + '_ {
+    pub fn flows(&self, now_ms: u64) -> impl Iterator<Item = Flow> + '_ {
         self.records
             .iter()
             .filter_map(move |record| record.show(&self.aside, now_ms, self.keeps_closed))
@@ -329,8 +329,9 @@ impl FlowTable {
         if let Some(record) = self.records.get_mut(position as usize) {
             if state == FlowState::Classic {
                 let lists_ago = usize::from(poll.wrapping_sub(record.poll));
-                let before_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(now_ms);
-                let listed_ms = [now_ms, before_ms];
+                let listed_ms = wrapped(now_ms);
+                let before_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(listed_ms);
+                let listed_ms = [listed_ms, before_ms];
                 self.unshown.observe(entry, Sight { listed_ms, active_ms: record.active_ms });
             }
             record.refresh(entry, now_ms, poll);
@@ -381,8 +382,9 @@ impl FlowTable {
         let [sent, received] = carried;
         let grown = [now[0].since(sent), now[1].since(received)];
         let lists_ago = usize::from(self.poll.wrapping_sub(record.poll));
-        let seen_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(self.now_ms);
-        let span_ms = self.now_ms.wrapping_sub(seen_ms);
+        let now_ms = wrapped(self.now_ms);
+        let seen_ms = self.listed_ms.get(lists_ago).copied().unwrap_or(now_ms);
+        let span_ms = now_ms.wrapping_sub(seen_ms);
         // As most flows of a long list: no division for them, and nothing to add to four sums.
         let idle = grown == [Counters::default(); 2];
         if span_ms > 0 {

@@ -54,7 +54,7 @@ pub fn table_of(entries: &[Entry]) -> FlowTable {
     table
 }
 
-pub fn poll(table: &mut FlowTable, now_ms: u32, entries: &[Entry]) {
+pub fn poll(table: &mut FlowTable, now_ms: u64, entries: &[Entry]) {
     table.begin(now_ms);
     entries.iter().for_each(|entry| table.observe(entry, &mut |_| Answer::Nowhere));
     table.end(true);
@@ -68,7 +68,7 @@ fn bytes(table: &FlowTable) -> [u64; 3] {
     table.ledger().account.totals().map(|counters| counters.bytes)
 }
 
-fn only(table: &FlowTable, now_ms: u32) -> Flow {
+fn only(table: &FlowTable, now_ms: u64) -> Flow {
     let flows: Vec<Flow> = table.flows(now_ms).collect();
     assert_eq!(flows.len(), 1);
     flows[0].clone()
@@ -282,7 +282,7 @@ proptest! {
         for (tick, order) in (2u32..).zip(orders) {
             let list = order.iter().filter(|id| !ended.contains(id));
             let list: Vec<Entry> = list.map(|id| entry(*id, 10 * u64::from(tick))).collect();
-            poll(&mut table, tick * 1000, &list);
+            poll(&mut table, u64::from(tick) * 1000, &list);
             prop_assert_eq!(table.len(), 40 - ended.len());
             prop_assert_eq!(table.counts().classic as usize, 40 - ended.len());
             prop_assert!(table.flows(0).all(|flow| flow.bytes() == Some(u64::from(20 * tick))));
@@ -302,7 +302,7 @@ proptest! {
         poll(&mut table, 0, &[]);
         let mut live: BTreeMap<u32, u64> = BTreeMap::new();
         let mut total = 0u64;
-        for (tick, growth) in (1u32..).zip(polls) {
+        for (tick, growth) in (1u64..).zip(polls) {
             // Flows that are not in this list have ended, and the kernel may have told so.
             let ended: Vec<u32> = live.keys().filter(|id| !growth.contains_key(id)).copied().collect();
             for id in ended {
@@ -396,7 +396,7 @@ fn a_place_is_kept_until_there_is_time_to_ask_again() {
     let wan = |_: &Lookup| Answer::Behind(6);
     let listed = |table: &mut FlowTable, now_ms, answer: &mut dyn FnMut(&Lookup) -> Answer| {
         table.begin(now_ms);
-        table.observe(&six(2, u64::from(now_ms)), answer);
+        table.observe(&six(2, now_ms), answer);
         table.end(true);
         only(table, now_ms).place
     };

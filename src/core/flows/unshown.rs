@@ -122,7 +122,7 @@ mod tests {
         let look = |&(now_ms, bytes, timeout_s): &(u32, u64, u32)| {
             let mut entry = entry(1, bytes);
             (entry.timeout_s, entry.status) = (Some(timeout_s), entry.status | status);
-            poll(&mut table, now_ms, &[entry]);
+            poll(&mut table, now_ms.into(), &[entry]);
             table.take_unshown().len()
         };
         lists.iter().map(look).collect()
@@ -157,7 +157,7 @@ mod tests {
         let many = 2 * SUSPECTS_MAX as u32;
         for round in 1..4u32 {
             let entries: Vec<_> = (0..many).map(|id| entry(id, u64::from(round) * 1000)).collect();
-            poll(&mut table, round * 2000, &entries);
+            poll(&mut table, u64::from(round) * 2000, &entries);
         }
         assert_eq!(table.unshown.suspects.len(), SUSPECTS_MAX);
         poll(&mut table, 8000, &[]);
@@ -184,7 +184,7 @@ mod tests {
                 let expires = last + TIMEOUT_S * 1000;
                 let mut entry = entry(1, 100 * before.len() as u64);
                 entry.timeout_s = Some(expires.saturating_sub(now) / 1000);
-                poll(&mut table, begun, &[entry]);
+                poll(&mut table, begun.into(), &[entry]);
                 prop_assert!(table.take_unshown().is_empty());
             }
         }

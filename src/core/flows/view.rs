@@ -116,7 +116,7 @@ pub struct HostView {
     /// Its flows at present.
     pub present: Present,
     /// Milliseconds since one of its flows carried something.
-    pub quiet_ms: u32,
+    pub quiet_ms: u64,
 }
 
 impl HostView {
@@ -135,7 +135,7 @@ impl HostView {
                 let sums = self.host.sent.iter().chain(&self.host.received);
                 sums.map(|counters| counters.bytes).sum()
             }
-            Order::Age => u64::from(!self.host.first_ms),
+            Order::Age => !self.host.first_ms,
         }
     }
 }
@@ -158,7 +158,7 @@ pub fn hosts(
     present: &LiteMap<u16, Present>,
     names: &dyn Names,
     wanted: &HostQuery,
-    now_ms: u32,
+    now_ms: u64,
 ) -> HostPage {
     let chosen = |number: u16| wanted.only.as_ref().is_none_or(|only| only.contains(&number));
     let mut list: Vec<(HostView, Cursor)> = Vec::new();
@@ -168,7 +168,7 @@ pub fn hosts(
             name: None,
             devices: attachment.map(|attachment| attachment.devices.clone()).unwrap_or_default(),
             present: present.get(&number).copied().unwrap_or_default(),
-            quiet_ms: now_ms.wrapping_sub(host.active_ms),
+            quiet_ms: now_ms.saturating_sub(host.active_ms),
             host: host.clone(),
         };
         let cursor = Cursor::new(view.key(wanted.order), number.into());
@@ -197,4 +197,35 @@ pub struct HostQuery {
     pub limit: usize,
     /// The page begins behind this; `None` for the first.
     pub after: Option<Cursor>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::flows::hosts::tests::client;
+    use std::net::IpAddr;
+
+    struct Nameless;
+
+    impl Names for Nameless {
+        fn name(&self, _: Option<Mac>, _: &[IpAddr]) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn clients_are_sorted_by_age_however_old_they_are() {
+        const DAY_MS: u64 = 86_400_000;
+        let mut ledger = Ledger::default();
+        let seen = [(1, 60), (2, 0), (3, 55), (4, 30)];
+        for (mac, day) in seen {
+            ledger.hosts.join(&client(&format!("192.168.1.{mac}"), mac), None, day * DAY_MS);
+        }
+        let wanted = HostQuery { only: None, order: Order::Age, limit: 9, after: None };
+        let page = hosts(&ledger, &LiteMap::new(), &Nameless, &wanted, 61 * DAY_MS);
+        let first_days: Vec<u64> =
+            page.hosts.iter().map(|(view, _)| view.host.first_ms / DAY_MS).collect();
+        assert_eq!(first_days, [0, 30, 55, 60]);
+        assert_eq!(page.hosts[0].0.quiet_ms, 61 * DAY_MS);
+    }
 }

@@ -62,7 +62,7 @@ pub fn topology() -> Topology {
     ]);
     let station =
         FdbEntry { port: LAN1, bridge: Some(BR_LAN), mac: CLIENT, vlan: None, own: false };
-    topology.set_stations(vec![station], 0);
+    topology.set_stations(vec![station], 0, &[]);
     topology
 }
 

@@ -164,7 +164,7 @@ fn gate(
     between: Option<(&str, &DeviceNames)>,
 ) -> (Vec<Expression>, Vec<Set>) {
     let names_set = |name: &str, names: &DeviceNames| {
-        Set::of(table, name, KeyType::Ifname, names.iter().map(|name| ifname_key(name)))
+        Set::of(table, name, KeyType::Ifname, names.iter().filter_map(|name| ifname_key(name)))
     };
     // What the kernel refuses of them (GRE that is translated) only ends its rule.
     let protocols = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_GRE].map(|protocol| vec![protocol]);
@@ -210,7 +210,7 @@ impl Class {
     /// flowtable, whatever the rules say.
     pub fn takes(&self, input: &str, output: &str) -> bool {
         let set = |name: &str| self.sets.iter().find(|set| set.name == name);
-        let [input, output] = [input, output].map(ifname_key);
+        let [Some(input), Some(output)] = [input, output].map(ifname_key) else { return false };
         let off = set(SET_OFF).is_some_and(|off| {
             off.elements.contains_key(&input) || off.elements.contains_key(&output)
         });

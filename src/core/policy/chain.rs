@@ -221,14 +221,15 @@ impl Builder<'_> {
     fn zone_set(&mut self, zone: &str) -> String {
         let name = format!("zone_{zone}");
         let members = self.places.zone(zone).into_iter().flat_map(|names| names.iter());
-        self.add_names(name, members.map(|name| ifname_key(name)).collect())
+        self.add_names(name, members.filter_map(|name| ifname_key(name)).collect())
     }
 
     fn pattern_set(&mut self, pattern: &str) -> String {
         let found = self.places.pattern(pattern);
         let number = found.map_or(usize::MAX, |(number, _)| number);
         let members = found.into_iter().flat_map(|(_, names)| names.iter());
-        self.add_names(format!("device_{number}"), members.map(|name| ifname_key(name)).collect())
+        let keys = members.filter_map(|name| ifname_key(name)).collect();
+        self.add_names(format!("device_{number}"), keys)
     }
 
     fn add_names(&mut self, name: String, keys: Vec<Vec<u8>>) -> String {

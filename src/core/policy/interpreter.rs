@@ -82,8 +82,8 @@ fn step(expression: &Expression, registers: &mut [u8; 64], sets: &[Set], packet:
                 std::mem::swap(&mut input, &mut output);
             }
             match key {
-                MetaKey::InputName => store(register, &ifname_key(&input)),
-                MetaKey::OutputName => store(register, &ifname_key(&output)),
+                MetaKey::InputName => store(register, &ifname_key(&input).unwrap()),
+                MetaKey::OutputName => store(register, &ifname_key(&output).unwrap()),
                 MetaKey::L4Proto => store(register, &[packet.protocol]),
                 MetaKey::NfProto => {
                     store(register, &[if v4 { NFPROTO_IPV4 } else { NFPROTO_IPV6 }])

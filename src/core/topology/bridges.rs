@@ -7,7 +7,7 @@
 use litemap::LiteMap;
 
 use super::moves::Moves;
-use crate::netlink::route::{FdbEntry, Mac};
+use crate::netlink::route::{FdbEntry, Mac, Station};
 
 /// A bridge that learns more stations than this is no home's; further ones have no known port.
 pub const STATIONS_MAX: usize = 4096;
@@ -23,7 +23,7 @@ struct Known {
 /// Ports by MAC address, bridge and VLAN. Bridges without VLANs have `None`.
 #[derive(Debug, Default)]
 pub(super) struct Bridges {
-    known: LiteMap<(Mac, u32, Option<u16>), Known>,
+    known: LiteMap<Station, Known>,
     /// Some may be lost.
     some_lost: bool,
     /// Stations of the last list that were left out because the table was full.
@@ -35,32 +35,56 @@ pub(super) type IsClient<'a> = dyn Fn(Mac) -> bool + 'a;
 
 impl Bridges {
     /// True when a station is there that was not. The ports' own addresses are skipped.
-    /// `beyond` are those that are not even in the list.
+    /// `beyond` are those that are not even in the list; of the stations `unasked`, which are in order,
+    /// nobody has asked where they are, so they stay where they were.
     pub(super) fn replace(
         &mut self,
         list: Vec<FdbEntry>,
         beyond: u64,
+        unasked: &[Station],
         is_client: &IsClient<'_>,
         moves: &mut Moves,
     ) -> bool {
         let before: LiteMap<_, _> = std::mem::take(&mut self.known);
         (self.left_out, self.some_lost) = (beyond, true);
+        let stations = list.iter().filter_map(|entry| Some((entry.station()?, entry.port)));
         let (clients, others): (Vec<_>, Vec<_>) =
-            list.into_iter().partition(|entry| is_client(entry.mac));
+            stations.partition(|((mac, ..), _)| is_client(*mac));
         let mut moved = false;
-        for (list, of_clients) in [(clients, true), (others, false)] {
-            for entry in list {
-                moved |= self.place(entry, before.get(&key(&entry)).copied(), moves);
+        // Added all at once, which sorts them once.
+        for (mut list, of_clients) in [(clients, true), (others, false)] {
+            let room = self.room();
+            self.left_out += list.len().saturating_sub(room) as u64;
+            list.truncate(room);
+            for (station, port) in &list {
+                moved |= has_moved(before.get(station), *port, moves);
             }
+            let present = |(station, port)| (station, Known { port, lost: false });
+            self.known.extend(list.into_iter().map(present));
             let unseen = before.iter().filter(|((mac, ..), _)| is_client(*mac) == of_clients);
-            for (key, known) in unseen {
-                if self.known.len() >= STATIONS_MAX {
-                    break;
-                }
-                self.known.entry(*key).or_insert(Known { lost: true, ..*known });
-            }
+            let unseen = unseen.filter(|(station, _)| !self.known.contains_key(*station));
+            let kept: Vec<_> = unseen
+                .take(self.room())
+                .map(|(station, known)| {
+                    let lost = known.lost || unasked.binary_search(station).is_err();
+                    (*station, Known { lost, ..*known })
+                })
+                .collect();
+            self.known.extend(kept);
         }
         moved
+    }
+
+    fn room(&self) -> usize {
+        STATIONS_MAX.saturating_sub(self.known.len())
+    }
+
+    /// The clients that are known, or were.
+    pub(super) fn clients<'a>(
+        &'a self,
+        is_client: &'a IsClient<'a>,
+    ) -> impl Iterator<Item = Station> + 'a {
+        self.known.keys().filter(|(mac, ..)| is_client(*mac)).copied()
     }
 
     /// A station is behind a port; true when it was not, or nobody knew.
@@ -70,11 +94,17 @@ impl Bridges {
         is_client: &IsClient<'_>,
         moves: &mut Moves,
     ) -> bool {
-        let before = self.known.get(&key(&entry)).copied();
-        if before.is_none() && self.known.len() >= STATIONS_MAX {
+        let Some(station) = entry.station() else { return false };
+        let before = self.known.get(&station).copied();
+        if before.is_none() && self.room() == 0 {
             self.make_room(is_client(entry.mac), is_client);
         }
-        self.place(entry, before, moves)
+        if before.is_none() && self.room() == 0 {
+            self.left_out += 1;
+            return false;
+        }
+        self.known.insert(station, Known { port: entry.port, lost: false });
+        has_moved(before.as_ref(), entry.port, moves)
     }
 
     /// The lost make room for whoever comes, and for a client another station does.
@@ -91,22 +121,6 @@ impl Bridges {
         }
     }
 
-    fn place(&mut self, entry: FdbEntry, before: Option<Known>, moves: &mut Moves) -> bool {
-        if entry.own || entry.bridge.is_none() {
-            return false;
-        }
-        if !self.known.contains_key(&key(&entry)) && self.known.len() >= STATIONS_MAX {
-            self.left_out += 1;
-            return false;
-        }
-        self.known.insert(key(&entry), Known { port: entry.port, lost: false });
-        let Some(before) = before else { return true };
-        if before.port != entry.port {
-            moves.port(before.port);
-        }
-        before.lost || before.port != entry.port
-    }
-
     /// The port of a bridge that a station is behind, in this VLAN or in any.
     pub(super) fn port(&self, bridge: u32, mac: Mac, vlan: Option<u16>) -> Option<u32> {
         let present = |known: &&Known| !known.lost;
@@ -120,8 +134,13 @@ impl Bridges {
     }
 }
 
-fn key(entry: &FdbEntry) -> (Mac, u32, Option<u16>) {
-    (entry.mac, entry.bridge.unwrap_or_default(), entry.vlan)
+/// A station is behind this port now; true when it was not, or nobody knew.
+fn has_moved(before: Option<&Known>, port: u32, moves: &mut Moves) -> bool {
+    let Some(before) = before else { return true };
+    if before.port != port {
+        moves.port(before.port);
+    }
+    before.lost || before.port != port
 }
 
 #[cfg(test)]
@@ -136,7 +155,7 @@ mod tests {
     }
 
     fn replace(bridges: &mut Bridges, list: Vec<FdbEntry>) -> bool {
-        bridges.replace(list, 0, NOBODY, &mut Moves::default())
+        bridges.replace(list, 0, &[], NOBODY, &mut Moves::default())
     }
 
     #[test]
@@ -163,14 +182,28 @@ mod tests {
         assert!(bridges.learn(entry(4, None), NOBODY, &mut moves));
         assert_eq!(moves.ports, [3]);
         // Whether an event tells or the list; and the bridge may have forgotten it in between.
-        bridges.replace(vec![entry(5, None)], 0, NOBODY, &mut moves);
+        bridges.replace(vec![entry(5, None)], 0, &[], NOBODY, &mut moves);
         assert_eq!(moves.ports, [3, 4]);
-        bridges.replace(Vec::new(), 0, NOBODY, &mut moves);
+        bridges.replace(Vec::new(), 0, &[], NOBODY, &mut moves);
         assert!(bridges.learn(entry(5, None), NOBODY, &mut moves));
         assert_eq!(moves.ports, [3, 4], "it was only silent");
-        bridges.replace(Vec::new(), 0, NOBODY, &mut moves);
+        bridges.replace(Vec::new(), 0, &[], NOBODY, &mut moves);
         assert!(bridges.learn(entry(3, None), NOBODY, &mut moves));
         assert_eq!(moves.ports, [3, 4, 5]);
+    }
+
+    #[test]
+    fn who_was_not_asked_for_is_where_it_was() {
+        let (mut bridges, mut moves) = (Bridges::default(), Moves::default());
+        let both = [entry(3, Some(10)), entry(3, Some(20))];
+        bridges.replace(both.to_vec(), 0, &[], NOBODY, &mut moves);
+        let unasked = [both[1].station().unwrap()];
+        assert!(!bridges.replace(Vec::new(), 0, &unasked, NOBODY, &mut moves));
+        assert_eq!((bridges.port(2, MAC, Some(20)), bridges.known.len()), (Some(3), 2));
+        bridges.replace(Vec::new(), 0, &[], NOBODY, &mut moves);
+        assert_eq!(bridges.port(2, MAC, Some(20)), None);
+        assert!(!bridges.replace(Vec::new(), 0, &unasked, NOBODY, &mut moves));
+        assert_eq!(bridges.port(2, MAC, Some(20)), None, "it was lost before");
     }
 
     #[test]
@@ -189,7 +222,7 @@ mod tests {
         let vlans = 0..STATIONS_MAX as u16 + 2;
         let all: Vec<_> = vlans.map(|vlan| entry(3, Some(vlan))).collect();
         for _ in 0..2 {
-            bridges.replace(all.clone(), 5, NOBODY, &mut Moves::default());
+            bridges.replace(all.clone(), 5, &[], NOBODY, &mut Moves::default());
             assert_eq!((bridges.known.len(), bridges.left_out), (STATIONS_MAX, 2 + 5));
         }
         // The lost make room for one that comes, not the other way round.
@@ -219,11 +252,17 @@ mod tests {
             let (mut bridges, mut moves) = (Bridges::default(), Moves::default());
             bridges.learn(entry(3, None), client, &mut moves);
             if forgotten {
-                bridges.replace(Vec::new(), 0, client, &mut moves);
+                bridges.replace(Vec::new(), 0, &[], client, &mut moves);
             }
             if listed {
                 let own = (!forgotten).then(|| entry(3, None));
-                bridges.replace(flood().into_iter().chain(own).collect(), 0, client, &mut moves);
+                bridges.replace(
+                    flood().into_iter().chain(own).collect(),
+                    0,
+                    &[],
+                    client,
+                    &mut moves,
+                );
             } else {
                 flood().into_iter().for_each(|entry| {
                     bridges.learn(entry, client, &mut moves);

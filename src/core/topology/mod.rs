@@ -19,7 +19,7 @@ use super::devices::Device;
 use super::links::Links;
 use crate::netlink::conntrack::entry::Entry;
 use crate::netlink::route::{Address, AddressEvent, FdbEntry, Link, Lookup, Mac};
-use crate::netlink::route::{Neighbour, NeighbourEvent, RouteChange};
+use crate::netlink::route::{Neighbour, NeighbourEvent, RouteChange, Station};
 use addresses::Addresses;
 use bridges::Bridges;
 use moves::{Moves, Rerouted};
@@ -143,17 +143,50 @@ impl Topology {
     }
 
     /// Takes over the stations that bridges have now; `beyond` are those that are not in the list
-    /// because it would be too long.
-    pub fn set_stations(&mut self, list: Vec<FdbEntry>, beyond: u64) {
+    /// because it would be too long. Nobody has asked about those `unasked`, which are in order.
+    pub fn set_stations(&mut self, list: Vec<FdbEntry>, beyond: u64, unasked: &[Station]) {
         let is_client = |mac| self.neighbours.are_at(mac);
-        if self.bridges.replace(list, beyond, &is_client, &mut self.moves) {
+        if self.bridges.replace(list, beyond, unasked, &is_client, &mut self.moves) {
             self.version = self.version.wrapping_add(1);
         }
     }
 
-    /// A neighbour of this router has the MAC address.
-    pub fn is_client(&self, mac: Mac) -> bool {
-        self.neighbours.are_at(mac)
+    /// Clients behind bridges that a list of stations leaves out, in order. Those that came by a
+    /// bridge which filters VLANs and has none above it are among them once an event has told their
+    /// VLAN.
+    pub fn clients_beyond(&self, list: &[FdbEntry]) -> Vec<Station> {
+        let mut listed: Vec<Station> = list.iter().filter_map(FdbEntry::station).collect();
+        listed.sort_unstable();
+        let is_client = |mac| self.neighbours.are_at(mac);
+        let known = self.bridges.clients(&is_client);
+        // A bridge that does not filter VLANs learns no VLAN of a station, whatever is above it.
+        let behind = self.neighbours.macs().flat_map(|(index, mac)| {
+            let bridge = self.bridge_below(index);
+            let vlans =
+                bridge.into_iter().flat_map(|(bridge, vlan)| [(bridge, vlan), (bridge, None)]);
+            vlans.map(move |(bridge, vlan)| (mac, bridge, vlan))
+        });
+        let beyond = known.chain(behind).filter(|station| listed.binary_search(station).is_err());
+        let mut beyond: Vec<Station> = beyond.collect();
+        beyond.sort_unstable();
+        beyond.dedup();
+        beyond
+    }
+
+    /// The bridge under a device that routing sees, and the VLAN on it.
+    fn bridge_below(&self, index: u32) -> Option<(u32, Option<u16>)> {
+        let (mut link, mut vlan) = (self.links.indexed(index)?, None);
+        for _ in 0..CHAIN_MAX {
+            match link.kind.as_str() {
+                "bridge" => return Some((link.index, vlan)),
+                "vlan" if !link.lower_elsewhere => {
+                    vlan = link.vlan_id.or(vlan);
+                    link = self.links.indexed(link.lower?)?;
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// A neighbour or a station is there, or elsewhere. That one is gone shows with the next list.

@@ -65,6 +65,11 @@ impl Neighbours {
         true
     }
 
+    /// Their MAC addresses with the devices that they are on.
+    pub(super) fn macs(&self) -> impl Iterator<Item = (u32, Mac)> + '_ {
+        self.known.iter().map(|((_, index), known)| (*index, known.mac))
+    }
+
     /// An IP address is known, or was, at this station.
     pub(super) fn are_at(&self, mac: Mac) -> bool {
         self.macs.contains_key(&mac)

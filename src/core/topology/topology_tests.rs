@@ -53,7 +53,7 @@ pub fn router() -> Topology {
     ]);
     topology.set_neighbours(vec![neighbour("192.168.1.2", MAC), neighbour("fd00:1::2", MAC)]);
     let station = FdbEntry { port: LAN1, bridge: Some(BR_LAN), mac: MAC, vlan: None, own: false };
-    topology.set_stations(vec![station], 0);
+    topology.set_stations(vec![station], 0, &[]);
     topology
 }
 
@@ -157,12 +157,32 @@ fn chains_lead_down_to_the_port() {
     assert_eq!(topology.chain(99, None), Vec::<String>::new());
 }
 
+/// Those of a bridge with VLANs are asked for by their own and, as the bridge may not filter, by none.
+#[test]
+fn clients_that_a_list_leaves_out_are_found_by_their_neighbours() {
+    let mut topology = router();
+    let known = FdbEntry { port: LAN1, bridge: Some(BR_LAN), mac: MAC, vlan: None, own: false };
+    let stranger = FdbEntry { mac: Mac::new([2, 0, 0, 0, 0, 9]), ..known };
+    assert_eq!(topology.clients_beyond(&[known]), []);
+    assert_eq!(topology.clients_beyond(&[stranger]), [(MAC, BR_LAN, None)], "each once");
+    let mut links = topology.links().clone();
+    let vlan =
+        Link { kind: "vlan".into(), lower: Some(BR_LAN), vlan_id: Some(20), ..link(30, "x") };
+    links.replace(links.iter().cloned().chain([vlan]).collect());
+    topology.set_devices(&links, &[], &DeviceNames::default());
+    let new = Mac::new([2, 0, 0, 0, 0, 2]);
+    let at = |index, mac| Neighbour { index, ..neighbour("192.168.1.3", mac) };
+    topology.set_neighbours(vec![at(30, new), at(WAN, Mac::new([2, 0, 0, 0, 0, 3]))]);
+    let expected = [(MAC, BR_LAN, None), (new, BR_LAN, None), (new, BR_LAN, Some(20))];
+    assert_eq!(topology.clients_beyond(&[]), expected);
+}
+
 #[test]
 fn only_what_moves_a_flow_makes_a_new_version() {
     let mut topology = router();
     let version = topology.version();
     topology.set_neighbours(vec![neighbour("192.168.1.2", MAC)]);
-    topology.set_stations(Vec::new(), 0);
+    topology.set_stations(Vec::new(), 0, &[]);
     topology.address(AddressEvent::New(own(BR_LAN, "192.168.1.1", 24)));
     assert_eq!(topology.version(), version);
     topology.set_neighbours(vec![neighbour("192.168.1.2", Mac::new([2, 0, 0, 0, 0, 2]))]);

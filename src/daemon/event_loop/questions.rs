@@ -12,12 +12,12 @@ use crate::core::control::{Effect, Event};
 use crate::core::explain::Wanted;
 use crate::core::flows::{Flow, FlowState};
 use crate::core::notices::Present;
-use crate::core::orders::{Order, NOBODY};
 use crate::core::status::Status;
 use crate::daemon::answers::{self, Answers};
 use crate::daemon::flow_poll::FlowPoll;
 use crate::daemon::knowledge::Knowledge;
 use crate::daemon::orders::Wish;
+use crate::netlink::Error;
 use crate::ubus::devices::DevicesQuery;
 use crate::ubus::flows::FlowQuery;
 use crate::ubus::hosts::HostsQuery;
@@ -37,6 +37,13 @@ pub(super) enum Question {
     History(usize),
     Hardware,
     Order(Wish),
+}
+
+impl Question {
+    /// The answer is made from all flows.
+    fn is_long(&self) -> bool {
+        !matches!(self, Question::Status | Question::History(_) | Question::Hardware)
+    }
 }
 
 impl Daemon {
@@ -61,16 +68,17 @@ impl Daemon {
         }
     }
 
-    /// Answers at once where flows do not matter, or were listed lately; else when they are.
+    /// Answers in this turn or the next ones where flows do not matter, or were listed lately; else when
+    /// they are.
     pub(super) fn ask(&mut self, question: Question, reply_to: ReplyTo) {
         if matches!(question, Question::Hardware) {
             self.switches.look(Instant::now());
-            return self.answer(&question, reply_to, false);
+            return self.make_ready(question, reply_to, false);
         }
         self.refresh();
         let now = Instant::now();
         let Some(flows) = &mut self.flows else {
-            return self.answer(&question, reply_to, false);
+            return self.make_ready(question, reply_to, false);
         };
         flows.look(now);
         if matches!(question, Question::Order(_)) {
@@ -83,7 +91,7 @@ impl Daemon {
         }
         if flows.is_recent(now) {
             let known = self.flow_error.is_empty();
-            return self.answer(&question, reply_to, known);
+            return self.make_ready(question, reply_to, known);
         }
         self.waiting.push((question, reply_to));
         self.list();
@@ -102,9 +110,47 @@ impl Daemon {
         let Some(flows) = &mut self.flows else { return };
         if let Err(error) = flows.start(&self.control, Instant::now()) {
             warn!("{error}");
-            for (question, reply_to) in std::mem::take(&mut self.waiting) {
-                self.answer(&question, reply_to, false);
-            }
+            self.make_waiting_ready(false);
+        }
+    }
+
+    /// A list of flows is there, or is not to be had: whoever waits can be answered.
+    pub(super) fn listed(&mut self, result: Result<(), Error>) {
+        let line = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        if !line.is_empty() && line != self.flow_error {
+            warn!("{line}");
+        }
+        self.flow_error = line;
+        if result.is_ok() {
+            self.judge_flows();
+            self.pick_for_switches();
+        }
+        self.changed = true;
+        self.make_waiting_ready(result.is_ok());
+        self.list_for_late();
+    }
+
+    fn make_waiting_ready(&mut self, listed: bool) {
+        for (question, reply_to) in std::mem::take(&mut self.waiting) {
+            self.make_ready(question, reply_to, listed);
+        }
+    }
+
+    fn make_ready(&mut self, question: Question, reply_to: ReplyTo, listed: bool) {
+        let long = question.is_long();
+        self.ready.push((question, reply_to, listed), long);
+    }
+
+    /// Answers some of those who can be, and has done what they have ordered.
+    pub(super) fn on_ready(&mut self) {
+        for (question, reply_to, listed) in self.ready.take_turn() {
+            self.answer(&question, reply_to, listed);
+        }
+        let orders = self.orders.take_placed(!self.ready.is_empty(), Instant::now());
+        if !orders.is_empty() {
+            self.feed(Event::Orders(orders));
+            let now = Instant::now();
+            self.watches.begin_wanted(&|id| self.control.watched(id, now));
         }
     }
 
@@ -137,19 +183,17 @@ impl Daemon {
         self.feed(Event::Carried(carried));
     }
 
-    /// Has something done to flows; the caller is answered when it is.
+    /// Wants something done to flows; the caller is answered when it is.
     fn order(&mut self, wish: &Wish, reply_to: ReplyTo, listed: bool) {
-        let about = self.about(listed, Instant::now()).ok();
+        let now = Instant::now();
+        let about = self.about(listed, now).ok();
         match wish.order(about.as_ref()) {
-            Some((asked, order)) => {
-                let number = self.orders.enter(asked, reply_to);
-                self.feed(Event::Order(number, order));
-            }
+            Some((asked, order)) => self.orders.place(asked, reply_to, order, now),
             None => self.bus.reply(reply_to, Err(StatusCode::NoData)),
         }
     }
 
-    pub(super) fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
+    fn answer(&mut self, question: &Question, reply_to: ReplyTo, listed: bool) {
         let now = Instant::now();
         let answer = match question {
             Question::Status => {
@@ -191,16 +235,19 @@ impl Daemon {
         let answer = self.about(listed, now)?.explain(flow.clone(), matched, evidence);
         if flow.state != FlowState::Classic {
             // Nobody waits for the order: without it the next answer only knows less.
-            self.feed(Event::Order(NOBODY, Order::Watch { id: flow.id }));
-            let now = Instant::now();
-            self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
+            if !self.control.watch_lasts(flow.id, now) {
+                self.orders.watch(flow.id, now);
+                self.watches.want(flow, evidence);
+            } else if evidence.is_none() {
+                self.watches.begin(&flow, evidence, &|id| self.control.watched(id, now));
+            }
         }
         answer
     }
 
     /// What answers about flows are made from.
     fn about(&mut self, listed: bool, now: Instant) -> Result<Answers<'_>, StatusCode> {
-        self.names.refresh(self.control.lease_files());
+        self.names.refresh(self.control.lease_files(), now);
         let flows = self.known_flows(listed).ok_or(StatusCode::NoData)?;
         Ok(Answers::new(&self.control, flows, &self.names, &self.switches, now))
     }

@@ -104,6 +104,8 @@ const TYPE_IFNAME: u32 = 41;
 const TYPE_BITS: u32 = 6;
 /// IFNAMSIZ.
 const IFNAME_LEN: usize = 16;
+/// Longest name of a device, in bytes (IFNAMSIZ without the NUL).
+pub const IFNAME_MAX: usize = IFNAME_LEN - 1;
 
 impl KeyType {
     const KNOWN: [KeyType; 9] = [
@@ -172,12 +174,12 @@ fn nested(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind, body.len() as u8], body].concat()
 }
 
-/// The key bytes of a device name. Names longer than the kernel's 15 bytes are cut.
-pub fn ifname_key(name: &str) -> Vec<u8> {
-    let mut key = name.as_bytes().to_vec();
-    key.truncate(IFNAME_LEN - 1);
+/// The key bytes of a device name; `None` for one that no device can have. Cut to the kernel's
+/// length it would be the name of another.
+pub fn ifname_key(name: &str) -> Option<Vec<u8>> {
+    let mut key = Some(name).filter(|name| name.len() <= IFNAME_MAX)?.as_bytes().to_vec();
     key.resize(IFNAME_LEN, 0);
-    key
+    Some(key)
 }
 
 /// A named set with its elements.

@@ -14,7 +14,7 @@ pub mod mac;
 pub mod neighbour;
 pub mod qdisc;
 
-use std::cell::Cell;
+use std::ops::ControlFlow;
 
 use super::message::Message;
 use super::socket::Socket;
@@ -25,7 +25,7 @@ pub use change::RouteChange;
 pub use link::{Link, LinkEvent};
 pub use lookup::{Lookup, Route, RouteKind};
 pub use mac::{Mac, MacError};
-pub use neighbour::{FdbEntry, Neighbour, NeighbourEvent};
+pub use neighbour::{FdbEntry, Neighbour, NeighbourEvent, Station};
 pub use qdisc::{FilterChange, FilterEvent, Qdisc, QueueEvent};
 
 /// Netlink family of rtnetlink.
@@ -146,36 +146,40 @@ pub fn neighbours(socket: &mut Socket) -> Result<Vec<Neighbour>, Error> {
     })
 }
 
-/// Lists the forwarding tables of all bridges and ports. `most` bounds the list, since a station
-/// can fill a bridge's table with invented addresses; what the kernel gives beyond it is counted.
-/// As many again are listed of those for which `first` is true, wherever the kernel names them.
+/// Lists the forwarding tables of all bridges and ports; false when that is not all of them. `most`
+/// bounds the list and what the kernel has to make of it, since anybody on a link can fill a bridge's
+/// table with invented addresses. The kernel names those of a bridge first that it learned last.
 ///
 /// # Errors
 /// A refusal, a time-out or a malformed answer.
-pub fn fdb(
-    socket: &mut Socket,
-    most: usize,
-    first: impl Fn(Mac) -> bool,
-) -> Result<(Vec<FdbEntry>, u64), Error> {
+pub fn fdb(socket: Socket, most: usize) -> Result<(Vec<FdbEntry>, bool), Error> {
     let fill = |writer: &mut _| neighbour::write_dump(writer, AF_BRIDGE);
     let get = neighbour::RTM_GETNEIGH;
-    let beyond = Cell::new(0);
-    let list = socket.dump("list forwarding tables", get, fill, |list, message| {
-        if list.is_empty() {
-            // A list that was interrupted begins again.
-            beyond.set(0);
-        }
+    socket.dump_some("list forwarding tables", get, fill, |list: &mut Vec<_>, message| {
         if let Some(Event::Neighbour(NeighbourEvent::FdbNew(entry))) = parse(message)? {
-            let more = || list.len() / 2 < most && first(entry.mac);
-            if list.len() < most || more() {
-                list.push(entry);
-            } else {
-                beyond.set(beyond.get() + 1);
+            if list.len() >= most {
+                return Ok(ControlFlow::Break(()));
             }
+            list.push(entry);
         }
-        Ok(())
-    })?;
-    Ok((list, beyond.get()))
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// Asks for one entry of a bridge's forwarding table; `None` when it has none for the station. Linux
+/// 5.0 and later.
+///
+/// # Errors
+/// There is no such bridge, or the kernel does not know the question; a time-out or a malformed answer.
+pub fn station(socket: &mut Socket, station: Station) -> Result<Option<FdbEntry>, Error> {
+    let fill = |writer: &mut _| neighbour::write_get(writer, station);
+    let answer = socket.get("find a station", neighbour::RTM_GETNEIGH, fill, parse);
+    match answer {
+        Ok(Some(Event::Neighbour(NeighbourEvent::FdbNew(entry)))) => Ok(Some(entry)),
+        Ok(_) => Ok(None),
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Asks the kernel which way a packet goes.

@@ -63,6 +63,17 @@ pub struct FdbEntry {
     pub own: bool,
 }
 
+/// What a bridge's forwarding table is searched by: MAC address, index of the bridge, VLAN.
+pub type Station = (Mac, u32, Option<u16>);
+
+impl FdbEntry {
+    /// The station that it is about; `None` for a port's own address, and outside of bridges.
+    pub fn station(&self) -> Option<Station> {
+        let bridge = self.bridge.filter(|_| !self.own)?;
+        Some((self.mac, bridge, self.vlan))
+    }
+}
+
 /// A message about one neighbour or forwarding entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NeighbourEvent {
@@ -169,6 +180,16 @@ pub(super) fn write_dump(writer: &mut Writer, family: u8) {
     let mut header = [0; NDMSG_LEN];
     header[0] = family;
     writer.raw(&header);
+}
+
+/// The body of a request for one entry of a bridge's forwarding table.
+pub(super) fn write_get(writer: &mut Writer, (mac, bridge, vlan): Station) {
+    write_dump(writer, AF_BRIDGE);
+    writer.bytes(NDA_LLADDR, &mac.bytes());
+    writer.u32_host(NDA_MASTER, bridge);
+    if let Some(vlan) = vlan {
+        writer.bytes(NDA_VLAN, &vlan.to_ne_bytes());
+    }
 }
 
 #[cfg(test)]

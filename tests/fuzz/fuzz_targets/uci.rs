@@ -8,14 +8,16 @@
 #![no_main]
 
 use flowtabled::core::device_names::DeviceNames;
-use flowtabled::core::devices::{Coverage, Device};
+use flowtabled::core::devices::{self, Coverage, Device};
 use flowtabled::core::diff::{difference, Surplus};
+use flowtabled::core::links::Links;
 use flowtabled::core::plan;
 use flowtabled::core::policy::Places;
 use flowtabled::core::settings::{Mode, Settings};
 use flowtabled::netlink::message::Messages;
 use flowtabled::netlink::nftables::query::Snapshot;
 use flowtabled::netlink::nftables::Batch;
+use flowtabled::netlink::route::Link;
 use flowtabled::uci::delta;
 use flowtabled::uci::files::Source;
 use flowtabled::uci::firewall::Firewall;
@@ -137,23 +139,65 @@ fn defaults() -> Flowtable {
     }
 }
 
+/// A router on whose devices zones and interfaces come out: a bridge of two ports, VLANs on one
+/// another, a session, a tunnel.
+fn links() -> Links {
+    let link = |index: u32, name: &str, kind: &str, master, lower| Link {
+        index,
+        name: name.into(),
+        kind: kind.into(),
+        loopback: false,
+        master,
+        lower,
+        lower_elsewhere: false,
+        vlan_id: None,
+        wireless: false,
+        mac: None,
+        mtu: 1500,
+        up: true,
+    };
+    let mut links = Links::default();
+    links.replace(vec![
+        link(2, "br-lan", "bridge", None, None),
+        link(3, "lan0", "", Some(2), None),
+        link(4, "lan1", "", Some(2), None),
+        link(5, "wan0", "", None, None),
+        link(6, "wan0.7", "vlan", None, Some(5)),
+        link(7, "wan0.7.8", "vlan", Some(2), Some(6)),
+        link(8, "pppoe-wan", "ppp", None, None),
+        link(9, "pppoe-wan6", "ppp", None, None),
+        link(10, "wg0", "wireguard", None, None),
+    ]);
+    links
+}
+
+/// Everything from zones and interfaces to devices: each once, and each by some zone.
+fn places(settings: &Settings) -> Places {
+    let links = links();
+    let found = devices::resolve(settings, &links);
+    assert!(found.windows(2).all(|pair| pair[0].name < pair[1].name));
+    assert!(found.iter().all(|device| !device.zones.is_empty()));
+    let known = |name: &String| found.iter().any(|device| device.name == *name);
+    assert!(devices::uplinks(settings, &found).iter().all(known));
+    for zone in &settings.zones {
+        drop(devices::routed(settings, &links, &zone.name));
+    }
+    Places::resolve(settings, &links)
+}
+
 /// Everything from the settings to the bytes for the kernel.
-fn plan(flowtable: Flowtable, firewall: Firewall) {
+fn plan(flowtable: Flowtable, settings: Settings, requested: Mode) {
     let settings = Settings {
         enabled: true,
-        requested: if firewall.requested == Mode::Classic {
-            Mode::Hardware
-        } else {
-            firewall.requested
-        },
+        requested: if requested == Mode::Classic { Mode::Hardware } else { requested },
         counter: flowtable.counter,
         priority: flowtable.priority,
-        zones: firewall.zones,
         device_rules: flowtable.device_rules,
         policy: flowtable.policy,
         partitions: flowtable.partitions,
-        ..Settings::default()
+        ..settings
     };
+    let places = places(&settings);
     let device = |name: &str, hardware| Device {
         name: name.into(),
         ifindex: None,
@@ -164,8 +208,7 @@ fn plan(flowtable: Flowtable, firewall: Firewall) {
     };
     let devices = [device("lan0", true), device("wan0", true), device("wg0", false)];
     let capable: DeviceNames = ["lan0".to_owned(), "wan0".to_owned()].into_iter().collect();
-    let wanted =
-        plan::wanted(&settings, &devices, &Places::default(), &capable, &DeviceNames::new());
+    let wanted = plan::wanted(&settings, &devices, &places, &capable, &DeviceNames::new());
     let commands = difference(&Snapshot::default(), &wanted, &|_| Surplus::Stale);
     let batch = Batch::new(commands).finish(1, None, true);
     assert!(Messages::new(batch.bytes()).all(|message| message.is_ok()));
@@ -178,17 +221,19 @@ fuzz_target!(|data: &[u8]| {
     let (texts, changes) = ([text(), text(), text()], text());
     let mut sources = NAMES.iter().zip(texts).map(|(name, text)| source(name, text, changes));
     let [firewall, network, flowtable] = std::array::from_fn(|_| sources.next().flatten());
-    if let Some(network) = network.and_then(|source| Network::from_source(&source).ok()) {
-        let _ = network.warnings.into_lines("network");
-    }
+    let network = network.and_then(|source| Network::from_source(&source).ok()).unwrap_or_default();
+    let _ = network.warnings.into_lines("network");
     let firewall = firewall.map(|source| Firewall::from_source(&source));
     if let Some(Err(error)) = &firewall {
         let _ = error.to_string();
     }
     let firewall = firewall.and_then(Result::ok).unwrap_or_default();
+    let settings =
+        Settings { zones: firewall.zones, interfaces: network.interfaces, ..Settings::default() };
+    let _ = places(&settings);
     let Some(source) = flowtable else { return };
-    match Flowtable::from_source(&source, defaults(), &firewall.zones) {
-        Ok(flowtable) => plan(flowtable, firewall),
+    match Flowtable::from_source(&source, defaults(), &settings.zones) {
+        Ok(flowtable) => plan(flowtable, settings, firewall.requested),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 });

@@ -323,9 +323,9 @@ fn orders_are_carried_out_on_what_stands() {
         anywhere: false,
         unsettled: Vec::new(),
     };
-    world.event(Event::Order(1, evict(&[5], &[])));
-    world.event(Event::Order(2, evict(&[6], &["flowtabled_p_new"])));
-    world.event(Event::Order(3, Order::Flush));
+    world.event(Event::Orders(vec![(1, evict(&[5], &[]))]));
+    world.event(Event::Orders(vec![(2, evict(&[6], &["flowtabled_p_new"]))]));
+    world.event(Event::Orders(vec![(3, Order::Flush)]));
     let kept_there = Done { bypassed: 1, ..Done::default() };
     let anew = Done { handed_back: true, ..Done::default() };
     let outcomes =
@@ -336,12 +336,12 @@ fn orders_are_carried_out_on_what_stands() {
     assert_eq!(world.commits.len(), 4);
     assert_eq!(kept(&world), [5_u32, 6].map(|id| id.to_be_bytes().to_vec()));
     assert_eq!((fault(&world), world.control.retry_at), (before, retry));
-    world.event(Event::Order(4, Order::Release { ids: None }));
+    world.event(Event::Orders(vec![(4, Order::Release { ids: None })]));
     assert_eq!(world.done.last(), Some(&(4, Ok(Done { released: 2, ..Done::default() }))));
     assert!(kept(&world).is_empty());
 
     world.refuse_table = Some(TABLE_SOFTWARE);
-    world.event(Event::Order(5, Order::Flush));
+    world.event(Event::Orders(vec![(5, Order::Flush)]));
     assert_eq!(world.done.last(), Some(&(5, Err(OrderError::Failed))));
 }
 
@@ -350,7 +350,7 @@ fn an_order_that_meets_the_refusal_is_carried_out_all_the_same() {
     let mut world = World::started(Mode::Software);
     world.spiteful = ["wan0"].into();
     world.kernel.flowtables[0].devices.pop();
-    world.event(Event::Order(1, Order::Flush));
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
     assert!(fault(&world).is_some());
     assert_eq!(world.done, [(1, Ok(Done { handed_back: true, ..Done::default() }))]);
     assert_eq!(world.commits[1][0], "delete table inet flowtabled");
@@ -387,7 +387,7 @@ fn without_a_configuration_what_stands_is_looked_after() {
     world.event(Event::Link(LinkEvent::New(Link { mtu: 1400, ..link(2, "lan0") })));
     world.pass(Cause::Device.pause());
     assert_eq!(world.commits.len(), commits + 2);
-    world.event(Event::Order(1, Order::Flush));
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
     assert_eq!(world.done, [(1, Ok(Done { handed_back: true, ..Done::default() }))]);
     assert_eq!(contents(&world), stands, "as it stood");
     assert_eq!(world.mode(), (Mode::Software, Reason::NoConfiguration));

@@ -201,7 +201,7 @@ fn an_interrupted_list_of_devices_is_read_again() {
     world.rest();
     let evictions = |world: &World| world.control.status(None, world.now).evicted.count;
     assert_eq!(evictions(&world), 1, "what is stale does not wait for the list");
-    world.event(Event::Order(1, Order::Flush));
+    world.event(Event::Orders(vec![(1, Order::Flush)]));
     assert!(
         matches!(world.done[..], [(1, Ok(Done { handed_back: true, .. }))]),
         "{:?}",

@@ -7,6 +7,7 @@
 //! libubox passes over an attribute whose padding is cut off and the daemon reads it, and libubox
 //! refuses a name whose final NUL is another byte, which the crate `ubus-zero` does not look at.
 
+pub mod reply;
 pub mod sys;
 
 use flowtabled::ubus::policy::{Arguments, Policy};

@@ -96,7 +96,7 @@ pub fn capture() -> Result<()> {
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("ip_forward")?;
     DEVICES.iter().chain(&STATIONS).chain(&ROUTES).try_for_each(|line| perform(line))?;
     let mut socket = Socket::open(NETLINK_ROUTE, &[], "open").context("rtnetlink")?;
-    await_learnt(&mut socket)?;
+    await_learnt()?;
     let header = |family: u8, length: usize| {
         move |writer: &mut Writer| {
             let mut header = vec![0; length];
@@ -121,11 +121,12 @@ pub fn capture() -> Result<()> {
 }
 
 /// Stations announce themselves when they come up, so nothing need be sent.
-fn await_learnt(socket: &mut Socket) -> Result<()> {
+fn await_learnt() -> Result<()> {
     let end = Instant::now() + LEARNT_WITHIN;
     let learnt = LEARNT.parse().context("address")?;
     while Instant::now() < end {
-        let (entries, _) = route::fdb(socket, usize::MAX, |_| true).context("forwarding tables")?;
+        let socket = Socket::open(NETLINK_ROUTE, &[], "open").context("rtnetlink")?;
+        let (entries, _) = route::fdb(socket, usize::MAX).context("forwarding tables")?;
         if entries.iter().any(|entry| entry.mac == learnt && entry.bridge.is_some()) {
             return Ok(());
         }

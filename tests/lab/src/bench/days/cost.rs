@@ -130,7 +130,7 @@ pub fn measure(clients: u32, limit: usize, heap: impl Fn() -> usize) -> Cost {
             [
                 &mut || {
                     let mut table = shared.borrow_mut();
-                    ended.iter().for_each(|end| table.destroyed(end, at_ms as u32, &mut ask));
+                    ended.iter().for_each(|end| table.destroyed(end, at_ms, &mut ask));
                 },
                 &mut || observe(&mut shared.borrow_mut(), &list, at_ms),
             ],
@@ -202,7 +202,7 @@ fn new_table(limit: usize) -> FlowTable {
 }
 
 fn observe(table: &mut FlowTable, list: &[Entry], at_ms: u64) {
-    table.begin(at_ms as u32);
+    table.begin(at_ms);
     list.iter().for_each(|entry| table.observe(entry, &mut ask));
     table.end(true);
 }
@@ -215,7 +215,7 @@ fn keep(peer: &mut Known, list: &[Entry]) {
 
 fn timed_pick(table: &FlowTable, at_ms: u64) -> f64 {
     let settled_ms = SETTLED.as_millis() as u32;
-    timed(|| drop(black_box(table.pick(at_ms as u32, WORTHWHILE, settled_ms, 2048))))
+    timed(|| drop(black_box(table.pick(at_ms, WORTHWHILE, settled_ms, 2048))))
 }
 
 /// Nanoseconds of the processor.

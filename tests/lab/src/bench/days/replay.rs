@@ -210,7 +210,7 @@ impl Replay {
             *sum += bytes / ended.traffic.packet();
         }
         if let Some(table) = &mut self.table {
-            table.destroyed(&ended.entry, now_ms as u32, &mut ask);
+            table.destroyed(&ended.entry, now_ms, &mut ask);
         }
         self.switch.release(ended.entry.id, self.instant(now_ms));
     }
@@ -262,7 +262,7 @@ impl Replay {
     fn list_ours(&mut self, now_ms: u64, now: Instant) {
         let Some(table) = &mut self.table else { return };
         table.switched_mut().set(self.switch.held());
-        table.begin(now_ms as u32);
+        table.begin(now_ms);
         self.connections.iter().for_each(|live| table.observe(&live.entry(now_ms), &mut ask));
         table.end(true);
         let Setting { capacity, rules, .. } = self.setting;
@@ -271,7 +271,7 @@ impl Replay {
         }
         let limit = (2 * capacity).min(PICKED_MAX);
         let settled_ms = rules.settled.as_millis() as u32;
-        let picked = table.pick(now_ms as u32, rules.worthwhile, settled_ms, limit);
+        let picked = table.pick(now_ms, rules.worthwhile, settled_ms, limit);
         for id in picked.closing {
             self.switch.release(id, now);
         }
