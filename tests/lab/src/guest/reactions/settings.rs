@@ -5,8 +5,8 @@
 //! Ours begins with the writing of the file, and `reload` is called on the bus; theirs begin with the
 //! start of nft, for what firewall4 does to write its ruleset is not the lab's stand-in's to show; a
 //! whole reload is measured where there is the real one.
-//! All end with the word of the kernel that the commit is done. While a peer is measured the daemon
-//! does not run.
+//! All begin when what was done before has come to rest, and end with the word of the kernel that the
+//! commit is done. While a peer is measured the daemon does not run.
 
 use super::minimal;
 use super::router::{Router, DAEMON, OFFLOADED};
@@ -29,6 +29,8 @@ const ROUNDS: usize = 3;
 /// A reload of firewall4 takes at least so many times as long.
 const TIMES: f64 = 20.0;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Before each change and each load: one right behind another takes up to 8 ms longer.
+const REST: Duration = Duration::from_millis(500);
 
 /// What firewall4's stand-in has written last.
 const FIREWALL4: &str = "/tmp/lab/fw4.ruleset";
@@ -127,6 +129,7 @@ fn round(router: &mut Router, real: Option<&WholeReload>, lost: &mut Lost) -> Re
 /// Writes a file of the configuration, has the daemon read it, and waits for the commit.
 fn change(watch: &Watch, (file, text): (&str, &str), reload: fn() -> Result<()>) -> Result<f64> {
     let ours = Told::Commit("flowtabled".into());
+    thread::sleep(REST);
     let commits = || look::status("/commits");
     let before = commits()?.as_u64().context("no count of commits")?;
     watch.forget();
@@ -157,6 +160,7 @@ fn by_script() -> Result<()> {
 
 /// Has a ruleset loaded and waits for the commit.
 fn load(watch: &Watch, command: &mut Command) -> Result<f64> {
+    thread::sleep(REST);
     watch.forget();
     let begun = Instant::now();
     run(command)?;
