@@ -14,6 +14,9 @@ use std::process::Command;
 
 /// Room for the greatest number of flows; by default it goes by the machine's memory.
 const ROOM: &str = "131072";
+/// So many places of conntrack's hash, which by default go by the memory too: the kernel refuses entries
+/// made by hand where some fifty others have the same one (net/netfilter/nf_conntrack_core.c).
+const PLACES: (&str, &str) = ("/proc/sys/net/netfilter/nf_conntrack_buckets", ROOM);
 
 /// Installs the package and measures in a namespace of its own.
 ///
@@ -22,6 +25,7 @@ const ROOM: &str = "131072";
 pub fn report() -> Result<()> {
     Report::Booted(uname()?).send();
     procd::install()?;
+    fs::write(PLACES.0, PLACES.1).context(PLACES.0)?;
     fs::write(plan::CONNTRACK_MAX, ROOM).context(plan::CONNTRACK_MAX)?;
     plan::in_router(&["memory-inside"], None)?;
     Report::Done.send();
