@@ -51,6 +51,7 @@ const ALWAYS: When = &[&[]];
 const fn to_read(flags: u32) -> [Condition; 1] {
     [HasNone(flags, (O_ACCMODE | O_CREAT | O_TRUNC) as u32)]
 }
+#[cfg(not(target_arch = "aarch64"))]
 const TO_READ: When = &[&to_read(1)];
 const TO_READ_AT: When = &[&to_read(2)];
 /// No memory becomes a program.
