@@ -19,7 +19,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::confinement::Confinement;
 use super::effects::World;
 use super::flow_poll::{FlowPoll, Progress};
-use super::instance;
+use super::instance::{self, Claim};
 use super::lease_files::LeaseFiles;
 use super::options::Options;
 use super::orders::{Orders, Wish};
@@ -145,7 +145,11 @@ impl Daemon {
     pub fn open(options: &Options) -> Result<Daemon, RunError> {
         let now = Instant::now();
         let system = |doing| move |source| RunError::System { doing, source };
-        let instance = instance::claim()?;
+        let instance = match instance::claim().map_err(system("claim this network namespace"))? {
+            Claim::AnotherRuns => return Err(RunError::Running),
+            Claim::Ours(name) => Some(name),
+            Claim::NoDaemons => None,
+        };
         let poll = Poll::new().map_err(system("open the event queue"))?;
         let signals = SignalFd::new().map_err(system("watch signals"))?;
         let groups = [RTNLGRP_LINK, RTNLGRP_TC];

@@ -16,7 +16,6 @@ use std::time::Duration;
 use log::warn;
 use mio::net::UnixStream;
 
-use super::event_loop::RunError;
 use crate::sys::sockopt::{self, Peer};
 
 const NAME: &str = "flowtabled";
@@ -27,28 +26,37 @@ const USER: &str = "flowtabled";
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Takes the name for as long as the result lives; `None` when somebody else has it who is no daemon.
+/// What became of a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// The name is taken for as long as this lives.
+    Ours(UnixListener),
+    /// Another daemon runs.
+    AnotherRuns,
+    /// Somebody has the name who is no daemon.
+    NoDaemons,
+}
+
+/// Takes the name.
 ///
 /// # Errors
-/// [`RunError::Running`], or a call of the operating system failed.
-pub fn claim() -> Result<Option<UnixListener>, RunError> {
-    let system = |doing| move |source| RunError::System { doing, source };
-    let address =
-        SocketAddr::from_abstract_name(NAME).map_err(system("claim this network namespace"))?;
+/// A call of the operating system failed.
+pub fn claim() -> io::Result<Claim> {
+    let address = SocketAddr::from_abstract_name(NAME)?;
     let mut silent = String::new();
     for _ in 0..TRIES {
         match UnixListener::bind_addr(&address) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => (),
-            result => return result.map(Some).map_err(system("claim this network namespace")),
+            result => return result.map(Claim::Ours),
         }
         match holder(&address) {
-            Ok(peer) if may_run_it(peer.uid) => return Err(RunError::Running),
+            Ok(peer) if may_run_it(peer.uid) => return Ok(Claim::AnotherRuns),
             Ok(Peer { pid, uid }) => {
                 warn!(
                     "process {pid} of user {uid} has the name of a flowtabled and is none: \
                      nothing keeps a second one from running"
                 );
-                return Ok(None);
+                return Ok(Claim::NoDaemons);
             }
             // Nobody listens, or so many wait already that a daemon has never turned away.
             Err(error) => silent = error.to_string(),
@@ -59,7 +67,7 @@ pub fn claim() -> Result<Option<UnixListener>, RunError> {
         "somebody has the name of a flowtabled and does not say who it is ({silent}): \
          nothing keeps a second one from running"
     );
-    Ok(None)
+    Ok(Claim::NoDaemons)
 }
 
 /// Who listens there. Does not wait for a queue that is full.

@@ -99,7 +99,7 @@ impl Section {
 
     fn push(&mut self, name: &str, value: Value, place: Place) -> Result<(), Fault> {
         if self.options.len() >= OPTIONS_MAX {
-            return Err(Fault::TooManyOptions);
+            return Err(Fault::TooManyOptions(OPTIONS_MAX));
         }
         self.options.push(Opt { name: name.to_string(), value, place });
         Ok(())
@@ -211,7 +211,7 @@ impl Package {
         place: Place,
     ) -> Result<(), Fault> {
         if self.sections.len() >= SECTIONS_MAX {
-            return Err(Fault::TooManySections);
+            return Err(Fault::TooManySections(SECTIONS_MAX));
         }
         self.made = self.made.wrapping_add(1);
         let section = Section {
@@ -311,7 +311,10 @@ mod tests {
         let again = text.clone() + "config a s7\noption k 1\n";
         assert_eq!(parse(&again).sections.len(), SECTIONS_MAX, "one that is there already");
         let line = u32::try_from(SECTIONS_MAX).unwrap() + 1;
-        assert_eq!(fault((text + "config a\n").as_bytes()), (line, Fault::TooManySections));
+        assert_eq!(
+            fault((text + "config a\n").as_bytes()),
+            (line, Fault::TooManySections(SECTIONS_MAX))
+        );
 
         let many: String = options(OPTIONS_MAX);
         let text = format!("config a\n{many}option o7 2\nlist o8 2\n");
@@ -319,7 +322,7 @@ mod tests {
         let line = u32::try_from(OPTIONS_MAX).unwrap() + 4;
         for more in ["option more 1", "list more 1"] {
             let text = format!("{text}{more}\n");
-            assert_eq!(fault(text.as_bytes()), (line, Fault::TooManyOptions));
+            assert_eq!(fault(text.as_bytes()), (line, Fault::TooManyOptions(OPTIONS_MAX)));
         }
     }
 

@@ -7,7 +7,6 @@
 use std::fmt;
 
 use super::lexer::{Lexer, Unterminated};
-use super::package::{OPTIONS_MAX, SECTIONS_MAX};
 
 /// One command with its words resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,10 +71,10 @@ pub enum Fault {
         /// Type it was first opened with.
         was: String,
     },
-    /// More than [`super::package::SECTIONS_MAX`] sections.
-    TooManySections,
-    /// More than [`super::package::OPTIONS_MAX`] options in a section.
-    TooManyOptions,
+    /// More than so many sections.
+    TooManySections(usize),
+    /// More than so many options in a section.
+    TooManyOptions(usize),
     /// A NUL byte, which no text file holds: usually a file lost in a power failure.
     Nul,
 }
@@ -102,8 +101,8 @@ impl fmt::Display for Fault {
             Fault::TypeChanged { name, was } => {
                 write!(f, "section '{name}' was opened before with type '{was}'")
             }
-            Fault::TooManySections => write!(f, "more than {SECTIONS_MAX} sections"),
-            Fault::TooManyOptions => write!(f, "more than {OPTIONS_MAX} options in a section"),
+            Fault::TooManySections(most) => write!(f, "more than {most} sections"),
+            Fault::TooManyOptions(most) => write!(f, "more than {most} options in a section"),
             Fault::Nul => f.write_str("NUL byte, the file is damaged"),
         }
     }
