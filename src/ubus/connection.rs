@@ -218,8 +218,9 @@ impl Bus {
         calls
     }
 
-    /// Answers a call; one whose answer finds no room is told "timed out". An empty table is sent as success without data, as libubus methods do
-    /// that return nothing. Callers that left and connections that ended are no error.
+    /// Answers a call; one whose answer finds no room is told "timed out". An empty table is sent as
+    /// success without data, as libubus methods do that return nothing. Callers that left and
+    /// connections that ended are no error.
     pub fn reply(&mut self, to: ReplyTo, answer: Result<BlobMsgTable, StatusCode>) {
         let Some(link) = self.link.as_mut().filter(|_| to.connection == self.connection) else {
             self.counters.late = self.counters.late.wrapping_add(1);
