@@ -253,17 +253,17 @@ fn the_poll_period_follows_the_need() {
         ));
         assert_eq!((flows.polling().failed, flows.polling().last), (1, None));
         list_at(&mut flows, at(10));
-        assert_eq!(flows.deadline(at(10)), Some(at(40)));
+        assert_eq!(flows.deadline(at(10)), Some(at(30)));
 
         flows.look(at(20));
-        assert_eq!(flows.polling().interval_s, Some(30), "before that look");
+        assert_eq!(flows.polling().interval_s, Some(20), "before that look");
         assert_eq!(flows.deadline(at(20)), Some(at(12)), "due already");
         list_at(&mut flows, at(20));
         assert_eq!(flows.deadline(at(34)), Some(at(22)));
         assert!(flows.is_recent(at(22)) && !flows.is_recent(at(23)));
         flows.look(at(21));
         assert_eq!(flows.polling().interval_s, Some(2));
-        assert_eq!(flows.deadline(at(36)), Some(at(50)), "nobody has looked for 15 seconds");
+        assert_eq!(flows.deadline(at(36)), Some(at(40)), "nobody has looked for 15 seconds");
 
         flows.set_offloading(false, true, at(36)).unwrap();
         assert_eq!(flows.deadline(at(36)), None);

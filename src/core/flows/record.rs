@@ -172,7 +172,7 @@ impl Record {
     }
 
     /// Moves times that would soon be so far back that they look new. Every list does this, and
-    /// while there are flows there is a list every half a minute.
+    /// while there are flows there is a list every twenty seconds.
     fn keep_near(&mut self, now_ms: u64) {
         for then in [&mut self.first_ms, &mut self.changed_ms, &mut self.active_ms] {
             if wrapped(now_ms).wrapping_sub(*then) > FAR_MS {

@@ -13,8 +13,8 @@ const WINDOW_S = 600;
 const WRAP_S = 4294967.296;
 // Times are whole seconds, so samples that follow one another may seem to be this far apart.
 const SLACK_S = 2;
-// Flows are listed every half minute at the least while any are offloaded: what is older is not "now".
-const NOW_S = 35;
+// Flows are listed every 20 seconds at the least while any are offloaded: what is older is not "now".
+const NOW_S = 25;
 // Units of the drawing, stretched to the width that there is.
 const WIDTH = 600;
 const HEIGHT = 100;
