@@ -30,6 +30,8 @@ const TIMES_MINIMAL: f64 = 1.03;
 pub enum Kind {
     /// IPv4, translated.
     V4,
+    /// IPv4, translated, with the LAN behind a bridge, as OpenWrt has it.
+    Bridge,
     /// IPv6, which is not translated.
     V6,
     /// IPv4, translated, with a VLAN on each side.
@@ -40,12 +42,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::V4, Kind::V6, Kind::Vlan, Kind::Pppoe];
+    pub const ALL: [Kind; 5] = [Kind::V4, Kind::Bridge, Kind::V6, Kind::Vlan, Kind::Pppoe];
 
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
             Kind::V4 => "v4",
+            Kind::Bridge => "bridge",
             Kind::V6 => "v6",
             Kind::Vlan => "vlan",
             Kind::Pppoe => "pppoe",
@@ -61,6 +64,7 @@ impl Kind {
     fn title(self) -> &'static str {
         match self {
             Kind::V4 => "IPv4, NAT",
+            Kind::Bridge => "bridge, NAT",
             Kind::V6 => "IPv6",
             Kind::Vlan => "VLAN, NAT",
             Kind::Pppoe => "PPPoE, NAT",
@@ -298,7 +302,7 @@ mod tests {
         for flows in FLOWS {
             assert!(points.contains(&Point { flows, ..SIMPLEST }), "{flows}");
         }
-        assert_eq!(points.len(), 12 + 3);
+        assert_eq!(points.len(), 15 + 3);
     }
 
     #[test]

@@ -20,8 +20,11 @@ const WAN: &str = "wan";
 const ROUTER_LAN: &str = "lan0";
 const ROUTER_WAN: &str = "wan0";
 const HOST_DEVICE: &str = "eth0";
+/// A bridge, and the port that is below it in place of the LAN's device.
+const BRIDGE: &str = "br-lan";
+const PORT: &str = "lan1";
 /// Where the host on the WAN answers.
-const PORT: u16 = 7;
+const ECHO: u16 = 7;
 
 /// The router's two sides. The host on the WAN answers as long as this is kept.
 pub struct Uplink {
@@ -51,11 +54,12 @@ impl Uplink {
             _ => ("192.168.1.2", "203.0.113.2"),
         };
         let parse = |address: &str| address.parse::<IpAddr>().context(address);
+        let lan = if self.kind == Kind::Bridge { BRIDGE } else { ROUTER_LAN };
         Ok(Way {
             from: parse(from)?,
             to: parse(to)?,
-            port: PORT,
-            router: mac(None, ROUTER_LAN)?,
+            port: ECHO,
+            router: mac(None, lan)?,
             vlan: (self.kind == Kind::Vlan).then_some(10),
         })
     }
@@ -65,7 +69,7 @@ impl Uplink {
     /// # Errors
     /// The kernel refuses.
     pub fn minimal_flowtable(&self) -> Result<()> {
-        run_with_input(Command::new("nft").args(["-f", "-"]), &minimal()).map(drop)
+        run_with_input(Command::new("nft").args(["-f", "-"]), &minimal(self.port())).map(drop)
     }
 
     /// The router drops what comes from the LAN at its ingress, until the result is dropped.
@@ -73,7 +77,16 @@ impl Uplink {
     /// # Errors
     /// The kernel refuses.
     pub fn drop_at_router(&self) -> Result<Sink> {
-        block(None, ROUTER_LAN).map(|()| Sink { host: None })
+        block(None, self.port()).map(|()| Sink { host: None })
+    }
+
+    /// The device by which the LAN's packets come in, below all others.
+    fn port(&self) -> &'static str {
+        if self.kind == Kind::Bridge {
+            PORT
+        } else {
+            ROUTER_LAN
+        }
     }
 
     /// The host on the WAN drops everything at its ingress, until the result is dropped.
@@ -94,12 +107,12 @@ impl Uplink {
 }
 
 /// The hand-written peer: one flowtable, one rule, and no counters.
-fn minimal() -> String {
+fn minimal(port: &str) -> String {
     format!(
         "table inet minimal {{\n\
          \tflowtable ft {{\n\
          \t\thook ingress priority 0\n\
-         \t\tdevices = {{ {ROUTER_LAN}, {ROUTER_WAN} }}\n\
+         \t\tdevices = {{ {port}, {ROUTER_WAN} }}\n\
          \t}}\n\
          \tchain forward {{\n\
          \t\ttype filter hook forward priority 1; policy accept;\n\
@@ -114,6 +127,7 @@ fn minimal() -> String {
 fn know(kind: Kind) -> Result<()> {
     let (lan, wan) = match kind {
         Kind::Vlan => (("lan0.10", "eth0.10"), ("wan0.7", "eth0.7")),
+        Kind::Bridge => ((BRIDGE, HOST_DEVICE), (ROUTER_WAN, HOST_DEVICE)),
         _ => ((ROUTER_LAN, HOST_DEVICE), (ROUTER_WAN, HOST_DEVICE)),
     };
     let mut sides = vec![(LAN, lan, ["192.168.1", "fd00:1:"])];
@@ -184,7 +198,7 @@ struct Echo(Child);
 impl Echo {
     fn start(host: &str) -> Result<Echo> {
         let mut child = Command::new("ip")
-            .args(["netns", "exec", host, "lab-guest", "echo", "udp", &PORT.to_string()])
+            .args(["netns", "exec", host, "lab-guest", "echo", "udp", &ECHO.to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .context(format!("starting a server on {host}"))?;
@@ -212,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_peer_has_one_rule() {
-        let text = minimal();
+        let text = minimal(ROUTER_LAN);
         assert_eq!(text.matches("flow add @ft").count(), 1);
         assert!(text.contains("devices = { lan0, wan0 }"), "{text}");
         assert_eq!(text.matches('{').count(), text.matches('}').count());
