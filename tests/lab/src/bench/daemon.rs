@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The daemon under measurement as a process of its own, with a real broker and a client beside it.
 
+use super::figure::milliseconds;
 use super::networks;
 use crate::error::{Context, Error, Result};
 use flowtabled::cli::client::Client;
@@ -28,6 +29,11 @@ pub struct Programs {
     pub build: String,
 }
 
+/// Where the time of a call may go, as [`Daemon::spent`] counts it; kept from a processor is who was
+/// ready to run while other programs did.
+pub const SPENT: [&str; 4] =
+    ["the daemon on a processor", "kept from one", "broker kept", "client kept"];
+
 /// Resident memory, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
@@ -53,7 +59,7 @@ impl Drop for Process {
 pub struct Daemon {
     client: Client,
     daemon: Process,
-    _broker: Process,
+    broker: Process,
     dir: PathBuf,
 }
 
@@ -77,7 +83,7 @@ impl Daemon {
         let log = dir.join("flowtabled.log");
         let daemon = spawn(&mut daemon, &log)?;
         let client = connect(&socket, &log)?;
-        Ok(Daemon { client, daemon, _broker: broker, dir })
+        Ok(Daemon { client, daemon, broker, dir })
     }
 
     /// Calls a method with arguments that are texts, and returns how long the answer took.
@@ -136,12 +142,19 @@ impl Daemon {
     /// # Errors
     /// The kernel does not tell.
     pub fn cpu_times(&self) -> Result<[Duration; 2]> {
-        let text = self.proc("schedstat")?;
-        let mut times = text.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
-        match (times.next(), times.next()) {
-            (Some(Ok(busy)), Some(Ok(waiting))) => Ok([busy, waiting]),
-            _ => Err(Error::new(format!("schedstat: {text}"))),
-        }
+        schedstat(&self.daemon.0.id().to_string())
+    }
+
+    /// Milliseconds since each process began, in the order of [`SPENT`], as far as the kernel has
+    /// booked them: of who is on a processor that is up to the last tick.
+    ///
+    /// # Errors
+    /// As [`Daemon::cpu_times`].
+    pub fn spent(&self) -> Result<[f64; SPENT.len()]> {
+        let [computing, kept] = self.cpu_times()?;
+        let [_, broker] = schedstat(&self.broker.0.id().to_string())?;
+        let [_, client] = schedstat("thread-self")?;
+        Ok([computing, kept, broker, client].map(milliseconds))
     }
 
     fn proc(&self, name: &str) -> Result<String> {
@@ -153,6 +166,17 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Of a process in /proc: how long it was on a processor, and ready for one.
+fn schedstat(process: &str) -> Result<[Duration; 2]> {
+    let path = format!("/proc/{process}/schedstat");
+    let text = fs::read_to_string(&path).context(path)?;
+    let mut times = text.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
+    match (times.next(), times.next()) {
+        (Some(Ok(busy)), Some(Ok(waiting))) => Ok([busy, waiting]),
+        _ => Err(Error::new(format!("schedstat: {text}"))),
     }
 }
 

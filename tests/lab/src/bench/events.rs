@@ -2,7 +2,7 @@
 //! How soon the daemon answers while connections end by the thousand.
 
 use super::churn::{churn, Churned};
-use super::daemon::{Daemon, Programs};
+use super::daemon::{Daemon, Programs, SPENT};
 use super::drops::drops;
 use super::figure::{milliseconds, quantile, Bound, Figure};
 use super::talkers::{Talkers, TALKERS};
@@ -33,6 +33,8 @@ const METHODS: [(&str, &[(&str, &str)]); 5] = [
 struct Seen {
     /// Milliseconds of each call, by method.
     calls: [Vec<f64>; METHODS.len()],
+    /// Where those of the slowest call went, by method.
+    slowest: [[f64; SPENT.len()]; METHODS.len()],
     events_per_s: f64,
     /// The daemon on a processor, and kept from one by other programs.
     cpu_percent: [f64; 2],
@@ -105,6 +107,10 @@ fn figures(rate: u32, idle: &Seen, quiet: &Seen, busy: &Seen) -> Vec<Figure> {
                 _ => figure,
             });
         }
+        if let (Some(spent), Some(maximum)) = (busy.slowest.get(place), figures.last_mut()) {
+            let named = SPENT.into_iter().map(String::from).zip(spent.iter().copied());
+            maximum.peers.extend(named);
+        }
     }
     for (place, name) in ["on a processor", "kept from a processor"].into_iter().enumerate() {
         let of = |seen: &Seen| seen.cpu_percent.get(place).copied().unwrap_or_default();
@@ -136,9 +142,17 @@ fn watch(daemon: &mut Daemon) -> Result<Seen> {
     let (events, overruns) = (daemon.polling("events")?, daemon.polling("overruns")?);
     let (begun, cpu) = (Instant::now(), daemon.cpu_times()?);
     let mut calls = METHODS.map(|_| Vec::new());
+    let mut slowest = METHODS.map(|_| (0.0, [0.0; SPENT.len()]));
     while begun.elapsed() < TIME {
-        for ((method, arguments), times) in METHODS.into_iter().zip(&mut calls) {
-            times.push(milliseconds(daemon.call(method, arguments)?.1));
+        for (place, (method, arguments)) in METHODS.into_iter().enumerate() {
+            let before = daemon.spent()?;
+            let took = milliseconds(daemon.call(method, arguments)?.1);
+            if let Some(slowest) = slowest.get_mut(place).filter(|(most, _)| took > *most) {
+                let mut spent = daemon.spent()?;
+                spent.iter_mut().zip(before).for_each(|(now, then)| *now -= then);
+                *slowest = (took, spent);
+            }
+            calls.get_mut(place).into_iter().for_each(|times| times.push(took));
             thread::sleep(PAUSE);
         }
     }
@@ -150,5 +164,6 @@ fn watch(daemon: &mut Daemon) -> Result<Seen> {
         cpu_percent: cpu.map(|time| time.as_secs_f64() / seconds * 100.0),
         overruns: daemon.polling("overruns")?.saturating_sub(overruns),
         calls,
+        slowest: slowest.map(|(_, spent)| spent),
     })
 }
