@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! SPECIFICATION.md and README.md name only benchmarks that there are, the first names all of them, and
-//! the files and pictures that the first leads to are there.
+//! the files and pictures that the first leads to are there. docs/proofs.md names every scenario.
 
 // The exceptions for tests do not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -34,6 +34,20 @@ fn commands_are_found() {
     let text = "`cargo xtask bench flows`, `cargo xtask bench [NAME] --against REV`, \
                 cargo xtask bench --list; cargo xtask bench NAME; cargo xtask bench mdio --against v1";
     assert_eq!(named(text), ["flows", "mdio"].into());
+}
+
+#[test]
+fn every_scenario_proves_something() {
+    let text = read("docs/proofs.md");
+    let files = fs::read_dir(paths::repository().join("tests/lab/scenarios")).unwrap();
+    let names = files.filter_map(|file| {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        name.strip_suffix(".scenario").map(String::from)
+    });
+    let names: BTreeSet<String> = names.collect();
+    let silent: Vec<&String> =
+        names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+    assert!(names.len() > 80 && silent.is_empty(), "{silent:?} of {}", names.len());
 }
 
 #[test]
