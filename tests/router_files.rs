@@ -42,7 +42,8 @@ impl Root {
         assert!(!busybox.trim().is_empty(), "busybox (Debian's busybox-static) is needed");
         fs::copy(busybox.trim(), root.0.join("bin/busybox")).unwrap();
         // Without /proc, so that what signals processes by name finds none.
-        for applet in ["sh", "awk", "grep", "logger", "mkdir"] {
+        root.script("bin/logger", "#!/bin/sh\necho \"$*\" >>/tmp/logged\n");
+        for applet in ["sh", "awk", "grep", "mkdir"] {
             symlink("busybox", root.0.join("bin").join(applet)).unwrap();
         }
         fs::write(root.0.join("dev/null"), "").unwrap();
@@ -144,17 +145,21 @@ fn the_service_runs_in_the_jail_that_was_tried() {
 #[test]
 fn a_jail_that_lacks_a_part_does_not_keep_the_service_from_running() {
     in_namespace("a_jail_that_lacks_a_part_does_not_keep_the_service_from_running", || {
-        let breaks: [(&str, Break); 4] = [
-            ("no ujail", |root| fs::remove_file(root.0.join("sbin/ujail")).unwrap()),
-            ("it fails", |root| root.script("sbin/ujail", "#!/bin/sh\necho no user >&2\nexit 1\n")),
-            ("the program does not run in it", |root| {
+        let breaks: [(&str, &str, Break); 4] = [
+            ("no ujail", "there is no /sbin/ujail", |root| {
+                fs::remove_file(root.0.join("sbin/ujail")).unwrap();
+            }),
+            ("it fails", "its jail does not work: no user", |root| {
+                root.script("sbin/ujail", "#!/bin/sh\necho no user >&2\nexit 1\n");
+            }),
+            ("the program does not run in it", "its jail does not work: ", |root| {
                 root.script("usr/sbin/flowtabled", "#!/bin/sh\nexit 127\n");
             }),
-            ("no capabilities", |root| {
+            ("no capabilities", "there is no /etc/capabilities/flowtabled.json", |root| {
                 fs::remove_file(root.0.join("etc/capabilities/flowtabled.json")).unwrap();
             }),
         ];
-        for (what, break_it) in breaks {
+        for (what, why, break_it) in breaks {
             let root = Root::new("broken");
             break_it(&root);
             let told = root.start();
@@ -163,6 +168,8 @@ fn a_jail_that_lacks_a_part_does_not_keep_the_service_from_running() {
             let rest = ["user", "group", "capabilities", "no_new_privs", "jail", "mount"];
             let wrong = told.iter().find(|line| rest.iter().any(|word| line.starts_with(word)));
             assert_eq!(wrong, None, "{what}");
+            let logged = root.read("tmp/logged");
+            assert!(logged.contains("runs as root, because") && logged.contains(why), "{logged}");
         }
     });
 }
