@@ -22,7 +22,7 @@ const HEAP_MAX: f64 = 8.0;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// What [`measure`] can do, each in a program of its own.
-pub const PARTS: [&str; 5] = ["home", "flats", "campus", "rules", "costs"];
+pub const PARTS: [&str; 6] = ["home", "flats", "campus", "town", "rules", "costs"];
 
 /// Measures a part; pictures go into `dir`, and `heap` tells how many bytes the program has.
 ///
