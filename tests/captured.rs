@@ -133,12 +133,12 @@ fn wanted() -> Vec<Class> {
 fn what_kernels_keep_is_what_was_wanted() {
     for (kernel, text) in CAPTURES {
         let captured = capture(text);
-        assert_eq!(each(&captured, "flowtable", Flowtable::parse_users), [1], "Linux {kernel}");
+        assert_eq!(each(&captured, "flowtable", Flowtable::parse_users), [2], "Linux {kernel}");
         let read = snapshot(&captured);
         assert_eq!(difference(&read, &wanted(), &|_| Surplus::Stale), [], "Linux {kernel}");
         assert_ne!(read.flowtables[0].handle, 0);
         assert_ne!(read.generation, 0);
-        assert_eq!(read.rules.len(), 2);
+        assert_eq!(read.rules.len(), 7);
 
         // The check can fail: each part that is damaged is noticed.
         for damage in [
@@ -201,8 +201,8 @@ fn captured_objects_survive_being_sent() {
         commands.extend(read.rules.iter().cloned().map(Command::AddRule));
         let batch = Batch::new(commands).finish(1, None, true);
         let messages: Vec<Message> = Messages::new(batch.bytes()).map(Result::unwrap).collect();
-        // Begin, table, flowtable, chain, four sets, each with its elements, two rules, end.
-        assert_eq!(messages.len(), 15);
+        // Begin, table, flowtable, chain, four sets, each with its elements, two without, seven rules, end.
+        assert_eq!(messages.len(), 22);
         assert_eq!(Table::parse(&messages[1]).unwrap(), read.tables[0]);
         let flowtable = Flowtable { handle: 0, ..read.flowtables[0].clone() };
         assert_eq!(Flowtable::parse(&messages[2]).unwrap(), flowtable, "Linux {kernel}");
@@ -212,7 +212,11 @@ fn captured_objects_survive_being_sent() {
             again.parse_elements(&sent[1]).unwrap();
             assert_eq!(again, *set, "Linux {kernel}");
         }
-        for (sent, rule) in messages[12..14].iter().zip(&read.rules) {
+        for (sent, set) in messages[12..14].iter().zip(&read.sets[4..]) {
+            assert!(set.dynamic, "Linux {kernel}");
+            assert_eq!(Set::parse(sent).unwrap(), *set, "Linux {kernel}");
+        }
+        for (sent, rule) in messages[14..21].iter().zip(&read.rules) {
             assert!(Rule::parse(sent).unwrap().same_as(rule), "Linux {kernel}");
         }
     }

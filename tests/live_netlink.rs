@@ -73,6 +73,7 @@ fn every_expression() -> Vec<Expression> {
     list.extend(Expression::ct_id_not_in("bypass"));
     list.extend(Expression::ct_bits_in(CtKey::Status, 0xc000, "leaked"));
     list.extend(Expression::ct_id_in("watched"));
+    list.extend(Expression::ct_id_into("seen", 10_000));
     list
 }
 
@@ -88,6 +89,7 @@ fn what_is_sent_is_read_back() {
         let bits = 0x4000u32.to_ne_bytes();
         let mut leaked = Set { counting: true, ..set(KeyType::CtStatus, "leaked", &[&bits]) };
         leaked.elements.iter_mut().for_each(|(_, element)| element.counted = Some(count));
+        let seen = Set::dynamic(&table(), "seen", KeyType::CtId);
         let wanted = rule(every_expression());
         let commands = vec![
             Command::AddTable(table()),
@@ -96,6 +98,7 @@ fn what_is_sent_is_read_back() {
             Command::AddSet(marks("bypass", &[(1, 600), (0xfeff_0000, 86_400)], None)),
             Command::AddSet(marks("watched", &[(1, 60)], Some(count))),
             Command::AddSet(leaked.clone()),
+            Command::AddSet(seen.clone()),
             Command::AddChain(chain()),
             Command::AddRule(wanted.clone()),
         ];
@@ -105,9 +108,9 @@ fn what_is_sent_is_read_back() {
         assert_eq!(after.chains, [chain()]);
         assert_eq!(after.rules.len(), 1);
         assert!(after.rules[0].same_as(&wanted), "{:?}", after.rules[0]);
-        assert_eq!(after.sets.len(), 5);
+        assert_eq!(after.sets.len(), 6);
         assert!(after.sets.contains(&protocols) && after.sets.contains(&devices));
-        assert!(after.sets.contains(&leaked));
+        assert!(after.sets.contains(&leaked) && after.sets.contains(&seen));
         let left = |name: &str| {
             let set = after.sets.iter().find(|set| set.name == name).unwrap();
             assert!(set.expiring && set.key_type == KeyType::CtId);
@@ -163,6 +166,7 @@ fn what_is_read_can_be_sent_again() {
             Command::AddSet(marks("bypass", &[(1, 600)], None)),
             Command::AddSet(marks("watched", &[(1, 60)], Some(count))),
             Command::AddSet(Set { counting: true, ..set(KeyType::CtStatus, "leaked", &[]) }),
+            Command::AddSet(Set::dynamic(&table(), "seen", KeyType::CtId)),
             Command::AddSet(Set::of_ranges(
                 &table(),
                 "ranges",
@@ -198,7 +202,7 @@ fn what_is_read_can_be_sent_again() {
             }
         }
         assert_eq!(made.sets, read.sets);
-        assert_eq!(made.sets.len(), 6);
+        assert_eq!(made.sets.len(), 7);
     });
 }
 

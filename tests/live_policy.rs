@@ -8,10 +8,10 @@ mod fixture;
 
 use fixture::namespace::in_namespace;
 use flowtabled::core::links::Links;
-use flowtabled::core::policy::chain::{Built, Share};
+use flowtabled::core::policy::chain::{Built, Share, CHAIN_SEEN, CHAIN_TAKE};
 use flowtabled::core::policy::{Action, Mark, Places, Policy, Rule};
 use flowtabled::core::settings::{Settings, Zone};
-use flowtabled::netlink::nftables::{Command, Expression, Nftables, Table};
+use flowtabled::netlink::nftables::{Chain, Command, Expression, Nftables, Rule as NftRule, Table};
 use flowtabled::netlink::prefix::Prefix;
 
 fn table() -> Table {
@@ -60,9 +60,16 @@ fn build(rules: Vec<Rule>) -> Built {
     let zones = vec![zone("lan"), zone("wan")];
     let settings = Settings { policy: policy.clone(), zones, ..Settings::default() };
     let places = Places::resolve(&settings, &Links::default());
-    // A flowtable needs the lab's kernels.
     let share = Share { partition: None, rest: true };
-    policy.build(&places, &table(), share, Expression::counter())
+    let mut built = policy.build(&places, &table(), share);
+    // A flowtable needs the lab's kernels.
+    for name in [CHAIN_TAKE, CHAIN_SEEN] {
+        let chain = name.to_owned();
+        built.chains.push(Chain { table: table(), name: chain.clone(), hook: None, accepts: true });
+        let (expressions, comment) = (vec![Expression::counter()], String::new());
+        built.rules.push(NftRule { table: table(), chain, expressions, comment, handle: 0 });
+    }
+    built
 }
 
 fn commands(built: &Built) -> Vec<Command> {

@@ -390,7 +390,7 @@ impl Changes {
     /// Commands that bring the elements touched into the sets of a table that stays, unless the
     /// sets are made anew anyway.
     fn elements(&self, snapshot: &Snapshot, class: &Class, commands: &mut Vec<Command>) {
-        for set in class.sets.iter().filter(|set| set.expiring) {
+        for set in class.sets.iter().filter(|set| set.expiring && !set.dynamic) {
             let same = |other: &Set| other.table == set.table && other.name == set.name;
             let anew = |command: &Command| matches!(command, Command::AddSet(new) if same(new));
             let Some(actual) = snapshot.sets.iter().find(|set| same(set)) else { continue };

@@ -4,9 +4,10 @@
 use crate::core::device_names::DeviceNames;
 use std::fmt;
 
+use super::both_ways::Taking;
 use super::FLOWTABLE;
 use crate::core::devices::Device;
-use crate::core::policy::chain::{Share, CHAIN_DECIDE};
+use crate::core::policy::chain::{Share, CHAIN_DECIDE, CHAIN_TAKE};
 use crate::core::policy::Places;
 use crate::core::settings::Settings;
 use crate::netlink::conntrack::tuple::{IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
@@ -28,7 +29,7 @@ pub const SET_WATCHED: &str = "watched";
 pub const SET_LEAKED: &str = "leaked";
 
 const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
-const OFFLOAD_COMMENT: &str = "established both ways and accepted";
+const OFFLOAD_COMMENT: &str = "established and accepted";
 pub(super) const SET_PROTOCOLS: &str = "protocols";
 /// Devices between which flows go into the hardware table.
 pub(super) const SET_HARDWARE: &str = "hw_devices";
@@ -120,8 +121,11 @@ pub(super) fn build(
     let devices_set = if share.partition.is_some() { SET_DEVICES } else { SET_HARDWARE };
     let (mut gate, mut sets) =
         gate(&table, off, between.as_ref().map(|names| (devices_set, names)));
-    let offload = Expression::FlowOffload { flowtable: FLOWTABLE.into() };
+    let goto = |chain: &str| Expression::Verdict(Verdict::Goto(chain.into()));
+    let taking = Taking::into(&table, FLOWTABLE);
     let mut chains = vec![base];
+    chains.extend(taking.chains);
+    sets.extend(taking.sets);
     let mut rules = Vec::new();
     if last {
         // Here and nowhere else, so that nothing is counted twice.
@@ -133,17 +137,18 @@ pub(super) fn build(
     if settings.policy.is_empty() {
         // A partition without devices of its own is for what rules send there.
         if share.rest {
-            gate.push(offload);
+            gate.push(goto(CHAIN_TAKE));
             rules.push(rule(gate, OFFLOAD_COMMENT));
         }
     } else {
-        gate.push(Expression::Verdict(Verdict::Goto(CHAIN_DECIDE.into())));
+        gate.push(goto(CHAIN_DECIDE));
         rules.push(rule(gate, OFFLOAD_COMMENT));
-        let built = settings.policy.build(places, &table, share, offload);
+        let built = settings.policy.build(places, &table, share);
         chains.extend(built.chains);
         sets.extend(built.sets);
         rules.extend(built.rules);
     }
+    rules.extend(taking.rules);
     let flowtable = Flowtable {
         table,
         name: FLOWTABLE.into(),

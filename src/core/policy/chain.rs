@@ -3,7 +3,8 @@
 //!
 //! Behind the gate, which lets through what could be offloaded, a packet goes through the chain
 //! `decide`: a rule or four for each group, whatever the number of its entries. A rule ends with
-//! the packet accepted, in the chain that waits for a threshold, or in the chain that offloads.
+//! the packet accepted, in the chain that waits for a threshold, or in the chain that offloads, which
+//! every table has.
 //!
 //! Addresses and ports are read from conntrack and not from the packet, so that they are the same
 //! in both directions. Devices are not in conntrack: what goes in by a zone comes back by it, so
@@ -26,8 +27,10 @@ use crate::netlink::nftables::{
 
 /// The chain of the rules. Not `policy`, which nft reserves and could not read back.
 pub const CHAIN_DECIDE: &str = "decide";
-/// The chain whose only rule offloads.
-const CHAIN_TAKE: &str = "take";
+/// The chain that offloads, which is not made here.
+pub const CHAIN_TAKE: &str = "take";
+/// The chain that remembers which way the packets of a flow have come, which is not made here either.
+pub const CHAIN_SEEN: &str = "seen";
 /// The last of the sets of ranges. Its one entry is met by all that passes the gate.
 pub(super) const SET_COMPLETE: &str = "complete";
 
@@ -53,14 +56,8 @@ pub struct Built {
 
 impl Policy {
     /// The sets and chains of `table`, which is for a share of the flows; what is to be offloaded
-    /// goes to `offload`.
-    pub fn build(
-        &self,
-        places: &Places,
-        table: &Table,
-        share: Share<'_>,
-        offload: Expression,
-    ) -> Built {
+    /// goes to [`CHAIN_TAKE`].
+    pub fn build(&self, places: &Places, table: &Table, share: Share<'_>) -> Built {
         let mut builder = Builder { table, places, waits: Vec::new(), sets: Vec::new() };
         let mut rules = Vec::new();
         for (number, group) in self.groups().iter().enumerate() {
@@ -75,27 +72,27 @@ impl Policy {
             rules.insert(0, builder.incomplete());
         }
         if share.rest {
-            let verdict = Expression::Verdict(Verdict::Goto(CHAIN_TAKE.into()));
-            rules.push(builder.rule(CHAIN_DECIDE, vec![verdict], "no rule matches"));
+            rules.push(builder.rule(CHAIN_DECIDE, vec![goto(CHAIN_TAKE)], "no rule matches"));
         }
-        rules.push(builder.rule(CHAIN_TAKE, vec![offload], ""));
-        let mut chains = vec![builder.chain(CHAIN_DECIDE), builder.chain(CHAIN_TAKE)];
+        let mut chains = vec![builder.chain(CHAIN_DECIDE)];
         for (number, (min_packets, min_bytes)) in builder.waits.iter().enumerate() {
             let name = wait_chain(number);
-            let accept = || Expression::Verdict(Verdict::Accept);
             for (key, count) in [(CtKey::Packets, *min_packets), (CtKey::Bytes, *min_bytes)] {
                 if count > 0 {
                     let mut expressions = Expression::ct_less(key, count).to_vec();
-                    expressions.push(accept());
+                    expressions.push(goto(CHAIN_SEEN));
                     rules.push(builder.rule(&name, expressions, "too few so far"));
                 }
             }
-            let go = Expression::Verdict(Verdict::Goto(CHAIN_TAKE.into()));
-            rules.push(builder.rule(&name, vec![go], ""));
+            rules.push(builder.rule(&name, vec![goto(CHAIN_TAKE)], ""));
             chains.push(builder.chain(&name));
         }
         Built { chains, sets: builder.sets, rules }
     }
+}
+
+fn goto(chain: &str) -> Expression {
+    Expression::Verdict(Verdict::Goto(chain.to_owned()))
 }
 
 fn wait_chain(number: usize) -> String {

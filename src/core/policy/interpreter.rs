@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::chain::{Built, CHAIN_DECIDE};
+use super::chain::{Built, CHAIN_DECIDE, CHAIN_SEEN, CHAIN_TAKE};
 use crate::netlink::nftables::set::ifname_key;
 use crate::netlink::nftables::{
     CtKey, Direction, Expression, MetaKey, Operator, Register, Set, Verdict, NFPROTO_IPV4,
@@ -25,34 +25,30 @@ pub struct Packet {
     pub bytes: u64,
 }
 
-/// True when a packet ends in the flowtable.
+/// True when a packet comes to the chain that offloads.
 pub fn offloads(built: &Built, packet: &Packet) -> bool {
     let mut chain = CHAIN_DECIDE.to_owned();
     // Every goto leads on, so there are fewer than chains.
     for _ in 0..=built.chains.len() {
         assert!(built.chains.iter().any(|entry| entry.name == chain), "no chain {chain}");
         match walk(built, &chain, packet) {
-            End::Goto(next) => chain = next,
-            End::Over(offloaded) => return offloaded,
+            Some(next) if next == CHAIN_TAKE => return true,
+            Some(next) if next == CHAIN_SEEN => return false,
+            Some(next) => chain = next,
+            None => return false,
         }
     }
     panic!("the chains go in a circle");
 }
 
-enum End {
-    Goto(String),
-    Over(bool),
-}
-
-fn walk(built: &Built, chain: &str, packet: &Packet) -> End {
-    let mut offloaded = false;
+/// The chain that a packet goes to from this one; `None` when it is accepted here.
+fn walk(built: &Built, chain: &str, packet: &Packet) -> Option<String> {
     for rule in built.rules.iter().filter(|rule| rule.chain == chain) {
         let mut registers = [0xee; 64];
         for expression in &rule.expressions {
             match expression {
-                Expression::Verdict(Verdict::Accept) => return End::Over(offloaded),
-                Expression::Verdict(Verdict::Goto(chain)) => return End::Goto(chain.clone()),
-                Expression::FlowOffload { .. } => offloaded = true,
+                Expression::Verdict(Verdict::Accept) => return None,
+                Expression::Verdict(Verdict::Goto(chain)) => return Some(chain.clone()),
                 condition => {
                     if !step(condition, &mut registers, &built.sets, packet) {
                         break;
@@ -61,7 +57,7 @@ fn walk(built: &Built, chain: &str, packet: &Packet) -> End {
             }
         }
     }
-    End::Over(offloaded)
+    None
 }
 
 /// False ends the rule.

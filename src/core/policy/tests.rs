@@ -12,7 +12,7 @@ use super::*;
 use crate::core::links::tests::link;
 use crate::core::links::Links;
 use crate::core::settings::{Settings, Zone};
-use crate::netlink::nftables::{Direction, Expression, Table};
+use crate::netlink::nftables::{Direction, Table};
 
 /// The router: `lan` is br-lan, `guest` br-guest, `wan` wan0; wg0 is in no zone.
 fn places(policy: &Policy) -> Places {
@@ -32,8 +32,7 @@ const BY_RULES: Share<'_> = Share { partition: Some("a"), rest: false };
 const BY_DEVICES: Share<'_> = Share { partition: Some("b"), rest: true };
 
 fn build(policy: &Policy, places: &Places, share: Share<'_>) -> Built {
-    let offload = Expression::FlowOffload { flowtable: "ft".into() };
-    policy.build(places, &Table::inet("t"), share, offload)
+    policy.build(places, &Table::inet("t"), share)
 }
 
 fn subject(packet: &Packet) -> Subject<'_> {

@@ -56,6 +56,16 @@ const NFTA_LOOKUP_SREG: u16 = 2;
 const NFTA_LOOKUP_FLAGS: u16 = 5;
 const NFT_LOOKUP_F_INV: u32 = 1;
 
+const NFTA_DYNSET_SET_NAME: u16 = 1;
+const NFTA_DYNSET_OP: u16 = 3;
+const NFTA_DYNSET_SREG_KEY: u16 = 4;
+const NFTA_DYNSET_SREG_DATA: u16 = 5;
+const NFTA_DYNSET_TIMEOUT: u16 = 6;
+const NFTA_DYNSET_EXPR: u16 = 7;
+const NFTA_DYNSET_FLAGS: u16 = 9;
+const NFTA_DYNSET_EXPRESSIONS: u16 = 10;
+const NFT_DYNSET_OP_UPDATE: u32 = 1;
+
 const NFTA_COUNTER_BYTES: u16 = 1;
 const NFTA_COUNTER_PACKETS: u16 = 2;
 
@@ -106,6 +116,13 @@ pub enum Expression {
         set: String,
         /// Go on when it is not a key.
         inverted: bool,
+    },
+    /// Make the register a key of the set for so long; go on unless the set is full.
+    Update {
+        /// Name of a dynamic set of the same table.
+        set: String,
+        /// Milliseconds from now on; the kernel counts them in its own ticks.
+        timeout_ms: u64,
     },
     /// The packet's fate.
     Verdict(Verdict),
@@ -197,6 +214,11 @@ impl Expression {
         [Expression::ct(CtKey::Id), Expression::is_not_in(set)]
     }
 
+    /// Two steps: load the connection's number and make it a key of `set`.
+    pub fn ct_id_into(set: &str, timeout_ms: u64) -> [Expression; 2] {
+        [Expression::ct(CtKey::Id), Expression::Update { set: set.to_owned(), timeout_ms }]
+    }
+
     /// Three steps: load a 4-byte property of the connection, keep `bits`, and go on when what
     /// remains is a key of `set`.
     pub fn ct_bits_in(key: CtKey, bits: u32, set: &str) -> [Expression; 3] {
@@ -231,6 +253,7 @@ impl Expression {
             Expression::Bitwise { .. } => "bitwise",
             Expression::Cmp { .. } => "cmp",
             Expression::Lookup { .. } => "lookup",
+            Expression::Update { .. } => "dynset",
             Expression::Counter { .. } => "counter",
             Expression::FlowOffload { .. } => "flow_offload",
             Expression::Other { name } => name,
@@ -301,6 +324,12 @@ impl Expression {
                 data.u32_be(NFTA_LOOKUP_SREG, Register::FIRST.number());
                 data.u32_be(NFTA_LOOKUP_FLAGS, if *inverted { NFT_LOOKUP_F_INV } else { 0 });
             }
+            Expression::Update { set, timeout_ms } => {
+                data.string(NFTA_DYNSET_SET_NAME, set);
+                data.u32_be(NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+                data.u32_be(NFTA_DYNSET_SREG_KEY, Register::FIRST.number());
+                data.u64_be(NFTA_DYNSET_TIMEOUT, *timeout_ms);
+            }
             Expression::FlowOffload { flowtable } => {
                 data.string(NFTA_FLOW_TABLE_NAME, flowtable);
             }
@@ -360,6 +389,10 @@ fn parse_known(name: &str, data: &[u8]) -> Result<Option<Expression>, DecodeErro
             set: find_string(data, NFTA_LOOKUP_SET)?,
             inverted: number(NFTA_LOOKUP_FLAGS)? & NFT_LOOKUP_F_INV != 0,
         }),
+        "dynset" if is_plain_update(data)? => Some(Expression::Update {
+            set: find_string(data, NFTA_DYNSET_SET_NAME)?,
+            timeout_ms: find_u64(data, NFTA_DYNSET_TIMEOUT)?,
+        }),
         "immediate" => find(data, NFTA_IMMEDIATE_DATA, Verdict::parse)?.map(Expression::Verdict),
         "counter" => Some(Expression::Counter {
             packets: find_u64(data, NFTA_COUNTER_PACKETS)?,
@@ -370,6 +403,23 @@ fn parse_known(name: &str, data: &[u8]) -> Result<Option<Expression>, DecodeErro
         }
         _ => None,
     })
+}
+
+/// True for an update of a set of keys by the first register, which does nothing besides.
+fn is_plain_update(data: &[u8]) -> Result<bool, DecodeError> {
+    let mut besides = false;
+    attribute::for_each(data, |kind, value| {
+        besides |= match kind {
+            NFTA_DYNSET_SREG_DATA | NFTA_DYNSET_EXPR | NFTA_DYNSET_EXPRESSIONS => true,
+            NFTA_DYNSET_FLAGS => attribute::u32_be(value)? != 0,
+            _ => false,
+        };
+        Ok(())
+    })?;
+    let register = Register::from_number(find_u32(data, NFTA_DYNSET_SREG_KEY)?);
+    Ok(!besides
+        && register == Some(Register::FIRST)
+        && find_u32(data, NFTA_DYNSET_OP)? == NFT_DYNSET_OP_UPDATE)
 }
 
 fn find<T: Default>(
@@ -418,6 +468,7 @@ impl fmt::Display for Expression {
             Expression::Lookup { set, inverted } => {
                 write!(f, "{}@{set}", if *inverted { "!= " } else { "" })
             }
+            Expression::Update { set, .. } => write!(f, "update @{set}"),
             Expression::Verdict(verdict) => verdict.fmt(f),
             other => f.write_str(other.name()),
         }

@@ -214,7 +214,8 @@ impl Nftables {
                 Ok(())
             })?;
         let mut sets: Vec<Set> = listed.into_iter().filter(|set| set.table == *table).collect();
-        for set in &mut sets {
+        // What rules add is gone in seconds, and may be as much as there are flows.
+        for set in sets.iter_mut().filter(|set| !set.dynamic) {
             let name = set.clone();
             let fill = |writer: &mut _| name.emit_name(writer);
             let number = kind(set::NFT_MSG_GETSETELEM);

@@ -31,11 +31,13 @@ const NFTA_SET_GC_INTERVAL: u16 = 12;
 const NFTA_SET_USERDATA: u16 = 13;
 const NFTA_SET_EXPR: u16 = 17;
 
+const NFTA_SET_DESC_SIZE: u16 = 1;
 const NFTA_SET_DESC_CONCAT: u16 = 2;
 const NFTA_SET_FIELD_LEN: u16 = 1;
 
 const NFT_SET_INTERVAL: u32 = 4;
 const NFT_SET_TIMEOUT: u32 = 0x10;
+const NFT_SET_EVAL: u32 = 0x20;
 const NFT_SET_CONCAT: u32 = 0x80;
 
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
@@ -50,6 +52,11 @@ pub(super) const ELEMENTS_PER_MESSAGE: usize = 500;
 /// An element that has expired is no key any more; the kernel need not hurry to free it. Unless
 /// told, it looks every second, whether there are elements or not.
 const GC_INTERVAL_MS: u32 = 60_000;
+/// The same where rules add elements by the thousand: until it is freed one that has expired has a
+/// place of [`DYNAMIC_MAX`].
+const GC_INTERVAL_DYNAMIC_MS: u32 = 10_000;
+/// Elements that rules may add; each takes the kernel some hundred bytes.
+const DYNAMIC_MAX: u32 = 65_536;
 
 /// libnftnl's `NFTNL_UDATA_SET_KEYBYTEORDER`: type, length, then a u32 in host order that lets
 /// `nft list` print the elements in the right byte order.
@@ -196,6 +203,8 @@ pub struct Set {
     pub fields: Vec<u32>,
     /// Its elements may expire (NFT_SET_TIMEOUT).
     pub expiring: bool,
+    /// Rules add elements to it (NFT_SET_EVAL), which expire too; they are not read.
+    pub dynamic: bool,
     /// Each of its elements counts the packets that match it.
     pub counting: bool,
     /// Keys, each as long as the type says, and what belongs to them. One that is a range is its
@@ -214,7 +223,13 @@ impl Set {
         let elements = keys.into_iter().map(|key| (key, Element::default())).collect();
         let (table, name) = (table.clone(), name.to_owned());
         let fields = Vec::new();
-        Set { table, name, key_type, fields, expiring: false, counting: false, elements }
+        let (expiring, dynamic, counting) = (false, false, false);
+        Set { table, name, key_type, fields, expiring, dynamic, counting, elements }
+    }
+
+    /// A set that rules add keys to.
+    pub fn dynamic(table: &Table, name: &str, key_type: KeyType) -> Set {
+        Set { expiring: true, dynamic: true, ..Set::of(table, name, key_type, []) }
     }
 
     /// A set of ranges of these fields, two at least.
@@ -240,6 +255,7 @@ impl Set {
             && self.key_type == other.key_type
             && self.fields == other.fields
             && self.expiring == other.expiring
+            && self.dynamic == other.dynamic
             && self.counting == other.counting
     }
 
@@ -272,6 +288,7 @@ impl Set {
             key_type: KeyType::from_numbers(key_type, key_len),
             fields,
             expiring: flags & NFT_SET_TIMEOUT != 0,
+            dynamic: flags & NFT_SET_EVAL != 0,
             counting,
             elements: LiteMap::new(),
         })
@@ -308,6 +325,10 @@ impl Set {
                     }
                 });
             });
+        } else if self.dynamic {
+            writer.u32_be(NFTA_SET_FLAGS, NFT_SET_TIMEOUT | NFT_SET_EVAL);
+            writer.u32_be(NFTA_SET_GC_INTERVAL, GC_INTERVAL_DYNAMIC_MS);
+            writer.nest(NFTA_SET_DESC, |desc| desc.u32_be(NFTA_SET_DESC_SIZE, DYNAMIC_MAX));
         } else if self.expiring {
             writer.u32_be(NFTA_SET_FLAGS, NFT_SET_TIMEOUT);
             writer.u32_be(NFTA_SET_GC_INTERVAL, GC_INTERVAL_MS);

@@ -56,8 +56,10 @@ fn set(mut set: Set, message: &Message<'_>) {
     for (_, element) in set.elements.iter_mut() {
         element.expires = element.expires.map(|left| left.max(LEAST));
     }
-    // No set of ours has both.
+    // No set of ours has both, and what rules fill expires.
     set.expiring &= set.fields.is_empty();
+    set.dynamic &= set.fields.is_empty();
+    set.expiring |= set.dynamic;
     send(Command::RemoveElements(set.clone()), |_| ());
     send(Command::AddSet(set.clone()), |sent| {
         let mut again = Set::parse(&sent[0]).expect("our own set");

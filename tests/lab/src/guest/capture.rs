@@ -27,15 +27,18 @@ use crate::error::{Context, Error, Result};
 
 /// A list request: name of the capture, nlmsg_type, and attributes; the header is family inet.
 type List = (&'static str, u16, &'static [(u16, &'static str)]);
-const NFT_LISTS: [List; 4] = [
+const NFT_LISTS: [List; 6] = [
     ("table", 0x0a01, &[]),
     ("flowtable", 0x0a17, &[]),
     ("chain", 0x0a04, &[]),
     ("rule", 0x0a07, &[(1, "flowtabled"), (2, "forward")]),
+    ("rule", 0x0a07, &[(1, "flowtabled"), (2, "take")]),
+    ("rule", 0x0a07, &[(1, "flowtabled"), (2, "seen")]),
 ];
 const NFT_MSG_GETSET: u16 = 0x0a0a;
 const NFT_MSG_GETSETELEM: u16 = 0x0a0d;
-const SETS: [&str; 4] = ["protocols", plan::SET_BYPASS, plan::SET_LEAKED, plan::SET_WATCHED];
+const SETS: [&str; 6] =
+    ["protocols", plan::SET_BYPASS, plan::SET_LEAKED, plan::SET_WATCHED, "asked", "answered"];
 const NFT_MSG_GETGEN: u16 = 0x0a10;
 const RTM_GETLINK: u16 = 18;
 const IPCTNL_MSG_CT_GET: u16 = 0x0101;
@@ -122,7 +125,8 @@ fn make_tables() -> Result<()> {
     let mut nftables = Nftables::open().context("nf_tables")?;
     let snapshot = nftables.snapshot(&is_ours).context("nf_tables")?;
     let mut classes = plan_for(&["lan0", "wan0"]);
-    for set in classes.iter_mut().flat_map(|class| &mut class.sets) {
+    let sets = classes.iter_mut().flat_map(|class| &mut class.sets);
+    for set in sets.filter(|set| !set.dynamic) {
         // What the daemon puts into its sets at run time.
         let expires = set.expiring.then_some(Duration::from_secs(600));
         let counted = set.counting.then_some(Counted { packets: 7, bytes: 700 });

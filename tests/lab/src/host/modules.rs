@@ -26,7 +26,7 @@ const REQUIRED: [&str; 13] = [
 ];
 
 /// Taken along where the kernel has them; some flavours lack a few.
-const OPTIONAL: [&str; 36] = [
+const OPTIONAL: [&str; 37] = [
     // Part of nf_tables since 6.2.
     "nft_objref",
     "nft_reject_inet",
@@ -48,6 +48,7 @@ const OPTIONAL: [&str; 36] = [
     "sch_fq_codel",
     "sch_cake",
     "sch_ingress",
+    "sch_netem",
     "sch_htb",
     "ifb",
     "act_mirred",
