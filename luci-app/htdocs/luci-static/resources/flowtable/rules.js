@@ -100,7 +100,7 @@ function addMatch(section) {
 	ports('dest_port', _('Destination port'));
 
 	const dscp = fields.list(section.taboption('packet', form.DynamicList, 'dscp', 'DSCP',
-		_('Of the packet; a connection is meant when both directions carry it.')), 'dscp');
+		_('Of the packet; a connection is meant while one direction carries it.')), 'dscp');
 
 	dscp.modalonly = true;
 	dscp.placeholder = 'EF';
