@@ -133,12 +133,12 @@ fn wanted() -> Vec<Class> {
 fn what_kernels_keep_is_what_was_wanted() {
     for (kernel, text) in CAPTURES {
         let captured = capture(text);
-        assert_eq!(each(&captured, "flowtable", Flowtable::parse_users), [2], "Linux {kernel}");
+        assert_eq!(each(&captured, "flowtable", Flowtable::parse_users), [3], "Linux {kernel}");
         let read = snapshot(&captured);
         assert_eq!(difference(&read, &wanted(), &|_| Surplus::Stale), [], "Linux {kernel}");
         assert_ne!(read.flowtables[0].handle, 0);
         assert_ne!(read.generation, 0);
-        assert_eq!(read.rules.len(), 7);
+        assert_eq!(read.rules.len(), 9);
 
         // The check can fail: each part that is damaged is noticed.
         for damage in [
@@ -150,7 +150,7 @@ fn what_kernels_keep_is_what_was_wanted() {
                 let first = first.clone();
                 s.sets[0].elements.remove(&first);
             },
-            |s: &mut Snapshot| drop(s.rules[1].expressions.remove(4)),
+            |s: &mut Snapshot| drop(s.rules[2].expressions.remove(4)),
             |s: &mut Snapshot| s.rules.reverse(),
         ] {
             let mut damaged = read.clone();
@@ -201,8 +201,8 @@ fn captured_objects_survive_being_sent() {
         commands.extend(read.rules.iter().cloned().map(Command::AddRule));
         let batch = Batch::new(commands).finish(1, None, true);
         let messages: Vec<Message> = Messages::new(batch.bytes()).map(Result::unwrap).collect();
-        // Begin, table, flowtable, chain, four sets, each with its elements, two without, seven rules, end.
-        assert_eq!(messages.len(), 22);
+        // Begin, table, flowtable, chain, four sets, each with its elements, three without, nine rules, end.
+        assert_eq!(messages.len(), 25);
         assert_eq!(Table::parse(&messages[1]).unwrap(), read.tables[0]);
         let flowtable = Flowtable { handle: 0, ..read.flowtables[0].clone() };
         assert_eq!(Flowtable::parse(&messages[2]).unwrap(), flowtable, "Linux {kernel}");
@@ -212,11 +212,11 @@ fn captured_objects_survive_being_sent() {
             again.parse_elements(&sent[1]).unwrap();
             assert_eq!(again, *set, "Linux {kernel}");
         }
-        for (sent, set) in messages[12..14].iter().zip(&read.sets[4..]) {
+        for (sent, set) in messages[12..15].iter().zip(&read.sets[4..]) {
             assert!(set.dynamic, "Linux {kernel}");
             assert_eq!(Set::parse(sent).unwrap(), *set, "Linux {kernel}");
         }
-        for (sent, rule) in messages[14..21].iter().zip(&read.rules) {
+        for (sent, rule) in messages[15..24].iter().zip(&read.rules) {
             assert!(Rule::parse(sent).unwrap().same_as(rule), "Linux {kernel}");
         }
     }

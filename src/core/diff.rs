@@ -289,7 +289,7 @@ mod tests {
     fn an_empty_kernel_gets_everything_and_then_nothing() {
         let wanted = software(&["lan0", "wan0"]);
         let commands = changes(&Snapshot::default(), &wanted);
-        assert_eq!(commands.len(), 18, "{:?}", lines(&commands));
+        assert_eq!(commands.len(), 21, "{:?}", lines(&commands));
         assert_eq!(changes(&snapshot_of(&wanted), &wanted), []);
     }
 
@@ -413,7 +413,7 @@ mod tests {
         actual.chains[0].hook = None;
         let commands = changes(&actual, &wanted);
         assert!(matches!(commands[0], Command::DeleteTable(_)));
-        assert_eq!(commands.len(), 19);
+        assert_eq!(commands.len(), 22);
     }
 
     #[test]

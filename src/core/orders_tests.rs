@@ -85,7 +85,7 @@ fn a_flush_makes_the_tables_anew_in_one_transaction() {
     assert_eq!(world.order(Order::Flush), Ok(Done { handed_back: true, ..Done::default() }));
     assert_eq!(world.commits.len(), 2);
     assert_eq!(world.commits[1][0], "delete table inet flowtabled");
-    assert_eq!(world.commits[1].len(), 19);
+    assert_eq!(world.commits[1].len(), 22);
     assert_eq!(world.mode(), (Mode::Software, Reason::AsConfigured));
     world.event(Event::Settings(Ok((settings(Mode::Software), Vec::new()))));
     world.rest();

@@ -250,7 +250,7 @@ pub(crate) mod tests {
         );
         assert_eq!(hooked(&classes), [pair(TABLE_SOFTWARE, "lan0 wan0")]);
         let first = classes[0].rules.iter().filter(|rule| rule.chain == CHAIN);
-        assert_eq!(first.count(), 2);
+        assert_eq!(first.count(), 3);
         assert!(!classes[0].flowtable.hardware);
     }
 
@@ -268,7 +268,10 @@ pub(crate) mod tests {
         assert_eq!(hooked(&classes), [pair(TABLE_HARDWARE, "lan0 wan0")]);
         assert!(classes[0].flowtable.hardware);
         let sets: Vec<&str> = classes[0].sets.iter().map(|set| set.name.as_str()).collect();
-        assert_eq!(sets, [SET_PROTOCOLS, SET_BYPASS, "asked", "answered", SET_LEAKED, SET_WATCHED]);
+        assert_eq!(
+            sets,
+            [SET_PROTOCOLS, SET_BYPASS, "asked", "answered", "greeted", SET_LEAKED, SET_WATCHED]
+        );
     }
 
     #[test]
@@ -299,7 +302,7 @@ pub(crate) mod tests {
         let off = ["br-guest", "guest1", "lan2", "wg0"];
         assert_eq!(keys(&classes[0], SET_OFF), off, "br-lan has a covered port");
         let lookup = Expression::Lookup { set: SET_OFF.into(), inverted: true };
-        let lookups = classes[0].rules[1].expressions.iter().filter(|entry| **entry == lookup);
+        let lookups = classes[0].rules[2].expressions.iter().filter(|entry| **entry == lookup);
         assert_eq!(lookups.count(), 2);
     }
 
@@ -334,7 +337,7 @@ pub(crate) mod tests {
         assert_eq!(taker("br-lan", "wan0"), Some(0));
         assert_eq!(taker("br-guest", "wan0"), Some(1));
         let first = classes[0].rules.iter().filter(|rule| rule.chain == CHAIN);
-        assert_eq!(first.count(), 1, "only the software table counts leaks");
+        assert_eq!(first.count(), 2, "only the software table counts leaks");
         assert!(classes.iter().all(|class| class.sets.iter().any(|set| set.name == SET_BYPASS)));
     }
 }

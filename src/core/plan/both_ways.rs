@@ -9,12 +9,20 @@
 //! of each direction, accepted since the table was made, shows that the firewall lets the flow pass.
 
 use crate::core::policy::chain::{CHAIN_SEEN, CHAIN_TAKE};
-use crate::netlink::nftables::{Chain, Direction, Expression, KeyType, Rule, Set, Table, Verdict};
+use crate::netlink::conntrack::tuple::IPPROTO_TCP;
+use crate::netlink::conntrack::IPS_ASSURED;
+use crate::netlink::nftables::{
+    Chain, CtKey, Direction, Expression, KeyType, MetaKey, Rule, Set, Table, Verdict,
+    CT_STATE_ESTABLISHED,
+};
 
 /// The connections of which a packet of the original direction was accepted a short time ago.
 const SET_ASKED: &str = "asked";
 /// Those of which one of the reply direction was.
 const SET_ANSWERED: &str = "answered";
+/// Those whose answer to the first packet was: with the third one TCP is ready to be offloaded. They are not
+/// among the others, so that an attack by connections that are never completed fills no other set.
+const SET_GREETED: &str = "greeted";
 /// How long that counts: longer than a packet and its answer are on their way, and as one end may
 /// send all the time and the other only now and then, the time begins again with each packet.
 const TIMEOUT_MS: u64 = 10_000;
@@ -24,7 +32,17 @@ const TIMEOUT_MS: u64 = 10_000;
 pub(super) struct Taking {
     pub chains: [Chain; 2],
     pub rules: Vec<Rule>,
-    pub sets: [Set; 2],
+    pub sets: [Set; 3],
+}
+
+/// A rule for packets that are not ready for the chain yet: remembers the answer to TCP's first.
+pub(super) fn greeting() -> Vec<Expression> {
+    let mut expressions = Expression::ct_lacks(CtKey::Status, IPS_ASSURED).to_vec();
+    expressions.extend(Expression::ct_has(CtKey::State, CT_STATE_ESTABLISHED));
+    expressions.extend(Expression::meta_is(MetaKey::L4Proto, IPPROTO_TCP));
+    expressions.extend(Expression::goes(Direction::Reply));
+    expressions.extend(Expression::ct_id_into(SET_GREETED, TIMEOUT_MS));
+    expressions
 }
 
 impl Taking {
@@ -50,6 +68,7 @@ impl Taking {
         let goto = Expression::Verdict(Verdict::Goto(CHAIN_SEEN.into()));
         let rules = vec![
             offload(Direction::Original, SET_ANSWERED),
+            offload(Direction::Original, SET_GREETED),
             offload(Direction::Reply, SET_ASKED),
             rule(CHAIN_TAKE, vec![goto], ""),
             remember(Direction::Original, SET_ASKED),
@@ -59,7 +78,8 @@ impl Taking {
             let (table, name) = (table.clone(), name.to_owned());
             Chain { table, name, hook: None, accepts: true }
         });
-        let sets = [SET_ASKED, SET_ANSWERED].map(|name| Set::dynamic(table, name, KeyType::CtId));
+        let sets = [SET_ASKED, SET_ANSWERED, SET_GREETED];
+        let sets = sets.map(|name| Set::dynamic(table, name, KeyType::CtId));
         Taking { chains, rules, sets }
     }
 }
@@ -70,7 +90,15 @@ mod tests {
 
     /// The directions of packets with which the flow is offloaded, of some that come one by one.
     fn offloaded(taking: &Taking, packets: &[Direction]) -> Vec<usize> {
-        let mut filled: Vec<&str> = Vec::new();
+        ready(taking, Vec::new(), packets)
+    }
+
+    /// The same with connections in these sets before.
+    fn ready<'a>(
+        taking: &'a Taking,
+        mut filled: Vec<&'a str>,
+        packets: &[Direction],
+    ) -> Vec<usize> {
         let mut offloaded = Vec::new();
         for (number, packet) in packets.iter().enumerate() {
             for rule in &taking.rules {
@@ -100,6 +128,11 @@ mod tests {
         assert_eq!(offloaded(&taking, &[answers; 5]), [0; 0]);
         assert_eq!(offloaded(&taking, &[asks, asks, answers])[..1], [2]);
         assert_eq!(offloaded(&taking, &[answers, asks])[..1], [1]);
+        let [Expression::Update { set, .. }] = &greeting()[11..] else {
+            panic!("{:?}", greeting())
+        };
+        assert_eq!(ready(&taking, vec![set], &[asks])[..], [0], "TCP's third packet");
+        assert_eq!(ready(&taking, vec![set], &[answers])[..], [0; 0]);
         for set in taking.sets {
             assert!(set.dynamic && set.expiring, "{}", set.name);
         }

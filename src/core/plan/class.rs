@@ -4,7 +4,7 @@
 use crate::core::device_names::DeviceNames;
 use std::fmt;
 
-use super::both_ways::Taking;
+use super::both_ways::{greeting, Taking};
 use super::FLOWTABLE;
 use crate::core::devices::Device;
 use crate::core::policy::chain::{Share, CHAIN_DECIDE, CHAIN_TAKE};
@@ -29,6 +29,7 @@ pub const SET_WATCHED: &str = "watched";
 pub const SET_LEAKED: &str = "leaked";
 
 const LEAK_COMMENT: &str = "offloaded, yet on the classic path";
+const GREETING_COMMENT: &str = "answered for the first time";
 const OFFLOAD_COMMENT: &str = "established and accepted";
 pub(super) const SET_PROTOCOLS: &str = "protocols";
 /// Devices between which flows go into the hardware table.
@@ -138,9 +139,11 @@ pub(super) fn build(
         // A partition without devices of its own is for what rules send there.
         if share.rest {
             gate.push(goto(CHAIN_TAKE));
+            rules.push(rule(greeting(), GREETING_COMMENT));
             rules.push(rule(gate, OFFLOAD_COMMENT));
         }
     } else {
+        rules.push(rule(greeting(), GREETING_COMMENT));
         gate.push(goto(CHAIN_DECIDE));
         rules.push(rule(gate, OFFLOAD_COMMENT));
         let built = settings.policy.build(places, &table, share);

@@ -204,6 +204,13 @@ impl Expression {
         ]
     }
 
+    /// Three steps: load a 4-byte property of the connection and go on when none of `bits` is set.
+    pub fn ct_lacks(key: CtKey, bits: u32) -> [Expression; 3] {
+        let value = vec![0; 4];
+        let none = Expression::Cmp { operator: Operator::Equal, value };
+        [Expression::ct(key), Expression::ct_mask(bits), none]
+    }
+
     /// Two steps: load the connection's number and go on when it is a key of `set`.
     pub fn ct_id_in(set: &str) -> [Expression; 2] {
         [Expression::ct(CtKey::Id), Expression::is_in(set)]

@@ -37,8 +37,15 @@ const NFT_LISTS: [List; 6] = [
 ];
 const NFT_MSG_GETSET: u16 = 0x0a0a;
 const NFT_MSG_GETSETELEM: u16 = 0x0a0d;
-const SETS: [&str; 6] =
-    ["protocols", plan::SET_BYPASS, plan::SET_LEAKED, plan::SET_WATCHED, "asked", "answered"];
+const SETS: [&str; 7] = [
+    "protocols",
+    plan::SET_BYPASS,
+    plan::SET_LEAKED,
+    plan::SET_WATCHED,
+    "asked",
+    "answered",
+    "greeted",
+];
 const NFT_MSG_GETGEN: u16 = 0x0a10;
 const RTM_GETLINK: u16 = 18;
 const IPCTNL_MSG_CT_GET: u16 = 0x0101;
