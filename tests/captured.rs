@@ -201,7 +201,8 @@ fn captured_objects_survive_being_sent() {
         commands.extend(read.rules.iter().cloned().map(Command::AddRule));
         let batch = Batch::new(commands).finish(1, None, true);
         let messages: Vec<Message> = Messages::new(batch.bytes()).map(Result::unwrap).collect();
-        // Begin, table, flowtable, chain, four sets, each with its elements, three without, nine rules, end.
+        // Begin, table, flowtable, chain, four sets, each with its elements, three without, nine
+        // rules, end.
         assert_eq!(messages.len(), 25);
         assert_eq!(Table::parse(&messages[1]).unwrap(), read.tables[0]);
         let flowtable = Flowtable { handle: 0, ..read.flowtables[0].clone() };

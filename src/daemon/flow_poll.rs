@@ -40,8 +40,8 @@ const RECENT: Duration = Duration::from_secs(3);
 const WATCHED: Duration = Duration::from_secs(15);
 /// Between lists while somebody looks.
 const QUICK: Duration = Duration::from_secs(2);
-/// Between lists otherwise; the final counts of flows that end meanwhile come as events. Offload that
-/// stops without a word in the first fifth may be noticed in the next list: 24 s after it did.
+/// Between lists otherwise; the final counts of flows that end meanwhile come as events. Offload
+/// that stops without a word in the last fifth is noticed in the next list only: 24 s later.
 const SLOW: Duration = Duration::from_secs(20);
 /// Tables were made or changed so recently that flows may be shown wrongly; three lists tell.
 const SETTLING: Duration = Duration::from_secs(8);

@@ -4,9 +4,9 @@
 //!
 //! A flowtable takes both directions of a flow together, whichever one packet belongs to. So while
 //! a rule of the firewall drops what one end sends, a packet of the other end, which is accepted as
-//! part of an established connection, would put the flow into the flowtable, and past that rule. That
-//! one is always on its way when tables are made anew because of such a rule. Only a packet
-//! of each direction, accepted since the table was made, shows that the firewall lets the flow pass.
+//! part of an established connection, would put the flow into the flowtable, and past that rule.
+//! Such a packet is on its way more often than not when tables are made anew because of a rule. Only
+//! one of each direction, accepted since the table was made, shows that the flow may pass.
 
 use crate::core::policy::chain::{CHAIN_SEEN, CHAIN_TAKE};
 use crate::netlink::conntrack::tuple::IPPROTO_TCP;
@@ -20,8 +20,9 @@ use crate::netlink::nftables::{
 const SET_ASKED: &str = "asked";
 /// Those of which one of the reply direction was.
 const SET_ANSWERED: &str = "answered";
-/// Those whose answer to the first packet was: with the third one TCP is ready to be offloaded. They are not
-/// among the others, so that an attack by connections that are never completed fills no other set.
+/// Those whose answer to the first packet was: with the third one TCP is ready to be offloaded.
+/// They are not among the others, so that an attack by connections that are never completed fills
+/// no other set.
 const SET_GREETED: &str = "greeted";
 /// How long that counts: longer than a packet and its answer are on their way, and as one end may
 /// send all the time and the other only now and then, the time begins again with each packet.

@@ -3,8 +3,8 @@
 //!
 //! Behind the gate, which lets through what could be offloaded, a packet goes through the chain
 //! `decide`: a rule or four for each group, whatever the number of its entries. A rule ends with
-//! the packet accepted, in the chain that waits for a threshold, or in the chain that offloads, which
-//! every table has.
+//! the packet accepted, in the chain that waits for a threshold, or in the chain that offloads,
+//! which every table has.
 //!
 //! Addresses and ports are read from conntrack and not from the packet, so that they are the same
 //! in both directions. Devices are not in conntrack: what goes in by a zone comes back by it, so
@@ -29,7 +29,7 @@ use crate::netlink::nftables::{
 pub const CHAIN_DECIDE: &str = "decide";
 /// The chain that offloads, which is not made here.
 pub const CHAIN_TAKE: &str = "take";
-/// The chain that remembers which way the packets of a flow have come, which is not made here either.
+/// The chain that remembers which way packets of a flow have come, which is not made here either.
 pub const CHAIN_SEEN: &str = "seen";
 /// The last of the sets of ranges. Its one entry is met by all that passes the gate.
 pub(super) const SET_COMPLETE: &str = "complete";

@@ -29,8 +29,8 @@ pub struct Programs {
     pub build: String,
 }
 
-/// Where the time of a call may go, as [`Daemon::spent`] counts it; kept from a processor is who was
-/// ready to run while other programs did.
+/// Where the time of a call may go, as [`Daemon::spent`] counts it; kept from a processor is who
+/// was ready to run while other programs did.
 pub const SPENT: [&str; 4] =
     ["the daemon on a processor", "kept from one", "broker kept", "client kept"];
 

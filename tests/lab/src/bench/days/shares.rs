@@ -28,8 +28,8 @@ const fn place(name: &'static str, clients: u32, from_hour: u64, lasts_ms: u64) 
     Place { name, population: Population { clients, from_hour, lasts_ms, seed: 1 } }
 }
 
-/// A home for a day; a block of flats, a campus and a town in the evening. The town has as many connections
-/// as the daemon keeps.
+/// A home for a day; a block of flats, a campus and a town in the evening. The town has as many
+/// connections as the daemon keeps.
 pub const PLACES: [Place; 4] = [
     place("home", 10, 0, 24 * HOUR_MS),
     place("flats", 200, 20, HOUR_MS),
