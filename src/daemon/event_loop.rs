@@ -26,6 +26,7 @@ use super::orders::{Orders, Wish};
 use super::radios;
 use super::ready::Ready;
 use super::switches::Switches;
+use super::unread::Unread;
 use super::watches::Watches;
 use crate::core::control::{Control, Effect, Event};
 use crate::core::evict::Tables;
@@ -121,8 +122,8 @@ pub struct Daemon {
     notices: Notices,
     /// Something happened since what they know was compared with what is.
     changed: bool,
-    /// Sources whose budget was used up before their input.
-    unread: VecDeque<Token>,
+    /// Sources whose share of the turn was used up before their input.
+    unread: Unread,
     /// Names of clients.
     names: LeaseFiles,
     /// Switches whose tables the daemon fills.
@@ -175,7 +176,7 @@ impl Daemon {
             orders: Orders::default(),
             notices: Notices::default(),
             changed: false,
-            unread: VecDeque::new(),
+            unread: Unread::default(),
             names: LeaseFiles::default(),
             switches: Switches::default(),
             around_switches: None,
@@ -229,8 +230,7 @@ impl Daemon {
                 Err(source) => return Err(RunError::System { doing: "wait for events", source }),
                 Ok(()) => (),
             }
-            let unread = std::mem::take(&mut self.unread);
-            for token in unread.into_iter().chain(events.iter().map(|event| event.token())) {
+            for token in self.unread.take_turn(events.iter().map(|event| event.token())) {
                 match token {
                     SIGNALS if self.on_signals() => return self.stop(),
                     SIGNALS => (),
@@ -386,7 +386,7 @@ impl Daemon {
                 }
             }
         }
-        self.unread.push_back(LINKS);
+        self.unread.push(LINKS);
     }
 
     fn on_nftables(&mut self) {
@@ -410,7 +410,7 @@ impl Daemon {
                 }
             }
         }
-        self.unread.push_back(NFTABLES);
+        self.unread.push(NFTABLES);
     }
 
     /// Events were lost, or their socket failed. What still waited was older than what was lost and
@@ -418,7 +418,7 @@ impl Daemon {
     /// come since is read in the next turn.
     fn lost(&mut self, error: &Error, source: Token) {
         match error {
-            Error::Overrun => self.unread.push_back(source),
+            Error::Overrun => self.unread.push(source),
             error => error!("{error}"),
         }
         self.feed(Event::EventsLost);
@@ -428,7 +428,7 @@ impl Daemon {
         let Some(flows) = &mut self.flows else { return };
         match flows.on_lists(Instant::now()) {
             Progress::Waiting => (),
-            Progress::More => self.unread.push_back(CONNTRACK),
+            Progress::More => self.unread.push(CONNTRACK),
             Progress::Done(result) => self.listed(result),
         }
     }
@@ -436,7 +436,7 @@ impl Daemon {
     fn on_flow_ends(&mut self) {
         let Some(flows) = &mut self.flows else { return };
         match flows.on_ends(Instant::now()) {
-            Ok(true) => self.unread.push_back(ENDS),
+            Ok(true) => self.unread.push(ENDS),
             Ok(false) => (),
             Err(error) => warn!("{error}"),
         }
@@ -445,14 +445,14 @@ impl Daemon {
     fn on_changes_around(&mut self) {
         let now = Instant::now();
         if self.flows.as_mut().is_some_and(|flows| flows.on_changes(now)) {
-            self.unread.push_back(AROUND);
+            self.unread.push(AROUND);
         }
     }
 
     fn on_stations(&mut self) {
         let now = Instant::now();
         if self.flows.as_mut().is_some_and(|flows| flows.on_stations(now)) {
-            self.unread.push_back(STATIONS);
+            self.unread.push(STATIONS);
         }
     }
 

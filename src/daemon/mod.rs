@@ -20,6 +20,7 @@ mod rerouting;
 mod stations;
 pub mod surroundings;
 pub mod switches;
+mod unread;
 mod watches;
 
 pub use event_loop::{Daemon, RunError};
