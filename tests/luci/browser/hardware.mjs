@@ -2,11 +2,11 @@
 // Status, Flow Offload, the tab of switch chips: a simulated one that the daemon fills.
 
 import assert from 'node:assert/strict';
+import { chip, failing } from './chip.mjs';
 import { eventually } from './chromium.mjs';
-import { call, daemon, login, run } from './router.mjs';
+import { call, login, run } from './router.mjs';
 import { STATUS, flow, keepingConfig, row, tab, view } from './views.mjs';
 
-const MODULE = '/sys/class/net/sw0/labmdio';
 // The WAN's port of the flow between ports of the switch, see parts/live.steps.
 const FILM = 7008;
 
@@ -20,8 +20,6 @@ function facts(page, name) {
 	}, name);
 }
 
-const chip = async (name) => (await daemon('hardware')).switches.find((one) => one.name == name);
-
 /** Waits until the page has the counts of the bus, which go on while it asks. */
 function agrees(page, what, wanted) {
 	return eventually(async () => {
@@ -31,20 +29,6 @@ function agrees(page, what, wanted) {
 			&& shown['Entries taken out'] == told.removed && shown.Collisions == told.collisions
 			&& shown['Failed transactions'] == told.faults && shown['Found the table full'] == told.full;
 	}, what, 60000);
-}
-
-/** Lets transfers time out until a transaction has failed: a write that does so is often made up for. */
-async function failing() {
-	let place = 0;
-
-	await eventually(async () => {
-		if ((await chip('switch')).faults > 0)
-			return true;
-		place += 3;
-		await run(`[ "$(cat ${MODULE}/fail_at)" != 0 ] || echo ${place} >${MODULE}/fail_at`);
-		return false;
-	}, 'a transaction fails', 60000);
-	await run(`echo 0 >${MODULE}/fail_at`);
 }
 
 view('a switch is shown with its entries, and with what has failed', STATUS, {}, (page) => keepingConfig(async () => {

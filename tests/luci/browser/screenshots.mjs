@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { argv } from 'node:process';
+import { failing } from './chip.mjs';
 import { Browser, eventually } from './chromium.mjs';
 import { daemon, page as address, run } from './router.mjs';
 
@@ -61,7 +62,6 @@ await run('ubus call flowtable reload');
 await eventually(async () => (await daemon('status')).flows.hardware > 0, 'flows in hardware', 60000);
 await eventually(async () => (await daemon('hardware')).switches[0].used == 1, 'an entry in the switch', 60000);
 // So that there is a failure to be seen.
-await run('echo 3 >/sys/class/net/sw0/labmdio/fail_at');
-await eventually(async () => (await daemon('hardware')).switches[0].faults > 0, 'a failed transfer', 60000);
+await failing();
 await take(VIEWS.slice(1));
 await browser.close();

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long the daemon may take to follow.
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
+/// Flows are handed back every two seconds at most, and are offloaded by the rules of before until then:
+/// when nothing has happened for longer nothing is due.
+const SETTLED: Duration = Duration::from_millis(2500);
 
 /// The firewall, loaded.
 pub struct Firewall4 {
@@ -39,7 +42,7 @@ impl Firewall4 {
     }
 
     /// Has so many rules of the user ahead of the one for established connections. With the daemon,
-    /// waits until it has taken over again.
+    /// waits until it has taken over again and has handed back all flows.
     ///
     /// # Errors
     /// The stand-in fails, or the daemon does not follow.
@@ -49,17 +52,30 @@ impl Firewall4 {
         }
         let path = format!("{SCRATCH_DIR}/chain-pre/forward/users.nft");
         fs::write(&path, users(rules, self.v6)).context(path)?;
-        let before = taken(daemon)?;
+        let before = if daemon { Some(reactions()?) } else { None };
         act("reload")?;
         self.rules = rules;
-        let begun = Instant::now();
-        while daemon && taken(daemon)? == before {
-            if begun.elapsed() > PATIENCE {
-                return Err(Error::new("the daemon has not noticed firewall4's reload"));
-            }
-            thread::sleep(POLL);
+        before.map_or(Ok(()), |before| followed(&before))
+    }
+}
+
+/// Waits until the daemon has done all that it does after a reload.
+fn followed(before: &[Json; 2]) -> Result<()> {
+    let begun = Instant::now();
+    let (mut last, mut since) = (before.clone(), begun);
+    loop {
+        let now = reactions()?;
+        if now != last {
+            (last, since) = (now, Instant::now());
         }
-        Ok(())
+        let both = last.iter().zip(before).all(|(last, before)| last != before);
+        if both && since.elapsed() > SETTLED {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(Error::new("the daemon has not followed firewall4's reload"));
+        }
+        thread::sleep(POLL);
     }
 }
 
@@ -67,12 +83,9 @@ fn act(word: &str) -> Result<()> {
     run(Command::new("sh").arg(format!("{LAB_DIR}/openwrt/fw4")).arg(word)).map(drop)
 }
 
-/// How often the daemon has taken firewall4's objects out of the way.
-fn taken(daemon: bool) -> Result<Json> {
-    if daemon {
-        return look::status("/takeover/count");
-    }
-    Ok(Json::Null)
+/// How often the daemon has taken firewall4's objects out of the way, and handed flows back.
+fn reactions() -> Result<[Json; 2]> {
+    Ok([look::status("/takeover/count")?, look::status("/evictions/count")?])
 }
 
 /// Rules that match nothing: prefixes of the nets for benchmarks (RFC 2544, RFC 5180) with a port and a
