@@ -4,7 +4,7 @@
 //!
 //! What arrives while a source is read is announced too, so a source can be left over and announced
 //! at once. Served for each of both it would get one more share of every turn, and a list of
-//! conntrack's flows, whose next part arrives whenever one is read, some fifteen parts in the end.
+//! conntrack's flows, whose next part arrives whenever one is read, was read sixteen parts at once.
 
 use std::collections::VecDeque;
 
