@@ -209,9 +209,9 @@ fn some_flows(query: &FlowQuery) -> BlobMsgTable {
         table.observe(&entry, &mut |_| Answer::Nowhere);
     }
     table.end(true);
-    let matching = table.flows(1000).filter(|flow| query.selection.filter.matches(flow));
+    let matching = table.packed(1000).filter(|flow| query.selection.filter.matches(flow));
     let page = select::page(matching, query.order, query.limit, query.after);
-    let views = page.flows.into_iter().map(FlowView::bare).collect();
+    let views = page.flows.into_iter().map(|flow| FlowView::bare(flow.into())).collect();
     let page = FlowPage { flows: views, matched: page.matched, next: page.next };
     flows::encode(&page, query.order)
 }

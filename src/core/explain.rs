@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::flow_reason::FlowReason;
+use super::flows::packed::Packed;
 use super::flows::place::{End, Place};
 use super::flows::{Flow, FlowState};
 use crate::netlink::conntrack::tuple::{Tuple, IPPROTO_GRE, IPPROTO_TCP, IPPROTO_UDP};
@@ -31,7 +32,12 @@ pub struct Wanted {
 
 impl Wanted {
     /// True when a direction of the flow, before or behind translation, is the one asked for.
-    pub fn matches(&self, flow: &Flow) -> bool {
+    pub fn matches(&self, flow: &Packed<'_>) -> bool {
+        let ports = flow.ports();
+        let may_be = |wanted: Option<u16>| wanted.is_none_or(|wanted| ports.contains(&wanted));
+        if !(may_be(self.source_port) && may_be(self.destination_port)) {
+            return false; // as most: there is no need to look at addresses
+        }
         let is = |tuple: &Tuple| {
             let port = |wanted: Option<u16>, port| {
                 wanted.is_none_or(|wanted| tuple.icmp().is_none() && wanted == port)
@@ -42,7 +48,8 @@ impl Wanted {
                 && port(self.destination_port, tuple.destination_port)
                 && self.protocol.is_none_or(|protocol| protocol == tuple.protocol)
         };
-        [flow.orig, flow.orig.inverse(), flow.reply, flow.reply.inverse()].iter().any(is)
+        let (orig, reply) = (flow.orig(), flow.reply());
+        [orig, orig.inverse(), reply, reply.inverse()].iter().any(is)
     }
 }
 
@@ -300,7 +307,8 @@ mod tests {
 
     #[test]
     fn a_flow_is_found_by_any_of_its_tuples() {
-        let flow = flow();
+        let table = table_of(&[entry(1, 100)]);
+        let flow = table.packed(1000).next().unwrap();
         let wanted = |source: &str, port, destination: &str| Wanted {
             source: source.parse().ok(),
             source_port: port,

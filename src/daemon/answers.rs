@@ -14,6 +14,7 @@ use crate::core::control::Control;
 use crate::core::explain::{is_in_name_only, passed, Wanted};
 use crate::core::flow_reason::FlowReason;
 use crate::core::flows::names::hosts_called;
+use crate::core::flows::packed::Packed;
 use crate::core::flows::select::{page, Order};
 use crate::core::flows::selection::{table_of, Selection};
 use crate::core::flows::sums::{by_device, by_host};
@@ -54,8 +55,8 @@ impl<'a> Answers<'a> {
         Answers { control, flows, names, switches, now }
     }
 
-    fn all(&self) -> impl Iterator<Item = Flow> + use<'_> {
-        self.flows.table().flows(self.flows.now_ms(self.now))
+    fn all(&self) -> impl Iterator<Item = Packed<'_>> {
+        self.flows.table().packed(self.flows.now_ms(self.now))
     }
 
     /// `policies` are empty for answers that give no reasons.
@@ -69,7 +70,8 @@ impl<'a> Answers<'a> {
     /// than the table has.
     pub fn each_selected(&self, selection: &Selection, mut take: impl FnMut(&Flow)) {
         let (ledger, facts) = (self.flows.table().ledger(), self.knowledge(&[]));
-        selection.of(self.all(), ledger, self.names, &facts).for_each(|flow| take(&flow));
+        let selected = selection.of(self.all(), ledger, self.names, &facts);
+        selected.map(Flow::from).for_each(|flow| take(&flow));
     }
 
     /// Conntrack's ids of the connections that may be kept on the classic path, sorted.
@@ -116,7 +118,7 @@ impl<'a> Answers<'a> {
     pub fn find(&self, wanted: &Wanted) -> Option<(Flow, usize)> {
         let matching = self.all().filter(|flow| wanted.matches(flow));
         let mut page = page(matching, Order::Rate, 1, None);
-        page.flows.pop().map(|flow| (flow, page.matched))
+        page.flows.pop().map(|flow| (flow.into(), page.matched))
     }
 
     /// The answer of `explain`.
@@ -163,7 +165,7 @@ pub fn devices(
 ) -> Answer {
     let sums = flows.map(|flows| {
         let table = flows.table();
-        by_device(table.flows(flows.now_ms(now)), table.ledger())
+        by_device(table.packed(flows.now_ms(now)), table.ledger())
     });
     let sums = sums.as_ref().map(|sums| (sums, control.counted()));
     devices::encode(&control.device_list(), sums, query)

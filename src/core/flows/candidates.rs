@@ -40,7 +40,7 @@ impl FlowTable {
         found.sort_unstable();
         let flow = |(Reverse(rate), position): &(Reverse<u64>, u32)| {
             let record = self.records.get(*position as usize)?;
-            Some((record.show(&self.aside, now_ms, self.keeps_closed)?, *rate))
+            Some((self.pack(record, now_ms).into(), *rate))
         };
         picked.candidates = found.iter().take(limit).filter_map(flow).collect();
         picked

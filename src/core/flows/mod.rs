@@ -2,7 +2,8 @@
 //! Every flow that conntrack knows: state, counters, rates.
 //!
 //! The kernel cannot list a flowtable, so flows come from lists of conntrack, a poll at a time.
-//! `table` keeps them in bounded memory, with the help of `index`, `place`, `record` and `aside`.
+//! `table` keeps them in bounded memory, with the help of `index`, `place`, `record` and `aside`;
+//! they are looked through `packed`.
 //! What they carried is in the `ledger`: by state (`account`), by device (`attachments`) and by
 //! client (`hosts`). `select`, `sums` and `pairs` answer questions about them, `view` gives them
 //! names; `unshown` finds those that conntrack shows wrongly, `switched` are those in switches, and
@@ -17,6 +18,7 @@ mod index;
 mod keyed_hash;
 pub mod ledger;
 pub mod names;
+pub mod packed;
 pub mod pairs;
 pub mod place;
 mod record;

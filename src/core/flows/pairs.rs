@@ -32,7 +32,7 @@ impl FlowTable {
     pub fn pairs(&self, now_ms: u64, ordinary: Option<&dyn Fn(&Flow) -> bool>) -> Vec<Pair> {
         let is_ordinary = |record: &Record| {
             let shown = || record.show(&self.aside, now_ms, self.keeps_closed);
-            ordinary.is_none_or(|ordinary| shown().is_some_and(|flow| ordinary(&flow)))
+            ordinary.is_none_or(|ordinary| ordinary(&shown()))
         };
         let mut counted: Vec<Counted> = Vec::new();
         for record in &self.records {

@@ -5,7 +5,7 @@
 //! flows are IPv4 and few carry four gigabytes; with addresses and counters in their general form a
 //! flow would take more than twice as much.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::aside::{Aside, Carried};
 use super::place::Place;
@@ -261,29 +261,32 @@ impl Record {
         FlowState::ALL.get(number).copied().unwrap_or(FlowState::Classic)
     }
 
-    fn hosts(&self, aside: &Aside) -> [IpAddr; 4] {
-        let [orig, reply, ..] = self.addresses;
-        if self.flags & V6 != 0 {
-            let six = |place| aside.sixes.get(place).unwrap_or([Ipv6Addr::UNSPECIFIED; 2]);
-            let [a, b] = six(orig);
-            let [c, d] = if reply == INVERSE { [b, a] } else { six(reply) };
-            [a, b, c, d].map(IpAddr::V6)
-        } else {
-            self.addresses.map(|address| IpAddr::V4(Ipv4Addr::from(address)))
-        }
-    }
-
-    /// Both tuples; `None` cannot happen, since both addresses are always of one family.
-    fn tuples(&self, aside: &Aside) -> Option<(Tuple, Tuple)> {
-        let [a, b, c, d] = self.hosts(aside);
-        let [w, x, y, z] = self.ports;
-        let orig = Tuple::new(self.protocol, (a, w), (b, x))?;
-        Some((orig, Tuple::new(self.protocol, (c, y), (d, z))?))
-    }
-
     /// The original direction, which with the zone is the flow's key.
-    pub(super) fn key(&self, aside: &Aside) -> Option<Tuple> {
-        self.tuples(aside).map(|(orig, _)| orig)
+    pub(super) fn orig(&self, aside: &Aside) -> Tuple {
+        let [source, destination, ..] = self.addresses;
+        let [source_port, destination_port, ..] = self.ports;
+        let addresses = match self.flags & V6 {
+            0 => fours(source, destination),
+            _ => sixes(source, aside),
+        };
+        Tuple { addresses, protocol: self.protocol, source_port, destination_port }
+    }
+
+    /// The reply direction.
+    pub(super) fn reply(&self, aside: &Aside) -> Tuple {
+        let [_, place, source, destination] = self.addresses;
+        let [_, _, source_port, destination_port] = self.ports;
+        let addresses = match (self.flags & V6, place) {
+            (0, _) => fours(source, destination),
+            (_, INVERSE) => self.orig(aside).inverse().addresses,
+            _ => sixes(place, aside),
+        };
+        Tuple { addresses, protocol: self.protocol, source_port, destination_port }
+    }
+
+    /// Ports of the original direction, then of the reply, or what [`Tuple`] has in their place.
+    pub(super) fn ports(&self) -> [u16; 4] {
+        self.ports
     }
 
     /// This is its key. Compared part by part, for a list asks it once per flow.
@@ -335,15 +338,28 @@ impl Record {
             && (!self.is_accounted() || self.quiet_ms(now_ms) < settled_ms)
     }
 
-    /// The flow as it is shown.
-    pub(super) fn show(&self, aside: &Aside, now_ms: u64, keeps_closed: bool) -> Option<Flow> {
-        let (orig, reply) = self.tuples(aside)?;
-        let [sent, received] = self.carried(aside);
-        let known = |counters| self.is_accounted().then_some(counters);
+    /// What both directions have carried; `None` when it is not known.
+    pub(super) fn known(&self, aside: &Aside) -> Option<Carried> {
+        self.is_accounted().then(|| self.carried(aside))
+    }
+
+    /// Bytes a second of both directions; `None` when not known, or seen only once.
+    pub(super) fn rate(&self) -> Option<(u32, u32)> {
         let [up, down] = self.rate;
-        Some(Flow {
-            orig,
-            reply,
+        (self.is_accounted() && self.flags & RATED != 0).then_some((up, down))
+    }
+
+    /// When it was first seen.
+    pub(super) fn first_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.age_ms(now_ms).into())
+    }
+
+    /// The flow as it is shown.
+    pub(super) fn show(&self, aside: &Aside, now_ms: u64, keeps_closed: bool) -> Flow {
+        let [sent, received] = self.known(aside).map_or([None; 2], |known| known.map(Some));
+        Flow {
+            orig: self.orig(aside),
+            reply: self.reply(aside),
             zone: self.zone,
             mark: self.mark,
             id: self.id,
@@ -355,16 +371,26 @@ impl Record {
             helped: self.flags & HELPED != 0,
             tcp_state: self.tcp_state(),
             closing: self.is_closing(now_ms, keeps_closed),
-            sent: known(sent),
-            received: known(received),
-            rate: (self.is_accounted() && self.flags & RATED != 0).then_some((up, down)),
-            first_ms: now_ms.saturating_sub(self.age_ms(now_ms).into()),
+            sent,
+            received,
+            rate: self.rate(),
+            first_ms: self.first_ms(now_ms),
             age_ms: self.age_ms(now_ms),
             state_age_ms: self.settled_ms(now_ms),
             quiet_ms: self.quiet_ms(now_ms),
             place: self.place,
-        })
+        }
     }
+}
+
+fn fours(source: u32, destination: u32) -> Addresses {
+    Addresses::V4 { source: source.into(), destination: destination.into() }
+}
+
+fn sixes(place: u32, aside: &Aside) -> Addresses {
+    let kept = aside.sixes.get(place);
+    let [source, destination] = kept.unwrap_or([Ipv6Addr::UNSPECIFIED; 2]);
+    Addresses::V6 { source, destination }
 }
 
 /// As records have it.

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use std::fmt;
 use std::net::IpAddr;
 
+use super::packed::Packed;
 use super::place::End;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::tuple::Tuple;
@@ -33,35 +34,63 @@ pub struct Filter {
 
 impl Filter {
     /// True when the flow is one of those asked for.
-    pub fn matches(&self, flow: &Flow) -> bool {
-        let tuples = [&flow.orig, &flow.reply];
+    pub fn matches(&self, flow: &Packed<'_>) -> bool {
         let address = |prefix: Prefix| {
-            tuples.iter().any(|t| prefix.contains(t.source()) || prefix.contains(t.destination()))
+            let within = |t: Tuple| prefix.contains(t.source()) || prefix.contains(t.destination());
+            within(flow.orig()) || within(flow.reply())
         };
         // ICMP keeps other things where ports are.
-        let has = |tuple: &Tuple, port: u16| {
-            tuple.icmp().is_none() && (tuple.source_port == port || tuple.destination_port == port)
-        };
-        let port = |port: u16| tuples.iter().any(|tuple| has(tuple, port));
-        self.state.is_none_or(|state| state == flow.state)
-            && self.protocol.is_none_or(|protocol| protocol == flow.orig.protocol)
+        let port = |port: u16| flow.ports().contains(&port) && flow.orig().icmp().is_none();
+        self.state.is_none_or(|state| state == flow.state())
+            && self.protocol.is_none_or(|protocol| protocol == flow.protocol())
             && self.port.is_none_or(port)
             && self.prefix.is_none_or(address)
             && self.is_placed(flow)
     }
 
-    fn is_placed(&self, flow: &Flow) -> bool {
-        let ends = [flow.place.opener(), flow.place.answerer()];
+    fn is_placed(&self, flow: &Packed<'_>) -> bool {
+        let place = flow.place();
+        let ends = [place.opener(), place.answerer()];
         let within = |numbers: &[u16], end: End| {
             end.attachment().is_some_and(|number| numbers.contains(&number))
         };
         let behind = |numbers: &Vec<u16>| ends.iter().any(|end| within(numbers, *end));
         let of = |(numbers, addresses): &(Vec<u16>, Vec<IpAddr>)| {
-            flow.place.host().is_some_and(|host| numbers.contains(&host))
-                || addresses.contains(&flow.orig.source())
-                || addresses.contains(&flow.reply.source())
+            place.host().is_some_and(|host| numbers.contains(&host))
+                || addresses.contains(&flow.orig().source())
+                || addresses.contains(&flow.reply().source())
         };
         self.attachments.as_ref().is_none_or(behind) && self.hosts.as_ref().is_none_or(of)
+    }
+}
+
+/// What a list can be sorted by.
+pub trait Listed {
+    /// Conntrack's number, by which those come that are equal.
+    fn id(&self) -> u32;
+    /// Bytes a second of both directions, where they are known.
+    fn rate(&self) -> Option<(u32, u32)>;
+    /// Bytes so far of both directions, where they are known.
+    fn bytes(&self) -> Option<u64>;
+    /// When it was first seen, in milliseconds since the daemon started.
+    fn first_ms(&self) -> u64;
+}
+
+impl Listed for Flow {
+    fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn rate(&self) -> Option<(u32, u32)> {
+        self.rate
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        Flow::bytes(self)
+    }
+
+    fn first_ms(&self) -> u64 {
+        self.first_ms
     }
 }
 
@@ -88,12 +117,12 @@ impl Order {
         }
     }
 
-    fn key(self, flow: &Flow) -> u64 {
+    fn key(self, flow: &impl Listed) -> u64 {
         match self {
-            Order::Rate => flow.rate.map_or(0, |(up, down)| u64::from(up) + u64::from(down)),
+            Order::Rate => flow.rate().map_or(0, |(up, down)| u64::from(up) + u64::from(down)),
             Order::Bytes => flow.bytes().unwrap_or(0),
             // Unlike the age itself this stands still while pages are read.
-            Order::Age => !flow.first_ms,
+            Order::Age => !flow.first_ms(),
         }
     }
 }
@@ -119,8 +148,8 @@ impl Cursor {
     }
 
     /// Where a page ends whose last flow is this one.
-    pub fn of(order: Order, flow: &Flow) -> Cursor {
-        Cursor { key: order.key(flow), id: flow.id }
+    pub fn of(order: Order, flow: &impl Listed) -> Cursor {
+        Cursor { key: order.key(flow), id: flow.id() }
     }
 
     /// Reads what a page gave; `None` for anything else.
@@ -135,9 +164,9 @@ impl Cursor {
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<F> {
     /// The flows, in the order asked for.
-    pub flows: Vec<Flow>,
+    pub flows: Vec<F>,
     /// How many there are in all, before and behind this page included.
     pub matched: usize,
     /// Where the next page begins; `None` when this was the last.
@@ -146,17 +175,17 @@ pub struct Page {
 
 /// One page of at most `limit` flows (and [`PAGE_MAX`]) behind `after`. Memory follows the page,
 /// not the list.
-pub fn page(
-    flows: impl Iterator<Item = Flow>,
+pub fn page<F: Listed>(
+    flows: impl Iterator<Item = F>,
     order: Order,
     limit: usize,
     after: Option<Cursor>,
-) -> Page {
+) -> Page<F> {
     let limit = limit.clamp(1, PAGE_MAX);
     let mut matched = 0;
     let mut more = false;
     // The smallest of the best is on top, and goes when a better one comes.
-    let mut best: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
+    let mut best: BinaryHeap<Reverse<Ranked<F>>> = BinaryHeap::new();
     for flow in flows {
         matched += 1;
         let rank = Cursor::of(order, &flow);
@@ -172,33 +201,33 @@ pub fn page(
         }
         best.push(Reverse(Ranked { rank, flow }));
     }
-    let ranked: Vec<Ranked> =
+    let ranked: Vec<Ranked<F>> =
         best.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked).collect();
     let next = ranked.last().map(|ranked| ranked.rank).filter(|_| more);
     Page { flows: ranked.into_iter().map(|ranked| ranked.flow).collect(), matched, next }
 }
 
-struct Ranked {
+struct Ranked<F> {
     rank: Cursor,
-    flow: Flow,
+    flow: F,
 }
 
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Ranked) -> bool {
+impl<F> PartialEq for Ranked<F> {
+    fn eq(&self, other: &Ranked<F>) -> bool {
         self.rank == other.rank
     }
 }
 
-impl Eq for Ranked {}
+impl<F> Eq for Ranked<F> {}
 
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Ranked) -> Option<std::cmp::Ordering> {
+impl<F> PartialOrd for Ranked<F> {
+    fn partial_cmp(&self, other: &Ranked<F>) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Ranked {
-    fn cmp(&self, other: &Ranked) -> std::cmp::Ordering {
+impl<F> Ord for Ranked<F> {
+    fn cmp(&self, other: &Ranked<F>) -> std::cmp::Ordering {
         self.rank.cmp(&other.rank)
     }
 }
@@ -212,7 +241,7 @@ mod tests {
     #[test]
     fn filters_look_at_both_ends() {
         let table = table_of(&[entry(1, 100), entry(2, 200)]);
-        let find = |filter: &Filter| table.flows(0).filter(|flow| filter.matches(flow)).count();
+        let find = |filter: &Filter| table.packed(0).filter(|flow| filter.matches(flow)).count();
         let with = |prefix: &str| Filter { prefix: prefix.parse().ok(), ..Filter::default() };
         assert_eq!(find(&Filter::default()), 2);
         assert_eq!(find(&with("192.168.1.1")), 1);
@@ -260,7 +289,7 @@ mod tests {
         let table = table_of(&[entry(1, 100), entry(2, 200)]);
         let find = |hosts| {
             let filter = Filter { hosts, ..Filter::default() };
-            table.flows(0).filter(|flow| filter.matches(flow)).count()
+            table.packed(0).filter(|flow| filter.matches(flow)).count()
         };
         let address = |text: &str| text.parse().unwrap();
         assert_eq!(find(Some((Vec::new(), vec![address("192.168.1.1")]))), 1);
@@ -280,10 +309,10 @@ mod tests {
             let mut seen = Vec::new();
             let mut after = None;
             loop {
-                let part = page(table.flows(0), Order::Bytes, limit, after);
+                let part = page(table.packed(0), Order::Bytes, limit, after);
                 prop_assert_eq!(part.matched, bytes.len());
                 prop_assert!(part.flows.len() <= limit);
-                seen.extend(part.flows.iter().map(|flow| (flow.bytes().unwrap(), flow.id)));
+                seen.extend(part.flows.iter().map(|flow| (flow.bytes().unwrap(), flow.id())));
                 match part.next {
                     Some(cursor) => after = Cursor::parse(&cursor.to_string()),
                     None => break,

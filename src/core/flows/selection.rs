@@ -3,6 +3,7 @@
 
 use super::ledger::Ledger;
 use super::names::{hosts_called, Names};
+use super::packed::Packed;
 use super::select::Filter;
 use super::{Flow, FlowState};
 use crate::core::explain::Facts;
@@ -24,14 +25,14 @@ impl Selection {
     /// The flows that are meant, of all.
     pub fn of<'a>(
         &'a self,
-        flows: impl Iterator<Item = Flow> + 'a,
+        flows: impl Iterator<Item = Packed<'a>> + 'a,
         ledger: &'a Ledger,
         names: &dyn Names,
         facts: &'a dyn Facts,
-    ) -> impl Iterator<Item = Flow> + 'a {
+    ) -> impl Iterator<Item = Packed<'a>> + 'a {
         let filter = self.resolve(ledger, names);
         flows.filter(move |flow| {
-            let partition = || table_of(flow, facts);
+            let partition = || table_of(&Flow::from(*flow), facts);
             filter.matches(flow)
                 && self.partition.as_ref().is_none_or(|wanted| partition().as_ref() == Some(wanted))
         })

@@ -7,7 +7,9 @@ use litemap::LiteMap;
 use super::account::ByState;
 use super::hosts::Hosts;
 use super::ledger::Ledger;
-use super::{Flow, FlowState};
+use super::packed::Packed;
+use super::select::Listed;
+use super::FlowState;
 use crate::core::status::FlowCounts;
 use crate::netlink::conntrack::entry::Counters;
 
@@ -61,29 +63,33 @@ impl Present {
 }
 
 /// Sums of the flows by client's number.
-pub fn by_host(flows: impl Iterator<Item = Flow>, hosts: &Hosts) -> LiteMap<u16, Present> {
+pub fn by_host<'t>(
+    flows: impl Iterator<Item = Packed<'t>>,
+    hosts: &Hosts,
+) -> LiteMap<u16, Present> {
     let mut sums: LiteMap<u16, Present> = LiteMap::new();
     for flow in flows {
-        let Some(host) = flow.place.host() else { continue };
-        let (orig, reply) = flow.rate.unwrap_or_default();
-        let (sent, received) =
-            if flow.place.host_answers() { (reply, orig) } else { (orig, reply) };
-        sums.entry(hosts.client(host)).or_default().add(flow.state, sent, received);
+        let place = flow.place();
+        let Some(host) = place.host() else { continue };
+        let (orig, reply) = flow.rate().unwrap_or_default();
+        let (sent, received) = if place.host_answers() { (reply, orig) } else { (orig, reply) };
+        sums.entry(hosts.client(host)).or_default().add(flow.state(), sent, received);
     }
     sums
 }
 
 /// Sums of the flows by device's name. A flow that comes in and goes out by one device is one flow
 /// of that device.
-pub fn by_device(
-    flows: impl Iterator<Item = Flow>,
+pub fn by_device<'t>(
+    flows: impl Iterator<Item = Packed<'t>>,
     ledger: &Ledger,
 ) -> LiteMap<String, DeviceSums> {
     let mut present: LiteMap<(Option<u16>, Option<u16>), Present> = LiteMap::new();
     for flow in flows {
-        let ends = (flow.place.opener().attachment(), flow.place.answerer().attachment());
-        let (orig, reply) = flow.rate.unwrap_or_default();
-        present.entry(ends).or_default().add(flow.state, orig, reply);
+        let place = flow.place();
+        let ends = (place.opener().attachment(), place.answerer().attachment());
+        let (orig, reply) = flow.rate().unwrap_or_default();
+        present.entry(ends).or_default().add(flow.state(), orig, reply);
     }
     let mut sums: LiteMap<String, DeviceSums> = LiteMap::new();
     let names = |number: Option<u16>| {
@@ -127,6 +133,7 @@ mod tests {
     use crate::core::flows::names::{hosts_called, Names};
     use crate::core::flows::table::tests::{entry, poll};
     use crate::core::flows::table::{FlowTable, FLOWS_MAX};
+    use crate::core::flows::Flow;
     use crate::core::topology::tests::{router, MAC};
     use crate::netlink::conntrack::entry::Entry;
     use crate::netlink::conntrack::status::IPS_OFFLOAD;
@@ -146,7 +153,7 @@ mod tests {
         poll(&mut table, 1000, &[entry(2, 0), entry(3, 100)]);
         poll(&mut table, 2000, &[offloaded, entry(3, 100)]);
 
-        let devices = by_device(table.flows(2000), table.ledger());
+        let devices = by_device(table.packed(2000), table.ledger());
         let names: Vec<&str> = devices.keys().map(String::as_str).collect();
         assert_eq!(names, ["br-lan", "lan1", "wan", "wan.7"]);
         let of = |name| devices.get(name).unwrap();
@@ -159,7 +166,7 @@ mod tests {
         assert_eq!((port.present.in_rate, port.present.out_rate), ([0, 1000, 0], [0, 5000, 0]));
         assert_eq!((wan.present.in_rate, wan.present.out_rate), ([0, 5000, 0], [0, 1000, 0]));
 
-        let clients = by_host(table.flows(2000), &table.ledger().hosts);
+        let clients = by_host(table.packed(2000), &table.ledger().hosts);
         let (number, host) = table.ledger().hosts.iter().next().unwrap();
         assert_eq!((bytes(host.sent), bytes(host.received)), ([0, 1000, 0], [0, 5000, 0]));
         assert_eq!(clients[&number].out_rate, [0, 5000, 0]);
@@ -185,7 +192,7 @@ mod tests {
         table.destroyed(&ended, 1500, &mut |_| panic!("asked"));
 
         let ledger = table.ledger();
-        let clients = by_host(table.flows(1500), &ledger.hosts);
+        let clients = by_host(table.packed(1500), &ledger.hosts);
         let counts: Vec<u32> = clients.values().map(|present| present.flows.classic).collect();
         assert_eq!(counts, [2]);
         assert_eq!(ledger.hosts.iter().map(|(number, _)| number).collect::<Vec<_>>(), [1]);

@@ -3,8 +3,6 @@
 
 use litemap::LiteMap;
 
-use super::{Flow, FlowState};
-
 /// The flows that switches have, or are to get, by conntrack's id; as many as switches take.
 #[derive(Debug, Default)]
 pub struct Switched {
@@ -43,16 +41,5 @@ impl Switched {
 
     pub(super) fn end_all(&mut self) {
         self.ended.extend(std::mem::take(&mut self.held).keys());
-    }
-
-    /// The flow as it is shown: what passes a switch is not in conntrack's counts.
-    pub(super) fn show(&self, flow: Flow) -> Flow {
-        if !self.in_hardware(flow.id) {
-            return flow;
-        }
-        let closing = flow.tcp_state.is_some_and(|state| state.is_closing());
-        let (sent, received, rate) = (None, None, None);
-        let state = FlowState::Hardware;
-        Flow { state, switched: true, closing, sent, received, rate, ..flow }
     }
 }

@@ -13,6 +13,7 @@ use super::aside::{Aside, Carried};
 use super::index::Index;
 use super::keyed_hash::KeyedHash;
 use super::ledger::Ledger;
+use super::packed::Packed;
 use super::record::{wrapped, Record};
 use super::switched::Switched;
 use super::unshown::{Sight, Unshown};
@@ -286,10 +287,17 @@ impl FlowTable {
 
     /// All flows kept, in no order; times are as of `now_ms`.
     pub fn flows(&self, now_ms: u64) -> impl Iterator<Item = Flow> + '_ {
-        self.records
-            .iter()
-            .filter_map(move |record| record.show(&self.aside, now_ms, self.keeps_closed))
-            .map(|flow| self.switched.show(flow))
+        self.packed(now_ms).map(Flow::from)
+    }
+
+    /// The same, for those who look at a part of each, or want few of them.
+    pub fn packed(&self, now_ms: u64) -> impl Iterator<Item = Packed<'_>> {
+        self.records.iter().map(move |record| self.pack(record, now_ms))
+    }
+
+    pub(super) fn pack<'t>(&'t self, record: &'t Record, now_ms: u64) -> Packed<'t> {
+        let switched = self.switched.in_hardware(record.id);
+        Packed { record, aside: &self.aside, now_ms, keeps_closed: self.keeps_closed, switched }
     }
 
     fn insert(&mut self, hash: u64, entry: &Entry, ask: &mut Ask<'_>) {
@@ -437,7 +445,7 @@ impl FlowTable {
 
     fn hash_at(&self, position: u32) -> Option<u64> {
         let record = self.records.get(position as usize)?;
-        Some(self.hash(&record.key(&self.aside)?, record.zone))
+        Some(self.hash(&record.orig(&self.aside), record.zone))
     }
 
     /// The position of an entry of the list, or its hash when it is not there.
@@ -481,8 +489,7 @@ impl FlowTable {
 
 fn hash_at(records: &[Record], aside: &Aside, hasher: &KeyedHash, position: u32) -> u64 {
     let record = records.get(position as usize);
-    let key = record.and_then(|record| Some((record.key(aside)?, record.zone)));
-    key.map_or(0, |(orig, zone)| hasher.of(&orig, zone))
+    record.map_or(0, |record| hasher.of(&record.orig(aside), record.zone))
 }
 
 fn set_counters(record: &mut Record, entry: &Entry, aside: &mut Aside) {

@@ -40,7 +40,7 @@ pub fn entry(id: u32, bytes: u64) -> Entry {
     }
 }
 
-fn six(id: u32, bytes: u64) -> Entry {
+pub fn six(id: u32, bytes: u64) -> Entry {
     let client = (address(&format!("fd00:1::{id:x}")), 5000);
     let server = (address("fd00:2::2"), 53);
     let orig = Tuple::new(17, client, server).unwrap();

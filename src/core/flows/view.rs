@@ -6,6 +6,7 @@ use litemap::LiteMap;
 use super::hosts::Host;
 use super::ledger::Ledger;
 use super::names::{label, Names};
+use super::packed::Packed;
 use super::place::End;
 use super::select::{Cursor, Order, Page, PAGE_MAX};
 use super::selection::table_of;
@@ -97,8 +98,13 @@ impl FlowPage {
     }
 
     /// The flows of a page with all that is known.
-    pub fn of(page: Page, ledger: &Ledger, names: &dyn Names, facts: &dyn Facts) -> FlowPage {
-        let view = |flow| FlowView::of(flow, ledger, names, facts);
+    pub fn of(
+        page: Page<Packed<'_>>,
+        ledger: &Ledger,
+        names: &dyn Names,
+        facts: &dyn Facts,
+    ) -> FlowPage {
+        let view = |flow| FlowView::of(Flow::from(flow), ledger, names, facts);
         let flows = page.flows.into_iter().map(view).collect();
         FlowPage { flows, matched: page.matched, next: page.next }
     }
