@@ -2,12 +2,11 @@
 //! A flow as the table keeps it, each part unpacked when somebody asks for it.
 //!
 //! Who looks through a full table wants a few flows of it, or a few words of each. A [`Flow`] has
-//! three times the size of its record, and making one is most of what looking at it takes.
+//! more than twice the size of its record, and making one is most of what looking at it takes.
 
 use super::aside::Aside;
 use super::place::Place;
 use super::record::Record;
-use super::select::Listed;
 use super::{Flow, FlowState};
 use crate::netlink::conntrack::tcp_state::TcpState;
 use crate::netlink::conntrack::tuple::Tuple;
@@ -56,6 +55,36 @@ impl Packed<'_> {
     /// Where its ends are attached.
     pub fn place(&self) -> Place {
         self.record.place
+    }
+}
+
+/// What a list can be sorted by.
+pub trait Listed {
+    /// Conntrack's number, by which those come that are equal.
+    fn id(&self) -> u32;
+    /// Bytes a second of both directions, where they are known.
+    fn rate(&self) -> Option<(u32, u32)>;
+    /// Bytes so far of both directions, where they are known.
+    fn bytes(&self) -> Option<u64>;
+    /// When it was first seen, in milliseconds since the daemon started.
+    fn first_ms(&self) -> u64;
+}
+
+impl Listed for Flow {
+    fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn rate(&self) -> Option<(u32, u32)> {
+        self.rate
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        Flow::bytes(self)
+    }
+
+    fn first_ms(&self) -> u64 {
+        self.first_ms
     }
 }
 

@@ -6,9 +6,9 @@ use std::collections::BinaryHeap;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::packed::Packed;
+use super::packed::{Listed, Packed};
 use super::place::End;
-use super::{Flow, FlowState};
+use super::FlowState;
 use crate::netlink::conntrack::tuple::Tuple;
 use crate::netlink::prefix::Prefix;
 
@@ -61,36 +61,6 @@ impl Filter {
                 || addresses.contains(&flow.reply().source())
         };
         self.attachments.as_ref().is_none_or(behind) && self.hosts.as_ref().is_none_or(of)
-    }
-}
-
-/// What a list can be sorted by.
-pub trait Listed {
-    /// Conntrack's number, by which those come that are equal.
-    fn id(&self) -> u32;
-    /// Bytes a second of both directions, where they are known.
-    fn rate(&self) -> Option<(u32, u32)>;
-    /// Bytes so far of both directions, where they are known.
-    fn bytes(&self) -> Option<u64>;
-    /// When it was first seen, in milliseconds since the daemon started.
-    fn first_ms(&self) -> u64;
-}
-
-impl Listed for Flow {
-    fn id(&self) -> u32 {
-        self.id
-    }
-
-    fn rate(&self) -> Option<(u32, u32)> {
-        self.rate
-    }
-
-    fn bytes(&self) -> Option<u64> {
-        Flow::bytes(self)
-    }
-
-    fn first_ms(&self) -> u64 {
-        self.first_ms
     }
 }
 
@@ -236,6 +206,7 @@ impl<F> Ord for Ranked<F> {
 mod tests {
     use super::*;
     use crate::core::flows::table::tests::{entry, poll, table_of};
+    use crate::core::flows::Flow;
     use proptest::prelude::*;
 
     #[test]
