@@ -207,6 +207,8 @@ mod tests {
     use super::*;
     use crate::core::flows::table::tests::{entry, poll, table_of};
     use crate::core::flows::Flow;
+    use crate::netlink::conntrack::entry::Entry;
+    use crate::netlink::conntrack::tuple::Icmp;
     use proptest::prelude::*;
 
     #[test]
@@ -222,6 +224,12 @@ mod tests {
         assert_eq!(find(&Filter { protocol: Some(17), ..Filter::default() }), 0);
         let hardware = Filter { state: Some(FlowState::Hardware), ..Filter::default() };
         assert_eq!(find(&hardware), 0);
+
+        let echo = Icmp { id: 80, kind: 8, code: 0 };
+        let orig = Tuple::icmp_between(entry(3, 0).orig.addresses, echo);
+        let ping = table_of(&[Entry { orig, reply: orig.inverse(), ..entry(3, 0) }]);
+        let port = Filter { port: Some(80), ..Filter::default() };
+        assert_eq!(ping.packed(0).filter(|flow| port.matches(flow)).count(), 0, "an identifier");
     }
 
     #[test]
